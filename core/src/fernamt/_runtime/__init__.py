@@ -1,0 +1,1 @@
+"""The running daemon. Private: plugins import from ``fernamt`` only."""

@@ -1,0 +1,1 @@
+"""The store. Private: plugins import from ``fernamt`` only."""

@@ -1,0 +1,399 @@
+"""What a connector is: one required method, optional abilities beside it, and what it is given to work with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+import orjson
+from attrs import frozen
+
+from fernamt.errors import Unreachable
+from fernamt.inbound import OK, Handshake, InboundEvent, Intake, Request, Response
+from fernamt.model import Address, Blob, ChannelId, Json
+from fernamt.outbound import Capabilities, OutboundMessage, Sent
+from fernamt.session import Turn
+
+if TYPE_CHECKING:
+    from aiohttp import web
+    from structlog.typing import FilteringBoundLogger
+
+_S = TypeVar("_S")
+_S_co = TypeVar("_S_co", covariant=True)
+
+
+# ---- what a plugin is given
+class Clock(Protocol):
+    """The time, so that tests own it."""
+
+    def now(self) -> datetime:
+        """Return the time, aware, in UTC."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after *seconds* seconds."""
+        ...
+
+
+class Blobs(Protocol):
+    """Content above 64 KB, by digest: streams in, streams out."""
+
+    async def put(self, chunks: AsyncIterable[bytes], *, max_bytes: int) -> Blob:
+        """Store the stream. What no commit names within a day is swept.
+
+        Raises:
+            ValueError: It is longer than *max_bytes*; nothing of it is kept.
+            NotStored: The disk or the database does not take it.
+        """
+        ...
+
+    def open(self, blob: Blob) -> AsyncIterator[bytes]:
+        """Yield the content in pieces of at most 64 KB. Raises ``FileNotFoundError`` if it was erased."""
+        ...
+
+
+@frozen(kw_only=True)
+class HttpReply:
+    """What a provider answered. A 4xx or 5xx is a reply, not an error."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Json:
+        """Return the body as JSON; raises ``Unreachable(certain=False)`` if it is none."""
+        try:
+            value: Json = orjson.loads(self.body)
+        except orjson.JSONDecodeError as why:
+            raise Unreachable(f"the answer with status {self.status} is no JSON: {why}", certain=False) from why
+        return value
+
+
+class Http(Protocol):
+    """The way out: time-outs, no private addresses, limits, redaction. Raises ``Unreachable`` and knows how certain."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = ...,
+        query: Mapping[str, str] = ...,
+        json: Json = ...,
+        form: Mapping[str, str] = ...,
+        body: bytes | AsyncIterable[bytes] = ...,
+        timeout_s: float = ...,
+    ) -> HttpReply:
+        """Make one request, no redirect followed, the answer at most 8 MB.
+
+        Raises:
+            Unreachable: ``certain=True`` if the request never left this machine (no connection, TLS refused).
+        """
+        ...
+
+    def download(self, url: str, *, headers: Mapping[str, str] = ..., max_bytes: int) -> AsyncIterator[bytes]:
+        """Yield a file in pieces; raises ``Unreachable``, or ``Rejected`` for an error status or a file above *max_bytes*."""
+        ...
+
+
+class PluginContext(Protocol[_S_co]):
+    """What any plugin is given."""
+
+    @property
+    def settings(self) -> _S_co:
+        """The plugin's own section, ``[plugins.<name>]``."""
+        ...
+
+    @property
+    def http(self) -> Http: ...
+    @property
+    def log(self) -> FilteringBoundLogger: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def blobs(self) -> Blobs: ...
+
+
+@frozen(kw_only=True)
+class Channel(Generic[_S]):
+    """One configured line of communication."""
+
+    id: ChannelId
+    """The name of its section, ``[channels.<id>]``: it never changes."""
+    name: str
+    """For people."""
+    kind: str
+    settings: _S
+    url: str
+    """Public, ends in ``/in/<id>/``."""
+
+
+class ConnectorContext(PluginContext[Any], Protocol):
+    """What a connector is given beside that."""
+
+    @property
+    def intake(self) -> Intake: ...
+
+    async def cursor(self, name: str) -> str:
+        """Return the value that was last committed under *name* for this channel, ``""`` at first."""
+        ...
+
+    def sign(self, value: str, *, valid: timedelta) -> str:
+        """Return *value* with a signature that this channel can check until *valid* is over."""
+        ...
+
+    def unsign(self, token: str) -> str:
+        """Return what :meth:`sign` was given; raises ``BadSignature`` if it is not ours, of another channel, or too old."""
+        ...
+
+    def report_state(self, state: Literal["up", "degraded"], reason: str = "") -> None:
+        """Say how the line is. The supervisor sets the other states: starting, needs-login, down."""
+        ...
+
+
+# ---- the connector: one method
+class Connector(Protocol):
+    """What a channel must do. Constructed with ``(channel, context)``; construction does no I/O."""
+
+    async def send(self, message: OutboundMessage) -> Sent:
+        """Make one attempt, with no retry inside: the core repeats what may be repeated.
+
+        Raises:
+            ChannelError: Its class says what happens next. Any other exception leaves the message *uncertain*.
+
+        Cancelled, the outcome is unknown and the message becomes uncertain.
+        """
+        ...
+
+
+# ---- abilities, found once by isinstance
+@runtime_checkable
+class Describes(Protocol):
+    """Says what the channel can do; without it: plain text, 1,600 characters."""
+
+    def capabilities(self) -> Capabilities:
+        """Return the document; asked after the start and again whenever the channel comes up."""
+        ...
+
+
+@runtime_checkable
+class Measures(Protocol):
+    """Counts as the provider counts, for length and rate."""
+
+    def units(self, message: OutboundMessage) -> int:
+        """Return the length of the message. Pure."""
+        ...
+
+
+@runtime_checkable
+class ChoosesId(Protocol):
+    """Fixes the provider's id before the first attempt, so that replies and receipts find a message whose answer was lost."""
+
+    def id_for(self, message: OutboundMessage) -> str:
+        """Return the id, the same on every attempt. Pure; committed before ``send`` is called."""
+        ...
+
+
+@runtime_checkable
+class Receives(Protocol):
+    """Polls, streams or binds."""
+
+    async def run(self) -> None:
+        """Run until cancelled, on one runner at a time.
+
+        Raising decides the channel's state: ``NeedsLogin`` stops it, anything else restarts it with back-off. Returning is
+        legal and means that there is nothing (more) to run.
+        """
+        ...
+
+
+@frozen(kw_only=True)
+class Webhook:
+    """One address below ``/in/<channel>/`` that a provider calls."""
+
+    path: str
+    verify: Callable[[Request], None]
+    """Pure, on the raw bytes, before anything is parsed; raises ``BadSignature``."""
+    parse: Callable[[Request], Handshake | Sequence[InboundEvent]]
+    """Pure: every element of a batch, bytes in, values out; raises ``Unparsable``."""
+    done: Response = OK
+    """The answer after the commit."""
+
+
+@runtime_checkable
+class Webhooks(Protocol):
+    """Is called by its provider."""
+
+    def webhooks(self) -> Sequence[Webhook]:
+        """Return the addresses; asked once at the start."""
+        ...
+
+
+@runtime_checkable
+class Serves(Protocol):
+    """Has handlers of its own, for instance a WebSocket."""
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """Return aiohttp routes below ``/in/<channel>/``; asked once at the start."""
+        ...
+
+
+@runtime_checkable
+class Answers(Protocol):
+    """Renders a turn for a provider that wants instructions back."""
+
+    def answer(self, turn: Turn) -> Response:
+        """Return the turn's actions in the provider's language. Pure: a repeat renders the same bytes."""
+        ...
+
+
+@runtime_checkable
+class Performs(Protocol):
+    """Brings a turn to a line that no request of the provider waits for."""
+
+    async def perform(self, turn: Turn) -> None:
+        """Tell the provider what shall happen now. Errors as in ``send``."""
+        ...
+
+
+@runtime_checkable
+class Dials(Protocol):
+    """Calls people."""
+
+    async def dial(self, to: Address, *, session: str) -> Sent:
+        """Start a call. Errors as in ``send``; *session* is unique, so it settles an uncertain dial."""
+        ...
+
+
+@runtime_checkable
+class Verifies(Protocol):
+    """Proves that the settings work."""
+
+    async def verify(self) -> str:
+        """Make a real round trip and return whom the provider says we are. Errors as in ``send``."""
+        ...
+
+
+@runtime_checkable
+class Reconciles(Protocol):
+    """Asks the provider what became of a message."""
+
+    async def lookup(self, message: OutboundMessage) -> Sent | Literal["not_sent", "unknown"]:
+        """Answer for one message; ``not_sent`` counts only with ``Capabilities.full_lookup``."""
+        ...
+
+
+@frozen(kw_only=True)
+class Page:
+    """A piece of the provider's history; *next* is the cursor of the following one, ``""``: that was all."""
+
+    events: tuple[InboundEvent, ...]
+    next: str = ""
+
+
+@runtime_checkable
+class Backfills(Protocol):
+    """Can be asked again for what came in."""
+
+    async def fetch(self, cursor: str) -> Page:
+        """Return the page at *cursor*; ``""``: from the beginning."""
+        ...
+
+
+@runtime_checkable
+class FetchesMedia(Protocol):
+    """Brings attachments that are still at the provider."""
+
+    def fetch_media(self, ref: str) -> AsyncIterator[bytes]:
+        """Yield the content of ``Remote(ref)``. Errors as in ``send``."""
+        ...
+
+
+@runtime_checkable
+class ShowsTyping(Protocol):
+    """Can show that somebody writes."""
+
+    async def show_typing(self, to: Address) -> None:
+        """Show it for a moment; best effort."""
+        ...
+
+
+@runtime_checkable
+class MarksRead(Protocol):
+    """Can tell the provider that we read something."""
+
+    async def mark_read(self, ids: Sequence[str]) -> None:
+        """Mark the messages with these provider ids; best effort."""
+        ...
+
+
+# ---- audio in our hands
+@frozen
+class Key:
+    """A key that the caller pressed."""
+
+    key: str
+
+
+Heard: TypeAlias = Key | bytes
+"""A key, or 20 ms of 16-bit mono PCM."""
+
+
+class Call(Protocol):
+    """A telephone line with audio, written by a connector and driven by the core."""
+
+    @property
+    def session(self) -> str: ...
+    @property
+    def caller(self) -> Address: ...
+    @property
+    def called(self) -> str: ...
+    @property
+    def rate(self) -> int:
+        """Samples a second."""
+        ...
+
+    async def answer(self) -> None:
+        """Take the call."""
+        ...
+
+    async def play(self, audio: AsyncIterator[bytes]) -> None:
+        """Return when the audio was heard; cancelling silences it at once."""
+        ...
+
+    def heard(self) -> AsyncIterator[Heard]:
+        """Yield until the line ends, which is the only sign of a hang-up."""
+        ...
+
+    async def transfer(self, to: str, *, timeout_s: float) -> str:
+        """Connect the caller with *to* and return a ``Transferred.outcome``."""
+        ...
+
+    async def hang_up(self) -> None:
+        """End the call; may be called twice."""
+        ...
+
+
+ABILITIES: Final[tuple[type, ...]] = (
+    Describes,
+    Measures,
+    ChoosesId,
+    Receives,
+    Webhooks,
+    Serves,
+    Answers,
+    Performs,
+    Dials,
+    Verifies,
+    Reconciles,
+    Backfills,
+    FetchesMedia,
+    ShowsTyping,
+    MarksRead,
+)
+
+
+def abilities_of(connector: Connector) -> frozenset[type]:
+    """Return which of :data:`ABILITIES` the connector has."""
+    return frozenset(ability for ability in ABILITIES if isinstance(connector, ability))

@@ -1,0 +1,101 @@
+"""What goes out: one message to one recipient, what the provider said, and what a channel can do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Literal
+
+from attrs import field, frozen
+
+from fernamt.model import Address, Attachment, Button, DeliveryState, Template
+
+
+@frozen(kw_only=True)
+class OutboundMessage:
+    """One attempt to bring one entry to one recipient."""
+
+    key: str
+    """Ours, ``[a-z0-9]``, the same on every attempt: give it to the provider as the idempotency key if it takes one."""
+    entry_key: str
+    """The same for every recipient of this entry."""
+    attempt: int
+    """1 for the first."""
+    to: Address
+    text: str = field(repr=False)
+    html: str = field(default="", repr=False)
+    subject: str = field(default="", repr=False)
+    cc: tuple[Address, ...] = ()
+    """Shown to the reader; each has a delivery of its own."""
+    attachments: tuple[Attachment, ...] = ()
+    buttons: tuple[Button, ...] = ()
+    template: Template | None = None
+    reply_to: str = ""
+    """The provider's id of what is answered."""
+    references: tuple[str, ...] = ()
+    """The provider's ids of this conversation on this channel, oldest first."""
+    reply_token: str = ""
+    """Signed, ``[a-z0-9-]``, at most 40 characters: whoever brings it back joins the conversation."""
+    automatic: bool = False
+    """Written by a machine."""
+    sent_ids: tuple[str, ...] = ()
+    """Parts that earlier attempts got through: skip so many."""
+
+
+@frozen(kw_only=True)
+class Sent:
+    """The provider took the message."""
+
+    ids: tuple[str, ...] = ()
+    """The provider's, one per part; receipts name them."""
+    cost: Decimal | None = None
+    """In the account's currency."""
+
+
+@frozen(kw_only=True)
+class Files:
+    """One kind of attachment that a channel takes; the first of ``Capabilities.files`` that fits counts."""
+
+    media_types: tuple[str, ...] = ("*/*",)
+    max_bytes: int
+    max_count: int = 1
+    caption: int = 0
+    """How much text may ride along."""
+
+
+@frozen(kw_only=True)
+class Voice:
+    """What a channel that carries calls can do."""
+
+    speech: bool = False
+    """The provider recognises speech."""
+    record: bool = False
+    transfer: bool = False
+    languages: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Capabilities:
+    """What this channel can do (this channel, not this kind): the core splits, degrades or refuses by it."""
+
+    max_units: int = 1600
+    """The length of one message, in *unit*."""
+    unit: Literal["character", "utf16", "byte", "measured"] = "character"
+    """``measured``: the connector counts (``Measures.units``)."""
+    html: bool = False
+    subject: bool = False
+    files: tuple[Files, ...] = ()
+    buttons: int = 0
+    button_units: int = 20
+    receipts: frozenset[DeliveryState] = frozenset()
+    reply_window: timedelta | None = None
+    """After the customer's last words, unless an event said otherwise."""
+    templates: bool = False
+    idempotent: bool = False
+    """A repeat with the same key or id makes no second copy, so an unknown outcome may simply be repeated."""
+    full_lookup: bool = False
+    """``Reconciles`` answering ``not_sent`` can be believed."""
+    in_flight: int = 1
+    """How many sends may be under way at the same time."""
+    units_per_s: float | None = None
+    voice: Voice | None = None

@@ -1,0 +1,177 @@
+"""A live exchange with turns, such as a telephone call: what happened on the line, and what shall happen there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeAlias
+
+from attrs import frozen
+
+from fernamt.model import Address, Attachment, ChannelId
+
+
+@frozen(kw_only=True)
+class Prompt:
+    """Something to say. *text* is always there: it is what a text channel shows; *audio* names a recording."""
+
+    text: str
+    language: str
+    audio: str = ""
+
+
+# What happened on the line.
+@frozen
+class Started:
+    """The exchange began; *called* is the number or page that was reached."""
+
+    called: str
+
+
+@frozen
+class Pressed:
+    """Keys of a telephone, in the order in which they were pressed."""
+
+    keys: str
+
+
+@frozen
+class Said:
+    """Recognised speech; *confidence* is between 0 and 1."""
+
+    text: str
+    confidence: float = 1.0
+
+
+@frozen
+class Silence:
+    """Nothing was pressed or said in time."""
+
+
+@frozen
+class Finished:
+    """Everything that was asked for has been played."""
+
+
+@frozen
+class Recorded:
+    """The caller's words, as a file."""
+
+    recording: Attachment
+
+
+@frozen
+class Transferred:
+    """How a transfer ended: ``answered``, ``busy``, ``no-answer`` or ``failed``."""
+
+    outcome: str
+
+
+@frozen
+class HungUp:
+    """The line is gone; *by* is ``caller``, ``us`` or ``network``."""
+
+    by: str
+
+
+@frozen
+class Polled:
+    """Nothing happened: the provider wants the current turn, and no step is made."""
+
+
+Happened: TypeAlias = Started | Pressed | Said | Silence | Finished | Recorded | Transferred | HungUp | Polled
+
+
+# What shall happen there.
+@frozen
+class Say:
+    """Play the prompts, then go on."""
+
+    prompts: tuple[Prompt, ...]
+
+
+@frozen(kw_only=True)
+class Gather:
+    """Play the prompts and wait for keys or words."""
+
+    prompts: tuple[Prompt, ...]
+    max_keys: int = 0
+    """0: no keys are wanted."""
+    end_key: str = "#"
+    hints: tuple[str, ...] = ()
+    speech: bool = False
+    barge_in: bool = True
+    first_timeout_s: float = 5.0
+    next_timeout_s: float = 3.0
+    sensitive: bool = False
+    """Never logged, recorded or stored in clear."""
+
+
+@frozen(kw_only=True)
+class Record:
+    """Record what the caller says."""
+
+    max_s: float
+    end_key: str = "#"
+
+
+@frozen(kw_only=True)
+class Transfer:
+    """Connect the caller with *to*."""
+
+    to: str
+    timeout_s: float = 30.0
+
+
+@frozen(kw_only=True)
+class Hold:
+    """Keep the line; ``Performs.perform`` or a poll after *poll_s* seconds brings the next turn."""
+
+    prompts: tuple[Prompt, ...] = ()
+    poll_s: float = 10.0
+
+
+@frozen
+class HangUp:
+    """End the exchange."""
+
+    reason: str = "done"
+
+
+LineAction: TypeAlias = Say | Gather | Record | Transfer | Hold | HangUp
+
+
+@frozen(kw_only=True)
+class SessionEvent:
+    """Something happened in a live exchange. *key* is the same on every repeat of this event."""
+
+    key: str
+    session: str
+    """The provider's id of the call; ours, when we dialled."""
+    turn: int | None = None
+    """The turn that it answers: an overtaken one makes no step and gets the current turn."""
+    address: Address
+    at: datetime
+    """When it happened there: time-outs are judged by it."""
+    what: Happened
+
+
+@frozen(kw_only=True)
+class Session:
+    """The identity of a live exchange; *id* is ours, *call_id* the provider's."""
+
+    id: str
+    call_id: str
+    channel: ChannelId
+    address: Address
+    language: str
+    version: int
+
+
+@frozen(kw_only=True)
+class Turn:
+    """What shall happen now: committed actions. A repeat gives the same; while the exchange lives it is never empty."""
+
+    session: Session
+    n: int
+    """Put it into call-back addresses: it comes back as ``SessionEvent.turn``."""
+    actions: tuple[LineAction, ...]

@@ -1,0 +1,3 @@
+"""What tests of plugins need. Public."""
+
+__all__ = ()

@@ -1,0 +1,1 @@
+"""The pytest plugin: fixtures that every test of a plugin may use."""

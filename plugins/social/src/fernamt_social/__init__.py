@@ -1,0 +1,1 @@
+"""Social media and messengers for Fernamt. A hull: it has no connector yet, so it offers no entry point."""
