@@ -1,0 +1,67 @@
+# One door to everything that is done here. Each target prepares what it needs; `make` alone lists them.
+SHELL := bash
+.DEFAULT_GOAL := help
+export UV_PYTHON_DOWNLOADS := never
+
+BIN := .venv/bin
+READY := .venv/.ready
+MEMBERS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
+
+BENCH ?= inbound
+DRILL ?= kill
+STORE ?= sqlite
+KILLS ?= 20
+TESTS ?=
+
+# What the type checker reads: every folder of code that holds a Python file by now.
+TYPED = $(foreach dir,$(wildcard core/src core/tests plugins/*/src plugins/*/tests conftest.py tests benchmarks drills),\
+	$(if $(shell find $(dir) -name '*.py' -print -quit),$(dir)))
+
+.PHONY: help env run test check format lint types layers generated servers fix bench drill
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+env: $(READY) ## the environment in .venv: the system's Python, uv, all members editable, the tools
+
+$(READY): constraints.txt pyproject.toml $(MEMBERS) scripts/prepare
+	@scripts/prepare
+	@touch $@
+
+run: $(READY) ## the demo: one customer's mail comes in, and you answer it
+	@$(BIN)/fernamt demo
+
+test: $(READY) servers ## every test, the fast ones first  [TESTS=path]
+	@$(BIN)/pytest $(TESTS)
+
+# A desk may lack a server (its tests are then skipped, with the reason); CI may not.
+servers:
+	@if [ "$$CI" = true ]; then scripts/servers; fi
+
+check: $(READY) ## format, lint, types, layers and generated pages, in under a minute
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target types format lint layers generated
+
+format:
+	@$(BIN)/ruff format --check
+
+lint:
+	@$(BIN)/ruff check
+
+types:
+	@$(BIN)/mypy $(TYPED)
+
+layers:
+	@$(BIN)/lint-imports
+
+generated:
+	@if [ -x scripts/generate ]; then $(BIN)/python scripts/generate --check; fi
+
+fix: $(READY) ## let the formatter and the linter mend what they can
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+bench: $(READY) ## one benchmark; the last line is JSON  [BENCH=inbound]
+	@$(BIN)/python -m benchmarks.$(BENCH)
+
+drill: $(READY) ## one drill; the last line is JSON  [DRILL=kill STORE=sqlite KILLS=20]
+	@$(BIN)/python -m drills.$(DRILL) --store $(STORE) --kills $(KILLS)

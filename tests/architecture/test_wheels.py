@@ -1,0 +1,92 @@
+"""What is shipped is what is tested: each wheel, alone with what it declares."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.workspace import CORE, MEMBERS, ROOT, package, settings
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+UV = Path(sys.executable).with_name("uv")
+
+# What a test of any member may use; more is declared by the member itself, in its dependency group `test`.
+TOOLS = ("hypothesis", "pytest", "pytest-asyncio", "pytest-timeout")
+
+NO_TESTS_COLLECTED = 5
+
+IMPORT_ALL = """
+import importlib, pkgutil, {name} as package
+for module in pkgutil.walk_packages(package.__path__, "{name}."):
+    if not module.name.endswith((".__main__", ".migrations.env")):  # they run something when they are imported
+        importlib.import_module(module.name)
+print(package.__file__)
+"""
+
+
+def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    return subprocess.run(
+        command, cwd=cwd, env={**kept, "NO_COLOR": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def install(venv: Path, *what: str | Path) -> None:
+    """Install from uv's cache, where everything lies since the environment was made; ask the network only if it does not."""
+    command = ("pip", "install", "--quiet", "-p", venv, "-c", ROOT / "constraints.txt", *what)
+    if run(UV, *command, "--offline", cwd=venv).returncode != 0:
+        done = run(UV, *command, cwd=venv)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
+    """Build every member once, from a copy of its folder."""
+    place = tmp_path_factory.mktemp("wheels")
+    built = {}
+    for member in MEMBERS:
+        source = shutil.copytree(member, place / "source" / member.name, ignore=shutil.ignore_patterns("tests"))
+        target = place / member.name
+        done = run(UV, "build", "--quiet", "--wheel", "--no-sources", "--out-dir", target, source, cwd=place)
+        assert done.returncode == 0, done.stdout
+        (built[member],) = target.glob("*.whl")
+    return built
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
+def test_a_wheel_holds_one_typed_package_and_no_test(member: Path, wheels: dict[Path, Path]) -> None:
+    names = [name for name in zipfile.ZipFile(wheels[member]).namelist() if ".dist-info/" not in name]
+    shipped = package(member).name
+
+    assert f"{shipped}/py.typed" in names
+    assert {name.split("/")[0] for name in names} == {shipped}
+    assert [name for name in names if "/tests/" in name] == []
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
+def test_its_tests_pass_with_only_its_own_dependencies(member: Path, wheels: dict[Path, Path], tmp_path: Path) -> None:
+    venv, desk = tmp_path / "venv", tmp_path / "desk"
+    assert run(UV, "venv", "--quiet", "-p", sys.executable, venv, cwd=tmp_path).returncode == 0
+    declared = settings(member).get("dependency-groups", {}).get("test", [])
+    install(venv, *TOOLS, *declared, *{wheels[CORE], wheels[member]})
+    python = venv / "bin" / "python"
+
+    imported = run(python, "-W", "error", "-c", IMPORT_ALL.format(name=package(member).name), cwd=tmp_path)
+    assert imported.returncode == 0, imported.stdout
+    assert Path(imported.stdout.strip()).is_relative_to(venv)
+
+    if not (member / "tests").is_dir():
+        return
+    shutil.copytree(member / "tests", desk / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", desk)
+    shutil.copy(ROOT / "conftest.py", desk)
+    done = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "tests", cwd=desk)
+    expected = 0 if list((desk / "tests").rglob("test_*.py")) else NO_TESTS_COLLECTED
+    assert done.returncode == expected, done.stdout
