@@ -1,0 +1,30 @@
+"""The configuration: one TOML file, each section in a class, every mistake at once, secrets only as references."""
+
+from fernamt.settings.file import (
+    CORE_KEYS,
+    ChannelSection,
+    HttpSettings,
+    LogSettings,
+    NoSettings,
+    Settings,
+    read_settings,
+    structure_section,
+)
+from fernamt.settings.mistake import ConfigErrors, Mistake, did_you_mean
+from fernamt.settings.secret import Secret, secrets_in
+
+__all__ = (
+    "CORE_KEYS",
+    "ChannelSection",
+    "ConfigErrors",
+    "HttpSettings",
+    "LogSettings",
+    "Mistake",
+    "NoSettings",
+    "Secret",
+    "Settings",
+    "did_you_mean",
+    "read_settings",
+    "secrets_in",
+    "structure_section",
+)
