@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NewType, TypeAlias
@@ -19,6 +19,20 @@ NOTHING: Final[Mapping[str, Json]] = MappingProxyType({})
 
 INLINE_MAX_BYTES: Final = 65_536
 """An attachment may travel as ``bytes`` up to this size; above it the content is a :class:`Blob`."""
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def microseconds(at: datetime) -> int:
+    """Return an aware time as microseconds since 1970, exactly."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def moment(at_us: int) -> datetime:
+    """Return the aware time, in UTC, that :func:`microseconds` was given."""
+    return _EPOCH + timedelta(microseconds=at_us)
 
 
 @frozen

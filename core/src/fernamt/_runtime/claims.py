@@ -1,0 +1,114 @@
+"""Holding claims: taken when free, renewed at a third of the lease, and whatever runs under one stops when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from fernamt._store.claims import Claim, Renewal, Wish, renew, take
+from fernamt._store.writer import Writer
+from fernamt.errors import NotStored
+
+LEASE_S: Final = 15.0
+_log = structlog.get_logger()
+
+
+class _Held:
+    def __init__(self, claim: Claim, valid_until: float) -> None:
+        self.claim = claim
+        self.valid_until = valid_until
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def lose(self) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+
+class Claims:
+    """The claims of one runner. :meth:`renewing` has to run beside :meth:`hold`."""
+
+    def __init__(self, writer: Writer, *, lease_s: float = LEASE_S) -> None:
+        self._writer = writer
+        self._lease_s = lease_s
+        self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._held: dict[str, _Held] = {}
+
+    async def hold(self, key: str, body: Callable[[Claim], Awaitable[None]]) -> None:
+        """Run *body* while this runner holds *key*; when the claim is lost, cancel it and wait for the next turn.
+
+        Returns when *body* returns, and raises what it raises. Cancelled, the claim is given back.
+        """
+        while True:
+            held = await self._taken(key)
+            task = asyncio.ensure_future(body(held.claim))
+            try:
+                await asyncio.wait({task, held.lost}, return_when=asyncio.FIRST_COMPLETED)
+                if task.done():
+                    return task.result()
+                _log.warning("claim_lost", key=key, fence=held.claim.fence)
+            finally:
+                await stop_task(task)
+                del self._held[key]
+                held.lost.cancel()
+                await self._give_back(held.claim)
+
+    async def _taken(self, key: str) -> _Held:
+        loop = asyncio.get_running_loop()
+        while True:
+            asked_at = loop.time()
+            pause_s = min(1.0, self._lease_s / 3)
+            try:
+                wish = Wish(key=key, owner=self._owner, lease_us=int(self._lease_s * 1_000_000))
+                claim = await self._writer.write(take, wish)
+            except NotStored as full:
+                pause_s = full.after_s
+            else:
+                if claim is not None:
+                    held = self._held[key] = _Held(claim, asked_at + self._lease_s)
+                    return held
+            await asyncio.sleep(pause_s)
+
+    async def _give_back(self, claim: Claim) -> None:
+        try:
+            await asyncio.shield(self._writer.write(renew, Renewal(claim=claim, lease_us=0)))
+        except NotStored:
+            _log.info("claim_left_to_expire", key=claim.key)
+
+    async def renewing(self) -> None:
+        """Renew what is held, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            asked_at = loop.time()
+            all_held = list(self._held.values())
+            lease_us = int(self._lease_s * 1_000_000)
+            answers = await asyncio.gather(
+                *(self._writer.write(renew, Renewal(claim=held.claim, lease_us=lease_us)) for held in all_held),
+                return_exceptions=True,
+            )
+            for held, answer in zip(all_held, answers, strict=True):
+                if answer is True:
+                    held.valid_until = asked_at + self._lease_s
+                elif answer is False or loop.time() + self._lease_s / 3 > held.valid_until:
+                    # Nobody answered for most of a lease: somebody else may hold it by now.
+                    held.lose()
+
+
+async def stop_task(task: asyncio.Future[None]) -> None:
+    """Cancel a task and wait until it is over; what it raises while it stops is logged."""
+    if task.done():
+        return
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not task.cancelled():
+            raise
+    except Exception as why:  # noqa: BLE001 - third-party code may raise anything while it is stopped
+        _log.warning("task_stop_failed", error=type(why).__name__)

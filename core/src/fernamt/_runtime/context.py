@@ -1,0 +1,58 @@
+"""What a connector is handed: its intake, the way out, the clock, its cursors, tokens, and a way to say how it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Literal
+
+from attrs import frozen
+from structlog.typing import FilteringBoundLogger
+
+from fernamt._runtime.intake import ChannelIntake
+from fernamt._store.engine import Store
+from fernamt._store.names import Names
+from fernamt._store.reception import Line
+from fernamt.connector import Blobs, Clock, Http
+
+
+@frozen(kw_only=True)
+class Context:
+    """A :class:`fernamt.PluginContext`."""
+
+    settings: Any
+    http: Http
+    log: FilteringBoundLogger
+    clock: Clock
+    blobs: Blobs
+
+
+@frozen(kw_only=True)
+class ChannelContext(Context):
+    """A :class:`fernamt.ConnectorContext`."""
+
+    intake: ChannelIntake
+    line: Line
+    store: Store
+    names: Names
+    state_reported: Callable[[str, str], None]
+
+    async def cursor(self, name: str) -> str:
+        return await asyncio.to_thread(self._cursor, name)
+
+    def _cursor(self, name: str) -> str:
+        with self.store.read() as connection:
+            rows = self.store.statements(connection).rows(
+                "SELECT value FROM cursor WHERE channel = ? AND name = ?", (self.line.number, name)
+            )
+        return rows[0][0] if rows else ""
+
+    def sign(self, value: str, *, valid: timedelta) -> str:
+        return self.names.sign(value, f"channel:{self.line.id}", self.clock.now() + valid)
+
+    def unsign(self, token: str) -> str:
+        return self.names.unsign(token, f"channel:{self.line.id}", self.clock.now())
+
+    def report_state(self, state: Literal["up", "degraded"], reason: str = "") -> None:
+        self.state_reported(state, reason)

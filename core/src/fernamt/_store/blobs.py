@@ -1,0 +1,180 @@
+"""The blob store: content above 64 KB, by digest. Files beside SQLite, rows in PostgreSQL; the caller sees no difference."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from pathlib import Path
+from typing import Final, Protocol
+
+from fernamt._store.engine import Store
+from fernamt.errors import NotStored
+from fernamt.model import Blob
+
+CHUNK_BYTES: Final = 65_536
+SWEPT_AFTER_S: Final = 86_400.0
+"""What no commit has named by then is swept."""
+
+
+class BlobStore(Protocol):
+    """What :class:`fernamt.Blobs` promises, and what the daemon does with it beside."""
+
+    async def put(self, chunks: AsyncIterable[bytes], *, max_bytes: int) -> Blob:
+        """See :meth:`fernamt.Blobs.put`. When it returns the content survives a crash."""
+        ...
+
+    def open(self, blob: Blob) -> AsyncIterator[bytes]:
+        """See :meth:`fernamt.Blobs.open`."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove what nothing refers to and return how many. Blocks."""
+        ...
+
+
+def open_blobs(store: Store) -> BlobStore:
+    """Return the blob store that belongs to *store*."""
+    folder = store.folder
+    return (
+        TableBlobs(store)
+        if folder is None
+        else FileBlobs(folder / f"{Path(str(store.url.database)).name}.blobs", store)
+    )
+
+
+async def _measured(chunks: AsyncIterable[bytes], max_bytes: int) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > max_bytes:
+            raise ValueError(f"the content is longer than {max_bytes} bytes")
+        yield chunk
+
+
+class FileBlobs:
+    """A folder of files named by their digest, in 256 folders."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self._folder = folder
+        self._store = store
+
+    async def put(self, chunks: AsyncIterable[bytes], *, max_bytes: int) -> Blob:
+        """Write to a temporary name, sync, and move it to its own: a reader never sees half of it."""
+        temporary = self._folder / f"new-{secrets.token_hex(8)}"
+        digest, size = hashlib.sha256(), 0
+        try:
+            file = await asyncio.to_thread(self._create, temporary)
+            try:
+                async for chunk in _measured(chunks, max_bytes):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    await asyncio.to_thread(os.write, file, chunk)
+                await asyncio.to_thread(os.fdatasync, file)
+            finally:
+                os.close(file)
+            blob = Blob(digest.hexdigest(), size)
+            await asyncio.to_thread(self._keep, temporary, self._path(blob))
+        except OSError as why:
+            raise NotStored(f"the blob folder cannot be written: {why.strerror}") from why
+        finally:
+            temporary.unlink(missing_ok=True)
+        return blob
+
+    def _create(self, path: Path) -> int:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def _keep(self, temporary: Path, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        temporary.rename(path)
+        for folder in (path.parent, self._folder):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _path(self, blob: Blob) -> Path:
+        if len(blob.digest) != 64 or not all(digit in "0123456789abcdef" for digit in blob.digest):
+            raise ValueError("a digest is 64 hexadecimal digits")
+        return self._folder / blob.digest[:2] / blob.digest
+
+    async def open(self, blob: Blob) -> AsyncIterator[bytes]:
+        with await asyncio.to_thread(self._path(blob).open, "rb") as file:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield chunk
+
+    def sweep(self) -> int:
+        old = time.time() - SWEPT_AFTER_S
+        candidates = [path for path in self._folder.rglob("*") if path.is_file() and path.stat().st_mtime < old]
+        named = _named(self._store, (path.name for path in candidates))
+        unnamed = [path for path in candidates if path.name not in named]
+        for path in unnamed:
+            path.unlink(missing_ok=True)
+        return len(unnamed)
+
+
+class TableBlobs:
+    """Rows of 64 KB."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def put(self, chunks: AsyncIterable[bytes], *, max_bytes: int) -> Blob:
+        """Collect the content, then write it in one transaction: its digest, the key, is known only at the end."""
+        digest, whole = hashlib.sha256(), bytearray()
+        async for chunk in _measured(chunks, max_bytes):
+            digest.update(chunk)
+            whole += chunk
+        blob = Blob(digest.hexdigest(), len(whole))
+        await asyncio.to_thread(self._insert, blob, bytes(whole))
+        return blob
+
+    def _insert(self, blob: Blob, whole: bytes) -> None:
+        session = self._store.session()
+        try:
+            with session.transaction() as tx:
+                for n, start in enumerate(range(0, len(whole) or 1, CHUNK_BYTES)):
+                    tx.do.one(
+                        "INSERT INTO blob_chunk (digest, n, body, stored_at) VALUES (?, ?, ?, ?)"
+                        " ON CONFLICT (digest, n) DO UPDATE SET stored_at = excluded.stored_at",
+                        (blob.digest, n, whole[start : start + CHUNK_BYTES], tx.now_us),
+                    )
+        finally:
+            session.close()
+
+    async def open(self, blob: Blob) -> AsyncIterator[bytes]:
+        n = 0
+        while (chunk := await asyncio.to_thread(self._read, blob.digest, n)) is not None:
+            yield chunk
+            n += 1
+        if n == 0:
+            raise FileNotFoundError(f"blob {blob.digest} is not there any more")
+
+    def _read(self, digest: str, n: int) -> bytes | None:
+        with self._store.read() as connection:
+            rows = self._store.statements(connection).rows(
+                "SELECT body FROM blob_chunk WHERE digest = ? AND n = ?", (digest, n)
+            )
+        return bytes(rows[0][0]) if rows else None
+
+    def sweep(self) -> int:
+        session = self._store.session()
+        try:
+            with session.transaction() as tx:
+                return tx.do.one(
+                    "DELETE FROM blob_chunk WHERE stored_at < ? AND digest NOT IN (SELECT digest FROM blob_ref)",
+                    (tx.now_us - int(SWEPT_AFTER_S * 1_000_000),),
+                )
+        finally:
+            session.close()
+
+
+def _named(store: Store, digests: Iterable[str]) -> set[str]:
+    with store.read() as connection:
+        do = store.statements(connection)
+        return {digest for digest in digests if do.rows("SELECT 1 FROM blob_ref WHERE digest = ? LIMIT 1", (digest,))}

@@ -1,0 +1,263 @@
+"""The transactions of what goes out: which deliveries may go now, the attempt before the first byte, the result after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+from attrs import frozen
+
+from fernamt._store.claims import Claim, ClaimLost, require
+from fernamt._store.engine import Transaction
+from fernamt._store.receipts import Fact, settle, settle_early
+from fernamt._store.reception import id_hash
+from fernamt._store.statements import Statements
+from fernamt.model import DeliveryState, fold
+
+
+@frozen(kw_only=True)
+class OpenDelivery:
+    """A delivery that is not at its end: queued, or with an attempt under way."""
+
+    id: int
+    entry: int
+    conversation: int
+    address: int
+    state: DeliveryState
+    attempts: int
+    queued_at: int
+    first_at: int | None
+    next_at: int
+    ids: tuple[str, ...]
+
+
+@frozen
+class Heads:
+    """What may go now, one delivery a lane, and when the next one may (microseconds; ``None``: nothing waits for a time)."""
+
+    ready: tuple[OpenDelivery, ...]
+    next_at: int | None
+
+
+def open_deliveries(do: Statements, channel: int, limit: int) -> list[OpenDelivery]:
+    """Return the first *limit* open deliveries of a channel in the order in which they were asked for."""
+    rows = do.rows(
+        "SELECT id, entry, conversation, address, state, attempts, queued_at, first_at, next_at, ids FROM delivery"
+        " WHERE channel = ? AND state IN ('queued', 'sending') ORDER BY id LIMIT ?",
+        (channel, limit),
+    )
+    return [
+        OpenDelivery(
+            id=row[0],
+            entry=row[1],
+            conversation=row[2],
+            address=row[3],
+            state=DeliveryState(row[4]),
+            attempts=row[5],
+            queued_at=row[6],
+            first_at=row[7],
+            next_at=row[8],
+            ids=tuple(orjson.loads(row[9])),
+        )
+        for row in rows
+    ]
+
+
+def heads(deliveries: Sequence[OpenDelivery], *, now_us: int, hold_us: int) -> Heads:
+    """Return the first delivery of each lane that may go now. Pure.
+
+    A lane is a conversation and a recipient of one channel. What is being sent holds its lane; what waits for another try
+    holds it for *hold_us* from its first one, then the next may pass, visibly.
+    """
+    held: set[tuple[int, int]] = set()
+    ready: list[OpenDelivery] = []
+    next_at: int | None = None
+    for delivery in deliveries:
+        lane = (delivery.conversation, delivery.address)
+        if lane in held:
+            continue
+        if delivery.state == DeliveryState.SENDING:
+            held.add(lane)
+        elif delivery.next_at <= now_us:
+            held.add(lane)
+            ready.append(delivery)
+        else:
+            released_at = (delivery.first_at or delivery.queued_at) + hold_us
+            if now_us < released_at:
+                held.add(lane)
+                next_at = min(next_at or released_at, released_at, delivery.next_at)
+            else:
+                next_at = min(next_at or delivery.next_at, delivery.next_at)
+    return Heads(tuple(ready), next_at)
+
+
+@frozen(kw_only=True)
+class Takeover:
+    """A new holder looks after what its predecessor left under way."""
+
+    claim: Claim
+    channel: int
+    repeatable: bool
+    """The provider makes no second copy of a repeat."""
+
+
+def take_over(tx: Transaction, payloads: Sequence[Takeover]) -> list[int | ClaimLost]:
+    """Settle attempts without a result: queued again where a repeat is harmless, else ``uncertain``. Return how many."""
+    return [_taken_over(tx, payload) for payload in payloads]
+
+
+def _taken_over(tx: Transaction, payload: Takeover) -> int | ClaimLost:
+    try:
+        require(tx, payload.claim)
+    except ClaimLost as lost:
+        return lost
+    rows = tx.do.rows(
+        f"SELECT id FROM delivery WHERE channel = ? AND state = 'sending' ORDER BY id{tx.do.lock}", (payload.channel,)
+    )
+    state = DeliveryState.QUEUED if payload.repeatable else DeliveryState.UNCERTAIN
+    reason = "the daemon stopped while this was being sent"
+    for (delivery,) in rows:
+        tx.do.one(
+            "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ?, code = '' WHERE id = ?",
+            (state, tx.now_us, tx.now_us, reason, delivery),
+        )
+    return len(rows)
+
+
+@frozen(kw_only=True)
+class Beginning:
+    """An attempt that is about to be made; *chosen_id* is what ``ChoosesId`` fixed for it."""
+
+    claim: Claim
+    channel: int
+    delivery: OpenDelivery
+    chosen_id: str = ""
+
+
+def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLost]:
+    """Record attempts before their first byte; ``False``: the delivery is not queued any more."""
+    return [_begun(tx, payload) for payload in payloads]
+
+
+def _begun(tx: Transaction, payload: Beginning) -> bool | ClaimLost:
+    try:
+        require(tx, payload.claim)
+    except ClaimLost as lost:
+        return lost
+    delivery = payload.delivery
+    n = delivery.attempts + 1
+    changed = tx.do.one(
+        "UPDATE delivery SET state = 'sending', attempts = ?, first_at = coalesce(first_at, ?), changed_at = ?"
+        " WHERE id = ? AND state = 'queued'",
+        (n, tx.now_us, tx.now_us, delivery.id),
+    )
+    if not changed:
+        return False
+    tx.do.many("insert attempt", [(delivery.id, n, payload.claim.fence, tx.now_us, None, "", "", "")])
+    if payload.chosen_id:
+        _know(tx, payload.channel, (payload.chosen_id,), delivery.id)
+    return True
+
+
+@frozen(kw_only=True)
+class Result:
+    """How an attempt ended. *state* is what follows from it alone: SENT, QUEUED (again at *next_at*), UNCERTAIN or FAILED."""
+
+    claim: Claim
+    channel: int
+    delivery: int
+    n: int
+    state: DeliveryState
+    outcome: str
+    reason: str = ""
+    code: str = ""
+    ids: tuple[str, ...] = ()
+    next_at: int = 0
+    opted_out: bool = False
+
+
+def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
+    """Record results and return the states that follow.
+
+    The result of a holder that has lost its claim meanwhile is a fact like any other: it settles what became uncertain, and
+    changes nothing of what went on.
+    """
+    return [_finished(tx, payload) for payload in payloads]
+
+
+def _finished(tx: Transaction, result: Result) -> DeliveryState:
+    row = tx.do.rows(f"SELECT state, attempts, address FROM delivery WHERE id = ?{tx.do.lock}", (result.delivery,))[0]
+    state, address = DeliveryState(row[0]), row[2]
+    tx.do.many("end attempt", [(tx.now_us, result.outcome, result.reason, result.code, result.delivery, result.n)])
+    if result.ids:
+        _know(tx, result.channel, result.ids, result.delivery)
+    if state == DeliveryState.SENDING and row[1] == result.n:
+        after = result.state
+        ids = orjson.dumps(result.ids).decode() if result.ids else None
+        tx.do.one(
+            "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, ids = coalesce(?, ids), reason = ?, code = ?"
+            " WHERE id = ?",
+            (after, result.next_at, tx.now_us, ids, result.reason, result.code, result.delivery),
+        )
+    else:
+        after = _late(tx, result, state)
+    if result.ids:
+        settle_early(tx, result.channel, [id_hash(result.channel, one) for one in result.ids], result.delivery)
+    if result.opted_out:
+        tx.do.many("put consent", [(address, result.channel, "", False, result.reason, tx.now_us)])
+    return after
+
+
+def _late(tx: Transaction, result: Result, state: DeliveryState) -> DeliveryState:
+    if result.state not in {DeliveryState.SENT, DeliveryState.FAILED}:
+        return state
+    fact = Fact(
+        channel=result.channel,
+        state=result.state,
+        at_us=tx.now_us,
+        delivery=result.delivery,
+        reason=result.reason,
+        code=result.code,
+    )
+    settle(tx, [fact], source="late result")
+    return fold(state, result.state)
+
+
+def _know(tx: Transaction, channel: int, ids: Sequence[str], delivery: int) -> None:
+    """Let references and receipts find the entry by the provider's ids."""
+    hashes = [id_hash(channel, one) for one in ids]
+    known = tx.do.known(hashes)
+    fresh = [digest for digest in dict.fromkeys(hashes) if digest not in known]
+    if fresh:
+        conversation, n = tx.do.rows(
+            "SELECT e.conversation, e.n FROM delivery d JOIN entry e ON e.id = d.entry WHERE d.id = ?", (delivery,)
+        )[0]
+        tx.do.many("insert known", [(digest, conversation, n, tx.now_us) for digest in fresh])
+
+
+@frozen(kw_only=True)
+class Refused:
+    """A delivery that may not go, and why; *until_us*: asked again then, 0: refused for good."""
+
+    claim: Claim
+    delivery: int
+    reason: str
+    until_us: int = 0
+
+
+def refuse(tx: Transaction, payloads: Sequence[Refused]) -> list[ClaimLost | None]:
+    """Record refusals. No attempt is counted: nothing was tried."""
+    return [_refused(tx, payload) for payload in payloads]
+
+
+def _refused(tx: Transaction, payload: Refused) -> ClaimLost | None:
+    try:
+        require(tx, payload.claim)
+    except ClaimLost as lost:
+        return lost
+    state = DeliveryState.QUEUED if payload.until_us else DeliveryState.REFUSED
+    tx.do.one(
+        "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ? WHERE id = ? AND state = 'queued'",
+        (state, payload.until_us, tx.now_us, payload.reason, payload.delivery),
+    )
+    return None

@@ -1,0 +1,208 @@
+"""What people and their tools write into a conversation: answers, notes, decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+from attrs import frozen
+
+from fernamt._store.engine import Transaction
+from fernamt._store.receipts import Fact, settle
+from fernamt._store.statements import ConversationRow
+from fernamt.errors import FernamtError
+from fernamt.model import NOTHING, STATE_AFTER, Address, Attachment, Blob, DeliveryState, Json
+
+
+class NoSuchThing(FernamtError):
+    """What was named is not there, or not in a state in which this could be done to it; the text says the next step."""
+
+
+@frozen(kw_only=True)
+class Composition:
+    """An entry that somebody writes. Of kind ``sent`` it is delivered: to *to*, or to whoever wrote last."""
+
+    conversation: int
+    kind: str
+    author: str
+    """``agent:<name>`` or ``plugin:<name>``."""
+    text: str = ""
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    channel: str = ""
+    """The id of a channel; empty: where the customer wrote last."""
+    attachments: tuple[Attachment, ...] = ()
+    """Their content is in the blob store."""
+    data: Mapping[str, Json] = NOTHING
+
+
+@frozen(kw_only=True)
+class Composed:
+    """What was written: the entry's number, and a delivery for each recipient."""
+
+    conversation: int
+    n: int
+    deliveries: tuple[int, ...] = ()
+
+
+def compose(tx: Transaction, payloads: Sequence[Composition]) -> list[Composed | FernamtError]:
+    """Write each entry with its deliveries."""
+    results: list[Composed | FernamtError] = []
+    for payload in payloads:
+        try:
+            results.append(_composed(tx, payload))
+        except NoSuchThing as why:
+            results.append(why)
+    return results
+
+
+def _composed(tx: Transaction, composition: Composition) -> Composed:
+    row = tx.do.conversations([composition.conversation]).get(composition.conversation)
+    if row is None:
+        raise NoSuchThing(f"There is no conversation {composition.conversation}. fernamt inbox lists them.")
+    channel, recipients = _route(tx, composition) if composition.kind == "sent" else (None, [])
+    entry = _entry(tx, composition, row, channel)
+    deliveries = []
+    for address in recipients:
+        number = tx.do.next_id("delivery")
+        deliveries.append(number)
+        tx.do.many(
+            "insert delivery",
+            [
+                (
+                    number,
+                    entry,
+                    row.id,
+                    channel,
+                    address,
+                    DeliveryState.QUEUED,
+                    0,
+                    tx.now_us,
+                    None,
+                    tx.now_us,
+                    tx.now_us,
+                    "[]",
+                    "",
+                    "",
+                )
+            ],
+        )
+    return Composed(conversation=row.id, n=row.last_n, deliveries=tuple(deliveries))
+
+
+def _route(tx: Transaction, composition: Composition) -> tuple[int, list[int]]:
+    """Return the channel and the addresses that an answer goes to."""
+    last = tx.do.rows(
+        "SELECT channel, author FROM entry WHERE conversation = ? AND kind = 'received' AND author IS NOT NULL"
+        " ORDER BY n DESC LIMIT 1",
+        (composition.conversation,),
+    )
+    if composition.channel:
+        found = tx.do.rows("SELECT id FROM channel WHERE name = ?", (composition.channel,))
+        if not found:
+            raise NoSuchThing(f"There is no channel {composition.channel!r}. fernamt channels lists them.")
+        channel = found[0][0]
+    elif last:
+        channel = last[0][0]
+    else:
+        raise NoSuchThing("Nobody has written in this conversation yet: name a channel and a recipient.")
+    recipients = [_address(tx, person) for person in composition.to]
+    if not recipients:
+        if not last:
+            raise NoSuchThing("Nobody has written in this conversation yet: name a recipient.")
+        recipients = [last[0][1]]
+    recipients += [_address(tx, person) for person in composition.cc]
+    return channel, list(dict.fromkeys(recipients))
+
+
+def _address(tx: Transaction, address: Address) -> int:
+    handle = str(address)
+    known = tx.do.addresses([handle]).get(handle)
+    if known is not None:
+        return known[0]
+    customer, number = tx.do.next_id("customer"), tx.do.next_id("address")
+    tx.do.many("insert customer", [(customer, "", "", "", tx.now_us)])
+    tx.do.many("insert address", [(number, handle, customer, "an agent", tx.now_us)])
+    return number
+
+
+def _entry(tx: Transaction, composition: Composition, row: ConversationRow, channel: int | None) -> int:
+    entry = tx.do.next_id("entry")
+    row.last_n += 1
+    row.state = STATE_AFTER.get(composition.kind, row.state)
+    data = dict(composition.data)
+    if composition.cc:
+        data["cc"] = [str(person) for person in composition.cc]
+    files = []
+    for attachment in composition.attachments:
+        if not isinstance(attachment.content, Blob):
+            raise TypeError("attachments are put into the blob store before they are sent")
+        blob = attachment.content
+        files.append({"name": attachment.name, "type": attachment.media_type, "digest": blob.digest, "size": blob.size})
+        tx.do.many("insert blob_ref", [(blob.digest, f"entry:{entry}")])
+    tx.do.many("insert entry", [(entry, row.id, row.last_n, composition.kind, tx.now_us, None, channel)])
+    tx.do.many(
+        "insert content",
+        [
+            (
+                entry,
+                composition.author,
+                composition.text,
+                None,
+                orjson.dumps(data).decode() if data else None,
+                orjson.dumps(files).decode() if files else None,
+                None,
+                None,
+                None,
+            )
+        ],
+    )
+    tx.do.many("move conversation", [(row.state, row.last_n, entry, tx.now_us, row.id)])
+    return entry
+
+
+@frozen(kw_only=True)
+class Verdict:
+    """What a person decided about an uncertain delivery: it was *sent*, or it shall be tried *again*."""
+
+    delivery: int
+    sent: bool
+    by: str
+
+
+def decide(tx: Transaction, payloads: Sequence[Verdict]) -> list[DeliveryState | FernamtError]:
+    """Settle uncertain deliveries by a person's word, which is kept as a fact."""
+    results: list[DeliveryState | FernamtError] = []
+    for verdict in payloads:
+        rows = tx.do.rows(f"SELECT state, channel FROM delivery WHERE id = ?{tx.do.lock}", (verdict.delivery,))
+        if not rows or rows[0][0] != DeliveryState.UNCERTAIN:
+            now = f"is {rows[0][0]}" if rows else "does not exist"
+            results.append(NoSuchThing(f"Delivery {verdict.delivery} {now}. fernamt uncertain lists those to settle."))
+            continue
+        state = DeliveryState.SENT if verdict.sent else DeliveryState.QUEUED
+        fact = Fact(
+            channel=rows[0][1],
+            state=state,
+            at_us=tx.now_us,
+            delivery=verdict.delivery,
+            reason=f"settled by {verdict.by}",
+        )
+        settle(tx, [fact], source="a person")
+        if not verdict.sent:
+            tx.do.one(
+                "UPDATE delivery SET state = 'queued', next_at = ?, first_at = NULL, changed_at = ?, reason = ?"
+                " WHERE id = ?",
+                (tx.now_us, tx.now_us, fact.reason, verdict.delivery),
+            )
+        results.append(state)
+    return results
+
+
+def release(tx: Transaction, payloads: Sequence[int]) -> list[FernamtError | None]:
+    """Mark quarantined items as dealt with; their bytes stay."""
+    return [
+        None
+        if tx.do.one("UPDATE quarantine SET settled_at = ? WHERE id = ? AND settled_at IS NULL", (tx.now_us, number))
+        else NoSuchThing(f"There is nothing open under {number} in the quarantine. fernamt quarantine lists it.")
+        for number in payloads
+    ]

@@ -1,0 +1,213 @@
+"""The store: where it is, how it is opened, and that its schema is the one we know."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from attrs import frozen
+from sqlalchemy.engine import URL, make_url
+
+from fernamt._store.postgres import PostgresStatements
+from fernamt._store.sqlite import SqliteStatements
+from fernamt._store.statements import Statements
+from fernamt._store.tables import meta
+from fernamt.connector import Clock
+from fernamt.errors import ConfigError, NotStored
+from fernamt.model import microseconds
+
+HEAD: Final = "0001"
+"""The migration that this code is written for."""
+
+
+@frozen(kw_only=True)
+class Transaction:
+    """One transaction of the writer: SQLAlchemy's connection, and the hot statements on the connection below it."""
+
+    connection: sa.Connection
+    do: Statements
+    now_us: int
+
+
+@frozen(kw_only=True)
+class Keys:
+    """What belongs to one store and never changes."""
+
+    salt: str
+    """Begins every key that we give out, so that two stores behind one provider account are told apart."""
+    secret: bytes
+    """Signs tokens."""
+
+
+class WriteSession:
+    """A connection with its hot statements. Not for two threads at a time."""
+
+    def __init__(self, connection: sa.Connection, do: Statements) -> None:
+        self._connection = connection
+        self._do = do
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Give one transaction, committed at the end and rolled back on an error."""
+        with self._connection.begin():
+            self._do.begin()
+            yield Transaction(connection=self._connection, do=self._do, now_us=self._do.now_us())
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+
+class Store:
+    """One database. Open it with :meth:`open`, close it with :meth:`close`."""
+
+    def __init__(self, url: URL, clock: Clock) -> None:
+        self.url = url
+        self.clock = clock
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self._engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+
+    @classmethod
+    def open(cls, url: str, clock: Clock) -> Store:
+        """Return the store at *url*, ``sqlite:///file`` or ``postgresql://...``, without touching it.
+
+        Raises:
+            ConfigError: The address is not one of these, or the driver is not installed.
+        """
+        try:
+            parsed = make_url(url)
+            if parsed.get_backend_name() == "postgresql":
+                parsed = parsed.set(drivername="postgresql+psycopg")
+            elif parsed.drivername != "sqlite" or not parsed.database:
+                raise ConfigError("store", f"{url!r} is no store", fix="Write sqlite:///fernamt.db or postgresql://...")
+            return cls(parsed, clock)
+        except sa.exc.ArgumentError as why:
+            raise ConfigError("store", f"{url!r} is no address", fix="Write sqlite:///fernamt.db") from why
+        except ModuleNotFoundError as why:
+            raise ConfigError(
+                "store", f"the driver {why.name} is not installed", fix="Run: pip install 'fernamt[postgres]'"
+            ) from why
+
+    @property
+    def folder(self) -> Path | None:
+        """Where files beside the database live; ``None`` with PostgreSQL."""
+        return Path(str(self.url.database)).parent if self.is_sqlite else None
+
+    def migrate(self) -> None:
+        """Bring the schema to :data:`HEAD`. Blocks; a second process waits for the first."""
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", "fernamt._store:migrations")
+        with self._engine.connect() as connection, connection.begin():
+            if not self.is_sqlite:
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305871)")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            if connection.scalar(sa.select(sa.func.count()).select_from(meta)) == 0:
+                rows = {"salt": secrets.token_hex(4), "secret": secrets.token_hex(32)}
+                connection.execute(sa.insert(meta), [{"name": name, "value": value} for name, value in rows.items()])
+
+    def require_schema(self) -> None:
+        """Raise ``ConfigError`` unless the database is there and its schema is ours."""
+        if self.is_sqlite and not Path(str(self.url.database)).exists():
+            raise ConfigError(
+                "store", f"there is no store at {self.url.database} yet", fix="Start the daemon: fernamt run"
+            )
+        try:
+            with self.read() as connection:
+                found = connection.scalar(sa.text("SELECT version_num FROM fernamt_version"))
+        except NotStored as why:
+            raise ConfigError("store", why.reason, fix="Is its server up?") from why
+        except sa.exc.ProgrammingError:
+            found = None
+        if found != HEAD:
+            raise ConfigError(
+                "store",
+                f"its schema is {found or 'empty'}, this version of Fernamt needs {HEAD}",
+                fix="Start the daemon of this version once: fernamt run",
+            )
+
+    def keys(self) -> Keys:
+        """Return what was made with the store."""
+        with self.read() as connection:
+            rows = {row.name: row.value for row in connection.execute(sa.select(meta))}
+        return Keys(salt=rows["salt"], secret=bytes.fromhex(rows["secret"]))
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Give a connection for a few SELECTs that see one state. Blocks: call it in a thread. Raises ``NotStored``."""
+        level = "SERIALIZABLE" if self.is_sqlite else "REPEATABLE READ"
+        try:
+            with (
+                self._engine.connect() as connection,
+                connection.execution_options(isolation_level=level, fernamt_writes=False).begin(),
+            ):
+                yield connection
+        except Exception as why:
+            if not is_outage(why):
+                raise
+            raise NotStored(f"the store cannot be read: {getattr(why, 'orig', why)}") from why
+
+    def statements(self, connection: sa.Connection) -> Statements:
+        """Return the hot statements on a connection that :meth:`read` gave."""
+        below: Any = connection.connection.dbapi_connection
+        if self.is_sqlite:
+            return SqliteStatements(below, lambda: microseconds(self.clock.now()))
+        return PostgresStatements(below)
+
+    def session(self) -> WriteSession:
+        """Return a connection that writes: one for the writer to keep, or one for a command. Blocks."""
+        connection = self._engine.connect().execution_options(fernamt_writes=True)
+        return WriteSession(connection, self.statements(connection))
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._engine.dispose()
+
+
+def _sqlite_engine(url: URL) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": 10.0})
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        # sqlite3 would begin transactions by itself, and late: BEGIN IMMEDIATE below says when, and for what.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "cache_size=-32000"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("fernamt_writes", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres_engine(url: URL) -> sa.Engine:
+    return sa.create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "options": "-c idle_in_transaction_session_timeout=60000"},
+    )
+
+
+def _kinds(why: Exception) -> set[str]:
+    """Return the names of the driver's classes of an error: the hot statements raise them bare, SQLAlchemy wraps them."""
+    original = getattr(why, "orig", None)
+    return {kind.__name__ for kind in type(original if isinstance(original, Exception) else why).__mro__}
+
+
+def is_outage(why: Exception) -> bool:
+    """Say whether the database was not there, or could not write, whatever it was asked."""
+    return isinstance(why, OSError) or bool(_kinds(why) & {"OperationalError", "InterfaceError"})
+
+
+def is_lost_race(why: Exception) -> bool:
+    """Say whether another runner was faster: the same transaction may be run again at once."""
+    return bool(_kinds(why) & {"UniqueViolation", "DeadlockDetected", "SerializationFailure"})

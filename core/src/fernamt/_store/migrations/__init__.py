@@ -1,0 +1,1 @@
+"""Alembic's folder of the core: expand, migrate, contract; version n and n-1 run together."""

@@ -1,0 +1,1 @@
+"""One file a step; names begin with their number."""

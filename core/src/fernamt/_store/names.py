@@ -1,0 +1,83 @@
+"""The names that we give out: keys of messages, reply tokens, signed values. Made from the store's salt and secret."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from datetime import datetime, timedelta
+from typing import Final
+
+from fernamt._store.engine import Keys
+from fernamt.errors import BadSignature
+from fernamt.model import microseconds
+
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_TOKEN_BYTES: Final = 10
+"""80 bits: a forger would need more tries than any mail server lets through."""
+
+
+class Names:
+    """Makes names and reads them back. Pure."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._salt = keys.salt
+        self._secret = keys.secret
+
+    def message_key(self, delivery: int) -> str:
+        """Return the key that the provider gets; only ``[a-z0-9]``."""
+        return f"{self._salt}d{_base36(delivery)}"
+
+    def entry_key(self, entry: int) -> str:
+        """Return the key of an entry; only ``[a-z0-9]``."""
+        return f"{self._salt}e{_base36(entry)}"
+
+    def delivery_of(self, key: str) -> int:
+        """Return the delivery of a message key, 0 if it is not one of ours."""
+        head, number = key[: len(self._salt) + 1], key[len(self._salt) + 1 :]
+        return _number(number) if head == f"{self._salt}d" else 0
+
+    def reply_token(self, conversation: int) -> str:
+        """Return a token that lets whoever brings it back join the conversation; ``[a-z0-9-]``, below 40 characters."""
+        number = _base36(conversation)
+        return f"{number}-{self._mac('reply', number)}"
+
+    def conversation_of(self, token: str) -> int:
+        """Return the conversation of a reply token, 0 if we did not make it. Upper case is read as lower case."""
+        number, _, mac = token.lower().partition("-")
+        if not hmac.compare_digest(self._mac("reply", number).encode(), mac.encode()):
+            return 0
+        return _number(number)
+
+    def sign(self, value: str, purpose: str, until: datetime) -> str:
+        """Return *value* with a signature for *purpose* that holds until *until*."""
+        stamped = f"{_base36(microseconds(until) // 1_000_000)}.{value}"
+        return f"{self._mac(purpose, stamped)}.{stamped}"
+
+    def unsign(self, token: str, purpose: str, now: datetime) -> str:
+        """Return what was signed; raises ``BadSignature``."""
+        mac, _, stamped = token.partition(".")
+        if not hmac.compare_digest(self._mac(purpose, stamped).encode(), mac.encode()):
+            raise BadSignature("the token was not made here, or for something else")
+        until, _, value = stamped.partition(".")
+        if timedelta(seconds=_number(until)) < timedelta(microseconds=microseconds(now)):
+            raise BadSignature("the token is too old")
+        return value
+
+    def _mac(self, purpose: str, value: str) -> str:
+        digest = hmac.digest(self._secret, f"{purpose}:{value}".encode(errors="surrogatepass"), "sha256")
+        return base64.b32encode(digest[:_TOKEN_BYTES]).decode().lower()
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while True:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+        if not number:
+            return digits
+
+
+def _number(digits: str) -> int:
+    if not digits or len(digits) > 12 or not all(digit in _DIGITS for digit in digits):
+        return 0
+    return int(digits, 36)

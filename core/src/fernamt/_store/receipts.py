@@ -1,0 +1,109 @@
+"""Facts about deliveries: receipts, late results, a person's word. They are appended, and the state is folded from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from fernamt._store.engine import Transaction
+from fernamt.model import DeliveryState, fold
+
+
+@frozen(kw_only=True)
+class Fact:
+    """Something that became known of one or more deliveries of a channel, with what names them."""
+
+    channel: int
+    state: DeliveryState
+    at_us: int
+    delivery: int = 0
+    """Ours; 0: named otherwise."""
+    entry: tuple[int, int] | None = None
+    """The conversation and number that a provider's id belongs to."""
+    id_hash: bytes = b""
+    """Of that id: where no message has it yet, the fact waits for one."""
+    address: str = ""
+    up_to_us: int = 0
+    """Everything that was sent to *address* until then."""
+    reason: str = ""
+    code: str = ""
+    opted_out: bool = False
+
+
+def settle(tx: Transaction, facts: Sequence[Fact], *, source: str) -> None:
+    """Append the facts and fold the states that they change. What names no delivery yet is parked."""
+    for fact in facts:
+        found = _named(tx, fact)
+        if not found and fact.id_hash:
+            number = tx.do.next_id("early_receipt")
+            row = (number, fact.id_hash, fact.address, fact.state, fact.at_us, fact.reason, fact.code)
+            tx.do.many("insert early_receipt", [row])
+        for delivery, address, state in found:
+            _apply(tx, fact, delivery, address, DeliveryState(state), source)
+
+
+def settle_early(tx: Transaction, channel: int, hashes: Sequence[bytes], delivery: int) -> None:
+    """Fold what came before the ids were known into *delivery*."""
+    for digest in hashes:
+        rows = tx.do.rows(
+            "SELECT id, address, state, at, reason, code FROM early_receipt WHERE hash = ? ORDER BY id", (digest,)
+        )
+        facts = [
+            Fact(
+                channel=channel,
+                state=DeliveryState(row[2]),
+                at_us=row[3],
+                delivery=delivery,
+                address=row[1],
+                reason=row[4],
+                code=row[5],
+            )
+            for row in rows
+        ]
+        settle(tx, facts, source="receipt")
+        tx.do.many("forget early_receipt", [(row[0],) for row in rows])
+
+
+def _named(tx: Transaction, fact: Fact) -> list[tuple[int, int, str]]:
+    """Return (delivery, address, state) of what a fact is about."""
+    columns = "SELECT d.id, d.address, d.state FROM delivery d"
+    locked = tx.do.lock and f"{tx.do.lock} OF d"
+    if fact.delivery:
+        return _rows(tx, f"{columns} WHERE d.id = ? AND d.channel = ?{locked}", fact.delivery, fact.channel)
+    joined = f"{columns} JOIN address a ON a.id = d.address"
+    if fact.entry is not None:
+        rows = _rows(
+            tx,
+            f"{columns} JOIN entry e ON e.id = d.entry WHERE e.conversation = ? AND e.n = ? AND d.channel = ?{locked}",
+            *fact.entry,
+            fact.channel,
+        )
+        if len(rows) > 1 and fact.address:
+            known = tx.do.addresses([fact.address]).get(fact.address, (0, 0))
+            rows = [row for row in rows if row[1] == known[0]]
+        return rows
+    if fact.address and fact.up_to_us:
+        return _rows(
+            tx,
+            f"{joined} WHERE a.handle = ? AND d.channel = ? AND d.changed_at <= ? AND d.state IN ('sent', 'delivered')"
+            f" ORDER BY d.id{locked}",
+            fact.address,
+            fact.channel,
+            fact.up_to_us,
+        )
+    return []
+
+
+def _rows(tx: Transaction, sql: str, *values: object) -> list[tuple[int, int, str]]:
+    return [(row[0], row[1], row[2]) for row in tx.do.rows(sql, values)]
+
+
+def _apply(tx: Transaction, fact: Fact, delivery: int, address: int, state: DeliveryState, source: str) -> None:
+    row = (tx.do.next_id("fact"), delivery, fact.state, fact.at_us, source, fact.reason, fact.code)
+    tx.do.many("insert fact", [row])
+    after = fold(state, fact.state)
+    if after != state:
+        tx.do.many("fold delivery", [(after, tx.now_us, fact.reason, fact.code, delivery)])
+    if fact.opted_out:
+        tx.do.many("put consent", [(address, fact.channel, "", False, fact.reason, tx.now_us)])

@@ -1,0 +1,142 @@
+"""The hot statements, in batches, on the DBAPI connection that SQLAlchemy owns. What differs by engine is in a file each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Final, TypeAlias
+
+from attrs import define
+
+from fernamt._store.tables import metadata
+
+Row: TypeAlias = tuple[Any, ...]
+
+
+def _insert(table: str) -> str:
+    columns = [column.name for column in metadata.tables[table].columns]
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' for _ in columns)})"
+
+
+_APPENDED: Final = [
+    "customer",
+    "address",
+    "conversation",
+    "participant",
+    "entry",
+    "content",
+    "raw",
+    "known",
+    "delivery",
+    "attempt",
+    "fact",
+    "early_receipt",
+    "quarantine",
+    "blob_ref",
+]
+
+_STATEMENTS: Final[Mapping[str, str]] = {
+    **{f"insert {table}": _insert(table) for table in _APPENDED},
+    "insert participant": f"{_insert('participant')} ON CONFLICT DO NOTHING",
+    "insert blob_ref": f"{_insert('blob_ref')} ON CONFLICT DO NOTHING",
+    "put known": f"{_insert('known')} ON CONFLICT (hash) DO UPDATE SET"
+    " conversation = excluded.conversation, n = excluded.n, at = excluded.at",
+    "put thread": f"{_insert('thread')} ON CONFLICT (address, channel, place) DO UPDATE SET"
+    " conversation = excluded.conversation",
+    "put cursor": f"{_insert('cursor')} ON CONFLICT (channel, name) DO UPDATE SET value = excluded.value",
+    "put consent": f"{_insert('consent')} ON CONFLICT (address, channel, scope) DO UPDATE SET"
+    " allowed = excluded.allowed, evidence = excluded.evidence, at = excluded.at",
+    "move conversation": "UPDATE conversation SET state = ?, last_n = ?, last_entry = ?, changed_at = ? WHERE id = ?",
+    "rename address": "UPDATE address SET handle = ? WHERE id = ?",
+    "fold delivery": "UPDATE delivery SET state = ?, changed_at = ?, reason = ?, code = ? WHERE id = ?",
+    "end attempt": "UPDATE attempt SET ended_at = ?, outcome = ?, reason = ?, code = ? WHERE delivery = ? AND n = ?",
+    "forget early_receipt": "DELETE FROM early_receipt WHERE id = ?",
+}
+
+
+@define
+class ConversationRow:
+    """A conversation while a transaction moves it on."""
+
+    id: int
+    customer: int
+    kind: str
+    state: str
+    language: str
+    last_n: int
+    last_entry: int
+    changed_at: int
+
+
+class Statements(ABC):
+    """What the hot transactions say to the database. One instance a connection; not for two threads at a time."""
+
+    placeholder: ClassVar[str]
+    lock: ClassVar[str] = ""
+    """Appended to a SELECT that precedes an update of the same rows."""
+
+    def __init__(self, connection: Any) -> None:
+        self._cursor = connection.cursor()
+        self._sql = {name: sql.replace("?", self.placeholder) for name, sql in _STATEMENTS.items()}
+
+    # ---- what differs by engine
+    @abstractmethod
+    def now_us(self) -> int:
+        """Return the store's clock, which leases and due times are judged by."""
+
+    @abstractmethod
+    def next_id(self, table: str) -> int:
+        """Return an id that no row of *table* has, larger than that of any committed row that this connection saw."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Forget what was remembered of an earlier transaction."""
+
+    @abstractmethod
+    def _among(self, sql: str, values: Sequence[Any]) -> list[Row]:
+        """Run ``... WHERE column IN <values> ...``, with ``{}`` in *sql* where the list stands."""
+
+    # ---- reading
+    def known(self, hashes: Sequence[bytes]) -> dict[bytes, Row]:
+        """Return hash -> (conversation, n, at) of those that are known."""
+        rows = self._among("SELECT hash, conversation, n, at FROM known WHERE hash IN {}", hashes)
+        return {bytes(row[0]): row[1:] for row in rows}
+
+    def addresses(self, handles: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Return handle -> (address, customer) of those that are known."""
+        rows = self._among("SELECT handle, id, customer FROM address WHERE handle IN {}", handles)
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    @abstractmethod
+    def threads(self, keys: Sequence[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
+        """Return (address, channel, place) -> conversation of those that are known."""
+
+    def conversations(self, ids: Sequence[int]) -> dict[int, ConversationRow]:
+        """Return the conversations, locked until the end of the transaction, in the order of their ids."""
+        sql = (
+            "SELECT id, customer, kind, state, language, last_n, last_entry, changed_at FROM conversation"
+            " WHERE id IN {} ORDER BY id" + self.lock
+        )
+        return {row[0]: ConversationRow(*row) for row in self._among(sql, ids)}
+
+    def participants(self, conversations: Sequence[int]) -> set[tuple[int, int]]:
+        """Return (conversation, address) of the people beside the customer."""
+        rows = self._among("SELECT conversation, address FROM participant WHERE conversation IN {}", conversations)
+        return {(row[0], row[1]) for row in rows}
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Run one statement with ``?`` for its values and return what it gives."""
+        self._cursor.execute(sql.replace("?", self.placeholder), values)
+        found: list[Row] = self._cursor.fetchall()
+        return found
+
+    # ---- writing
+    def many(self, name: str, rows: Iterable[Row]) -> None:
+        """Run the statement called *name* once for each row."""
+        self._cursor.executemany(self._sql[name], rows)
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Run one statement with ``?`` for its values and return how many rows it changed."""
+        self._cursor.execute(sql.replace("?", self.placeholder), values)
+        changed: int = self._cursor.rowcount
+        return changed

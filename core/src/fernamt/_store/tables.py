@@ -1,0 +1,271 @@
+"""The schema, for both engines. Words and identifiers of people stand in ``content``, ``raw`` and ``address`` alone.
+
+Times are integers, microseconds since 1970 in UTC. There are no foreign keys: one module writes each table, and every index
+in random order costs a page a message, so there is none that no statement needs.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+
+metadata: Final = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
+)
+_Id = BigInteger().with_variant(Integer, "sqlite")
+_Time = BigInteger
+
+
+def _id() -> Column[int]:
+    return Column("id", _Id, primary_key=True)
+
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="salt of keys, signing secret",
+)
+
+channel = Table(
+    "channel",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True, comment="the id of its section: it never changes"),
+    Column("kind", Text, nullable=False),
+    Column("label", Text, nullable=False, comment="for people"),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", _Time, nullable=False),
+)
+
+cursor = Table(
+    "cursor",
+    metadata,
+    Column("channel", _Id, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+customer = Table(
+    "customer",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("since", _Time, nullable=False),
+)
+
+address = Table(
+    "address",
+    metadata,
+    _id(),
+    Column("handle", Text, nullable=False, unique=True, comment="scheme:value"),
+    Column("customer", _Id, nullable=False),
+    Column("evidence", Text, nullable=False, comment="who says that it is theirs"),
+    Column("since", _Time, nullable=False),
+    Index("ix_address_customer", "customer"),
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("address", _Id, primary_key=True, autoincrement=False),
+    Column("channel", _Id, primary_key=True, autoincrement=False),
+    Column("scope", Text, primary_key=True, comment="empty: everything"),
+    Column("allowed", Boolean, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("at", _Time, nullable=False),
+)
+
+conversation = Table(
+    "conversation",
+    metadata,
+    _id(),
+    Column("customer", _Id, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("last_n", Integer, nullable=False),
+    Column("last_entry", _Id, nullable=False, comment="orders the inbox"),
+    Column("changed_at", _Time, nullable=False),
+    Index("ix_conversation_last_entry", "last_entry"),
+)
+
+thread = Table(
+    "thread",
+    metadata,
+    Column("address", _Id, primary_key=True, autoincrement=False),
+    Column("channel", _Id, primary_key=True, autoincrement=False),
+    Column("place", Text, primary_key=True),
+    Column("conversation", _Id, nullable=False),
+    sqlite_with_rowid=False,
+    comment="which conversation the next message of this sender at this place joins",
+)
+
+participant = Table(
+    "participant",
+    metadata,
+    Column("conversation", _Id, primary_key=True, autoincrement=False),
+    Column("address", _Id, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+    comment="people beside the customer",
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    _id(),
+    Column("conversation", _Id, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", _Time, nullable=False),
+    Column("author", _Id, comment="an address; null: see content.author"),
+    Column("channel", _Id),
+    Index("uq_entry_conversation_n", "conversation", "n", unique=True),
+)
+
+content = Table(
+    "content",
+    metadata,
+    Column("entry", _Id, primary_key=True, autoincrement=False),
+    Column("author", Text, comment="agent:..., plugin:..."),
+    Column("text", Text, nullable=False),
+    Column("html", Text, comment="cleaned"),
+    Column("data", Text, comment="JSON"),
+    Column("attachments", Text, comment="JSON"),
+    Column("provider_id", Text),
+    Column("key", Text, comment="the event's key"),
+    Column("raw", _Id),
+)
+
+raw = Table(
+    "raw",
+    metadata,
+    _id(),
+    Column("body", LargeBinary, comment="up to 64 KB; else null and a digest"),
+    Column("digest", Text),
+)
+
+known = Table(
+    "known",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True, comment="of channel and event key, or of channel and provider id"),
+    Column("conversation", _Id, comment="null: it made no entry"),
+    Column("n", Integer),
+    Column("at", _Time, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    _id(),
+    Column("entry", _Id, nullable=False, index=True),
+    Column("conversation", _Id, nullable=False),
+    Column("channel", _Id, nullable=False),
+    Column("address", _Id, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("queued_at", _Time, nullable=False),
+    Column("first_at", _Time, comment="of the first attempt: a retry holds its lane for hold_s from here"),
+    Column("next_at", _Time, nullable=False),
+    Column("changed_at", _Time, nullable=False),
+    Column("ids", Text, nullable=False, comment="the provider's, JSON"),
+    Column("reason", Text, nullable=False, comment="why it is where it is"),
+    Column("code", Text, nullable=False),
+    Index(
+        "ix_delivery_open",
+        "channel",
+        "id",
+        sqlite_where=text("state IN ('queued', 'sending')"),
+        postgresql_where=text("state IN ('queued', 'sending')"),
+    ),
+    Index(
+        "ix_delivery_uncertain",
+        "id",
+        sqlite_where=text("state = 'uncertain'"),
+        postgresql_where=text("state = 'uncertain'"),
+    ),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery", _Id, primary_key=True, autoincrement=False),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("fence", Integer, nullable=False, comment="of the sender's holder"),
+    Column("started_at", _Time, nullable=False),
+    Column("ended_at", _Time, comment="null: no result yet"),
+    Column("outcome", Text, nullable=False, comment="sent, the error's class, or empty"),
+    Column("reason", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+fact = Table(
+    "fact",
+    metadata,
+    _id(),
+    Column("delivery", _Id, nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    Column("at", _Time, nullable=False),
+    Column("source", Text, nullable=False, comment="receipt, late result, a person"),
+    Column("reason", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    comment="what became known of a delivery beside its own attempts",
+)
+
+early_receipt = Table(
+    "early_receipt",
+    metadata,
+    _id(),
+    Column("hash", LargeBinary, nullable=False, index=True, comment="of channel and provider id"),
+    Column("address", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", _Time, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    comment="receipts that came before the id that they name",
+)
+
+due = Table(
+    "due",
+    metadata,
+    Column("key", Text, primary_key=True, comment="sender:<channel>, run:<channel> ..."),
+    Column("owner", Text, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("until", _Time, nullable=False, comment="of the claim"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _id(),
+    Column("channel", _Id, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("raw", _Id),
+    Column("at", _Time, nullable=False),
+    Column("settled_at", _Time),
+)
+
+blob_chunk = Table(
+    "blob_chunk",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("stored_at", _Time, nullable=False),
+    comment="blobs where there is no shared folder: PostgreSQL",
+)
+
+blob_ref = Table(
+    "blob_ref",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("owner", Text, primary_key=True, comment="entry:<id>, raw:<id>"),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,167 @@
+"""The writer: one thread that commits what many callers want written, in groups."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import structlog
+
+from fernamt._store.engine import Store, Transaction, WriteSession, is_lost_race, is_outage
+from fernamt.errors import FernamtError, NotStored
+
+_P_contra = TypeVar("_P_contra", contravariant=True)
+_R_co = TypeVar("_R_co", covariant=True)
+_P = TypeVar("_P")
+_R = TypeVar("_R")
+
+GROUP_MAX: Final = 512
+_RACES: Final = 5
+"""How often a transaction that lost a race (a unique row, a deadlock) is run again at once."""
+_log = structlog.get_logger()
+
+
+class Operation(Protocol[_P_contra, _R_co]):
+    """Something to write, for many callers at once: payloads in, their results in the same order.
+
+    A result that is an exception is raised to that caller alone; an exception that is raised undoes the transaction.
+    """
+
+    def __call__(self, tx: Transaction, payloads: Sequence[_P_contra]) -> Sequence[_R_co | FernamtError]: ...
+
+
+class _Wanted(Generic[_P, _R]):
+    __slots__ = ("future", "operation", "payload")
+
+    def __init__(self, operation: Operation[_P, _R], payload: _P, future: asyncio.Future[_R]) -> None:
+        self.operation = operation
+        self.payload = payload
+        self.future = future
+
+
+class Writer:
+    """Owns the connection that writes. Callers resume after the commit, all callers of one group at once."""
+
+    def __init__(self, store: Store, *, committing: Callable[[str], None] = lambda _point: None) -> None:
+        """*committing* is told ``writer.before-commit`` and ``writer.committed``, from the writer's thread."""
+        self._store = store
+        self._told = committing
+        self._queue: deque[_Wanted[Any, Any]] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._session: WriteSession | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Start the thread. Call it on the loop that will call :meth:`write`."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="fernamt-writer", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Commit what is queued, then end the thread."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    def write(self, operation: Operation[_P, _R], payload: _P) -> asyncio.Future[_R]:
+        """Return a future that is done when *payload* is committed.
+
+        It fails with ``NotStored`` if the database did not take it, with what *operation* returned for this payload, or with
+        what it raised. Cancelling it does not undo anything.
+        """
+        assert self._loop is not None
+        future: asyncio.Future[_R] = self._loop.create_future()
+        if self._stopping:
+            future.set_exception(NotStored("the daemon is stopping", after_s=5.0))
+            return future
+        queue = self._queue
+        queue.append(_Wanted(operation, payload, future))
+        if len(queue) == 1:
+            with self._wake:
+                self._wake.notify()
+        return future
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue:
+                    if self._stopping:
+                        self._disconnect()
+                        return
+                    self._wake.wait()
+            # Left in the queue until taken one by one: append and popleft of a deque are atomic.
+            group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_MAX))]
+            outcomes = self._commit(group)
+            assert self._loop is not None
+            try:
+                self._loop.call_soon_threadsafe(_resolve, group, outcomes)
+            except RuntimeError:
+                return  # the loop is closed: nobody waits any more
+
+    def _commit(self, group: list[_Wanted[Any, Any]]) -> list[Any]:
+        try:
+            return self._transaction(group)
+        except Exception as why:  # noqa: BLE001 - whatever one payload brings, its neighbours must not pay for it
+            if is_outage(why):
+                return [self._not_stored(why)] * len(group)
+            problem = why
+        if len(group) == 1:
+            return [problem]
+        return [outcome for wanted in group for outcome in self._commit([wanted])]
+
+    def _transaction(self, group: list[_Wanted[Any, Any]]) -> list[Any]:
+        by_operation: dict[Operation[Any, Any], list[int]] = {}
+        for index, wanted in enumerate(group):
+            by_operation.setdefault(wanted.operation, []).append(index)
+        for race in range(_RACES):
+            outcomes: list[Any] = [None] * len(group)
+            try:
+                with self._connected().transaction() as tx:
+                    for operation, indices in by_operation.items():
+                        results = operation(tx, [group[index].payload for index in indices])
+                        for index, result in zip(indices, results, strict=True):
+                            outcomes[index] = result
+                    self._told("writer.before-commit")
+            except Exception as why:
+                if not is_lost_race(why) or race == _RACES - 1:
+                    raise
+                continue
+            self._told("writer.committed")
+            return outcomes
+        raise AssertionError("unreachable")
+
+    def _connected(self) -> WriteSession:
+        if self._session is None:
+            self._session = self._store.session()
+        return self._session
+
+    def _disconnect(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _not_stored(self, why: Exception) -> NotStored:
+        _log.error("store_unavailable", error=str(getattr(why, "orig", why)))
+        try:
+            self._disconnect()
+        except Exception as again:  # noqa: BLE001 - a broken connection may fail to close in any way
+            self._session = None
+            _log.debug("store_close_failed", error=str(again))
+        return NotStored(f"the store cannot be written: {getattr(why, 'orig', why)}", after_s=1.0)
+
+
+def _resolve(group: list[_Wanted[Any, Any]], outcomes: list[Any]) -> None:
+    for wanted, outcome in zip(group, outcomes, strict=True):
+        if wanted.future.done():
+            continue  # its caller was cancelled
+        if isinstance(outcome, Exception):
+            wanted.future.set_exception(outcome)
+        else:
+            wanted.future.set_result(outcome)
