@@ -95,6 +95,7 @@ class Outbox:
         self._paused_until = 0.0
         self._in_flight: dict[int, asyncio.Task[None]] = {}
         self._login_missing = False
+        self._stopping = False
 
     def wake(self) -> None:
         """Say that there may be something to send."""
@@ -115,10 +116,12 @@ class Outbox:
             for task in tuple(self._in_flight.values()):
                 await stop_task(task)
 
-    async def drain(self) -> None:
-        """Return when nothing is under way any more. Nothing new is begun if :meth:`run` was told to stop."""
-        while self._in_flight:
-            await asyncio.wait(self._in_flight.values())
+    async def quiet(self, within_s: float) -> None:
+        """Begin nothing more, and return when what is under way has ended, or after *within_s* seconds."""
+        self._stopping = True
+        self.wake()
+        if self._in_flight:
+            await asyncio.wait(self._in_flight.values(), timeout=within_s)
 
     async def _take_over(self, claim: Claim) -> None:
         takeover = Takeover(
@@ -142,7 +145,7 @@ class Outbox:
         if loop.time() < self._paused_until:
             return self._paused_until
         free = self._sending.capabilities().in_flight - len(self._in_flight)
-        if free <= 0:
+        if free <= 0 or self._stopping:
             return None
         try:
             found = await asyncio.to_thread(self._look, free)

@@ -18,22 +18,12 @@ def _insert(table: str) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' for _ in columns)})"
 
 
-_APPENDED: Final = [
-    "customer",
-    "address",
-    "conversation",
-    "participant",
-    "entry",
-    "content",
-    "raw",
-    "known",
-    "delivery",
-    "attempt",
-    "fact",
-    "early_receipt",
-    "quarantine",
-    "blob_ref",
-]
+# fmt: off
+_APPENDED: Final = (
+    "channel", "customer", "address", "conversation", "participant", "entry", "content", "raw", "known",
+    "delivery", "attempt", "fact", "early_receipt", "quarantine", "blob_ref",
+)
+# fmt: on
 
 _STATEMENTS: Final[Mapping[str, str]] = {
     **{f"insert {table}": _insert(table) for table in _APPENDED},

@@ -1,0 +1,55 @@
+"""The channels as the store knows them: a number for each id, and how the line is, for whoever looks from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from fernamt._store.engine import Transaction
+
+
+@frozen(kw_only=True)
+class Entrance:
+    """A configured channel that the store shall know."""
+
+    id: str
+    kind: str
+    label: str
+
+
+def enter(tx: Transaction, payloads: Sequence[Entrance]) -> list[int]:
+    """Return the number of each channel, new ones getting one; its id is its name for ever."""
+    numbers = []
+    for entrance in payloads:
+        rows = tx.do.rows(f"SELECT id FROM channel WHERE name = ?{tx.do.lock}", (entrance.id,))
+        if rows:
+            number = rows[0][0]
+            tx.do.one("UPDATE channel SET kind = ?, label = ? WHERE id = ?", (entrance.kind, entrance.label, number))
+        else:
+            number = tx.do.next_id("channel")
+            row = (number, entrance.id, entrance.kind, entrance.label, "starting", "", tx.now_us)
+            tx.do.many("insert channel", [row])
+        numbers.append(number)
+    return numbers
+
+
+@frozen(kw_only=True)
+class ChannelState:
+    """How a line is: starting, up, degraded, needs-login or down, and why."""
+
+    number: int
+    state: str
+    reason: str = ""
+
+
+def note_state(tx: Transaction, payloads: Sequence[ChannelState]) -> list[bool]:
+    """Keep the states; ``True`` where one changed."""
+    return [
+        tx.do.one(
+            "UPDATE channel SET state = ?, reason = ?, changed_at = ? WHERE id = ? AND (state <> ? OR reason <> ?)",
+            (one.state, one.reason, tx.now_us, one.number, one.state, one.reason),
+        )
+        == 1
+        for one in payloads
+    ]
