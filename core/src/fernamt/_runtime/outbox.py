@@ -11,7 +11,7 @@ import tenacity
 from attrs import frozen
 
 from fernamt._runtime.claims import stop_task
-from fernamt._runtime.hooks import Hooks
+from fernamt._runtime.hooks import Plugins
 from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.correspondence import Prepared, prepare
 from fernamt._store.deliveries import (
@@ -80,7 +80,7 @@ class Outbox:
         store: Store,
         writer: Writer,
         names: Names,
-        hooks: Hooks,
+        plugins: Plugins,
         reached: Callable[[str], None] = lambda _point: None,
     ) -> None:
         """*reached* is told ``outbox.begun``, ``outbox.answered`` and ``outbox.finished``."""
@@ -88,7 +88,7 @@ class Outbox:
         self._store = store
         self._writer = writer
         self._names = names
-        self._hooks = hooks
+        self._plugins = plugins
         self._reached = reached
         self._log = _log.bind(channel=sending.line.id)
         self._changed = asyncio.Event()
@@ -199,7 +199,7 @@ class Outbox:
         too_much = self._too_much(prepared.message)
         if too_much:
             return Refused(claim=claim, delivery=delivery.id, reason=too_much)
-        refusal = self._hooks.allow_send(
+        refusal = self._plugins.allow_send(
             message=prepared.message,
             conversation=prepared.conversation,
             customer=prepared.customer,

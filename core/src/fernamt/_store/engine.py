@@ -166,6 +166,20 @@ class Store:
         connection = self._engine.connect().execution_options(fernamt_writes=True)
         return WriteSession(connection, self.statements(connection))
 
+    def probe(self) -> None:
+        """Raise ``NotStored`` unless the database takes a transaction that writes. Blocks."""
+        try:
+            session = self.session()
+            try:
+                with session.transaction() as tx:
+                    tx.do.one("UPDATE meta SET value = value WHERE name = 'salt'")
+            finally:
+                session.close()
+        except Exception as why:
+            if not is_outage(why):
+                raise
+            raise NotStored(f"the store cannot be written: {getattr(why, 'orig', why)}") from why
+
     def close(self) -> None:
         """Give every connection back."""
         self._engine.dispose()

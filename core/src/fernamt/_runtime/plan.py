@@ -1,0 +1,70 @@
+"""What a configuration asks for, checked whole before anything is started: which plugins, which channels, with which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from fernamt._runtime.installed import Installed
+from fernamt._runtime.loader import Loaded, PluginFailed, PluginFailure, load, wanted
+from fernamt.registry import Factory
+from fernamt.settings import ChannelSection, ConfigErrors, Mistake, NoSettings, Settings, structure_section
+
+
+@frozen(kw_only=True)
+class PlannedChannel:
+    """A channel with what its plugin makes of it, or with the reason why it cannot run."""
+
+    section: ChannelSection
+    factory: Factory | None = None
+    settings: Any = None
+    failure: PluginFailure | None = None
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What shall run."""
+
+    loaded: Loaded
+    channels: tuple[PlannedChannel, ...]
+    plugin_settings: Mapping[str, Any]
+
+
+def plan(settings: Settings, installed: tuple[Installed, ...] | None = None) -> Plan:
+    """Import the named plugins and check every section.
+
+    A plugin that fails takes its channels with it and nobody else's; a mistake in a section of a plugin that works is the
+    operator's and stops the start.
+
+    Raises:
+        ConfigErrors: All mistakes of all sections.
+    """
+    loaded = load(wanted(settings), installed)
+    mistakes: list[Mistake] = []
+    channels = [_channel(settings, section, loaded, mistakes) for section in settings.channels]
+    plugin_settings = {}
+    for name, offers in loaded.offers.items():
+        options = settings.plugin_sections.get(name, {})
+        try:
+            plugin_settings[name] = structure_section(
+                settings, f"plugins.{name}", options, offers.settings or NoSettings
+            )
+        except ConfigErrors as found:
+            mistakes += found.mistakes
+    if mistakes:
+        raise ConfigErrors(mistakes)
+    return Plan(loaded=loaded, channels=tuple(channels), plugin_settings=plugin_settings)
+
+
+def _channel(settings: Settings, section: ChannelSection, loaded: Loaded, mistakes: list[Mistake]) -> PlannedChannel:
+    try:
+        offer = loaded.connector(section.kind)
+        own = structure_section(settings, f"channels.{section.id}", section.options, offer.settings)
+        return PlannedChannel(section=section, factory=loaded.factory(section.kind), settings=own)
+    except PluginFailed as why:
+        return PlannedChannel(section=section, failure=why.failure)
+    except ConfigErrors as found:
+        mistakes += found.mistakes
+        return PlannedChannel(section=section)

@@ -1,0 +1,16 @@
+"""Telling systemd how the daemon is (sd_notify(3)): nothing happens where there is no systemd."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+def notify(state: str) -> None:
+    """Send *state*, for instance ``READY=1``, to the socket that ``$NOTIFY_SOCKET`` names."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.connect("\0" + address[1:] if address.startswith("@") else address)
+        channel.sendall(state.encode())

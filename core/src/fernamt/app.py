@@ -1,0 +1,297 @@
+"""The composition root: everything that runs hangs off one :class:`App`, and nothing is global."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from attrs import evolve
+
+from fernamt._runtime import log
+from fernamt._runtime.claims import Claims, stop_task
+from fernamt._runtime.clock import SystemClock
+from fernamt._runtime.context import ChannelContext, Context
+from fernamt._runtime.http import ClientHttp
+from fernamt._runtime.intake import ChannelIntake, Room
+from fernamt._runtime.outbox import Outbox, Sending
+from fernamt._runtime.plan import Plan, PlannedChannel, plan
+from fernamt._runtime.supervisor import Supervised
+from fernamt._runtime.systemd import notify
+from fernamt._runtime.web import Hook, Web, writable
+from fernamt._store.blobs import BlobStore, open_blobs
+from fernamt._store.channels import ChannelState, Entrance, enter, note_state
+from fernamt._store.claims import Claim, void
+from fernamt._store.engine import Store
+from fernamt._store.lock import FileLock
+from fernamt._store.names import Names
+from fernamt._store.reception import Line, Reception
+from fernamt._store.writer import Writer
+from fernamt.connector import Channel, Clock, Connector, Verifies, Webhooks
+from fernamt.errors import ConfigError, FernamtError
+from fernamt.model import ChannelId
+from fernamt.settings import Settings, secrets_in
+
+DRAIN_S: Final = 20.0
+"""What is under way when the daemon is told to stop has so long to end."""
+_SWEEP_EVERY_S: Final = 3600.0
+_log = structlog.get_logger()
+
+
+class App:
+    """One daemon."""
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock, reached: Callable[[str], None] = lambda _point: None
+    ) -> None:
+        """*reached* is told the points that a message passes; a drill stops the process there."""
+        self._settings = settings
+        self._clock = clock
+        self._reached = reached
+        self._store = Store.open(settings.store, clock)
+        self._writer = Writer(self._store, committing=reached)
+        self._blobs: BlobStore = open_blobs(self._store)
+        self._claims = Claims(self._writer)
+        self._web = Web(settings.public_url, clock, self._why_not_ready)
+        self._room = Room()
+        self._channels: list[Supervised] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lock: FileLock | None = None
+        self._http: ClientHttp | None = None
+        self._plan: Plan | None = None
+        self._not_ready = "starting"
+        self.port = 0
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, reached: Callable[[str], None] = lambda _point: None) -> App:
+        """Return the daemon that *settings* describe, not started. Raises ``ConfigError``."""
+        return cls(settings, clock=SystemClock(), reached=reached)
+
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT, then drain; return the exit code.
+
+        Raises:
+            ConfigError: The configuration is wrong; nothing was started. Of several mistakes: ``ConfigErrors``.
+            FernamtError: The store or the address could not be had.
+        """
+        told_to_stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, told_to_stop.set)
+        try:
+            await self.start()
+            await told_to_stop.wait()
+        finally:
+            await self.stop()
+        return 0
+
+    async def start(self) -> None:
+        """Start in the order of DESIGN 7. On an error call :meth:`stop`."""
+        settings = self._settings
+        redactor = log.configure(settings.log)
+        planned = self._plan = plan(settings)
+        for secret in secrets_in([one.settings for one in planned.channels] + [*planned.plugin_settings.values()]):
+            redactor.known([secret])
+        for failure in planned.loaded.failures:
+            _log.error("plugin_failed", plugin=failure.name, cause=str(failure), exc_info=failure.error)
+        self._http = ClientHttp(allow_private=frozenset(settings.http.allow_private))
+        await asyncio.to_thread(self._open_store)
+        self._writer.start()
+        names = Names(self._store.keys())
+        hooks: dict[str, Hook] = {}
+        for one in planned.channels:
+            await self._add(one, names, planned, hooks)
+        self._web.serve(hooks)
+        host, port = settings.address
+        try:
+            self.port = await self._web.start(host, port)
+        except OSError as why:
+            raise ConfigError(
+                "listen", f"{settings.listen} cannot be listened on: {why.strerror}", fix="Is another daemon running?"
+            ) from why
+        self._begin("renew-claims", self._claims.renewing())
+        self._begin("sweep-blobs", self._claims.hold("sweep", self._sweep))
+        for channel in self._channels:
+            self._begin(f"channel-{channel.line.id}", channel.run())
+        planned.loaded.plugins.started(self._plugin_context)
+        self._not_ready = ""
+        notify("READY=1")
+        _log.info("daemon_ready", listen=f"{host}:{self.port}", channels=len(self._channels))
+
+    async def stop(self) -> None:
+        """Take nothing new, end what is under way, give everything back. May be called after a failed start."""
+        self._not_ready = "stopping"
+        notify("STOPPING=1")
+        if self._plan is not None:
+            self._plan.loaded.plugins.stopping()
+        await self._web.stop_listening()
+        await asyncio.gather(*(channel.quiet(DRAIN_S) for channel in self._channels))
+        for task in reversed(self._tasks):
+            await stop_task(task)
+        await self._web.stop()
+        await self._writer.stop()
+        if self._http is not None:
+            await self._http.close()
+        self._store.close()
+        if self._lock is not None:
+            self._lock.release()
+        _log.info("daemon_stopped")
+
+    def _open_store(self) -> None:
+        if self._store.is_sqlite:
+            self._lock = FileLock(Path(str(self._store.url.database)))
+        self._store.migrate()
+        if self._store.is_sqlite:
+            # The lock says that nobody else is there: whoever held a claim is dead.
+            with contextlib.closing(self._store.session()) as session, session.transaction() as tx:
+                void(tx)
+
+    def _begin(self, name: str, body: Any) -> None:
+        self._tasks.append(asyncio.create_task(body, name=name))
+
+    async def _sweep(self, _claim: Claim) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY_S)
+            swept = await asyncio.to_thread(self._blobs.sweep)
+            _log.info("blobs_swept", count=swept)
+
+    async def _why_not_ready(self) -> str:
+        return self._not_ready or await writable(self._store.probe)
+
+    async def _add(self, planned: PlannedChannel, names: Names, whole: Plan, hooks: dict[str, Hook]) -> None:
+        section = planned.section
+        entrance = Entrance(id=section.id, kind=section.kind, label=section.name)
+        number = await self._writer.write(enter, entrance)
+        line = Line(number=number, id=section.id, reopen_days=section.reopen_days)
+        intake = ChannelIntake(
+            line,
+            writer=self._writer,
+            reception=Reception(names),
+            blobs=self._blobs,
+            room=self._room,
+            clock=self._clock,
+        )
+        try:
+            connector, supervised = self._connected(planned, line, intake, names, whole)
+        except Exception as why:  # noqa: BLE001 - third-party code: one channel's fault stays its own
+            _log.error("channel_not_built", channel=section.id, error=str(why), exc_info=why)
+            state = ChannelState(number=number, state="down", reason=str(why))
+            await self._writer.write(note_state, state)
+            return
+        self._channels.append(supervised)
+        if isinstance(connector, Webhooks):
+            for webhook in connector.webhooks():
+                hooks[f"{section.id}/{webhook.path}"] = Hook(channel=section.id, webhook=webhook, intake=intake)
+
+    def _connected(
+        self, planned: PlannedChannel, line: Line, intake: ChannelIntake, names: Names, whole: Plan
+    ) -> tuple[Connector, Supervised]:
+        section = planned.section
+        if planned.factory is None:
+            raise FernamtError(str(planned.failure))
+        reports: list[Supervised] = []
+        context = ChannelContext(
+            **self._common(whole, section.kind.partition(".")[0], section.id),
+            intake=intake,
+            line=line,
+            store=self._store,
+            names=names,
+            state_reported=lambda *told: reports[0].reported(*told),
+        )
+        connector = planned.factory(channel_of(self._settings, planned), context)
+        supervised = Supervised(line, connector, writer=self._writer, claims=self._claims)
+        reports.append(supervised)
+        supervised.describe()
+        sending = Sending(
+            line=line,
+            connector=connector,
+            capabilities=supervised.capabilities,
+            hold_s=section.hold_s,
+            retry_for_h=section.retry_for_h,
+            needs_login=supervised.needs_login,
+        )
+        supervised.sends_by(
+            Outbox(
+                sending,
+                store=self._store,
+                writer=self._writer,
+                names=names,
+                plugins=whole.loaded.plugins,
+                reached=self._reached,
+            )
+        )
+        return connector, supervised
+
+    def _plugin_context(self, name: str) -> Context:
+        assert self._plan is not None
+        return Context(**self._common(self._plan, name, ""))
+
+    def _common(self, whole: Plan, plugin: str, channel: str) -> dict[str, Any]:
+        bound = {"plugin": plugin} | ({"channel": channel} if channel else {})
+        return {
+            "settings": whole.plugin_settings.get(plugin),
+            "http": self._http,
+            "log": structlog.get_logger(**bound),
+            "clock": self._clock,
+            "blobs": self._blobs,
+        }
+
+    async def verify(self) -> AsyncIterator[tuple[ChannelId, str, str]]:
+        """Build every channel and let those that can prove that their settings work; see :func:`verify_channels`."""
+        planned = self._plan = plan(self._settings)
+        self._http = ClientHttp(allow_private=frozenset(self._settings.http.allow_private))
+        await asyncio.to_thread(self._open_store)
+        self._writer.start()
+        names = Names(self._store.keys())
+        for one in planned.channels:
+            await self._add(one, names, planned, {})
+        built = {channel.line.id: channel.connector for channel in self._channels}
+        for one in planned.channels:
+            connector = built.get(one.section.id)
+            if connector is None:
+                yield one.section.id, "failed", str(one.failure or "it could not be built: the log says why")
+            elif not isinstance(connector, Verifies):
+                yield one.section.id, "skipped", "this kind of channel cannot check itself"
+            else:
+                yield one.section.id, *await _verified(connector)
+
+
+async def _verified(connector: Verifies) -> tuple[str, str]:
+    try:
+        async with asyncio.timeout(60.0):
+            return "ok", await connector.verify()
+    except TimeoutError:
+        return "failed", "no answer within 60 s"
+    except Exception as why:  # noqa: BLE001 - third-party code: its fault is the result
+        return "failed", f"{type(why).__name__}: {why}"
+
+
+def channel_of(settings: Settings, planned: PlannedChannel) -> Channel[Any]:
+    """Return what the connector is told of its channel."""
+    section = planned.section
+    return Channel(
+        id=section.id,
+        name=section.name,
+        kind=section.kind,
+        settings=planned.settings,
+        url=f"{settings.public_url}/in/{section.id}/",
+    )
+
+
+async def verify_channels(settings: Settings) -> AsyncIterator[tuple[ChannelId, str, str]]:
+    """Yield (channel, ``ok`` | ``skipped`` | ``failed``, text) for each, after a real round trip. Nothing is sent or received.
+
+    It works on a store of its own, so it may run beside the daemon and before the first start.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        app = App.from_settings(evolve(settings, store=f"sqlite:///{folder}/check.db"))
+        try:
+            async for result in app.verify():
+                yield result
+        finally:
+            await app.stop()
