@@ -1,0 +1,84 @@
+"""The plugins of this environment as their metadata describes them: nothing is imported to know them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, PackageMetadata
+from typing import Final
+
+from attrs import field, frozen
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+GROUP: Final = "fernamt"
+_ISSUES: Final = {"issues", "issue tracker", "bug tracker", "tracker", "bugs"}
+
+
+@frozen(kw_only=True)
+class Installed:
+    """A plugin as its metadata describes it: nothing of it is imported."""
+
+    name: str
+    """The entry point's: the first part of every kind that it offers."""
+    distribution: str
+    version: str
+    summary: str = ""
+    requires: tuple[str, ...] = ()
+    issues: str = ""
+    """Where its faults are reported, if it says so."""
+    entry_point: EntryPoint = field(repr=False, eq=False)
+
+    def unfit(self, ours: Version) -> tuple[str, str] | None:
+        """Return why the plugin was not written for the core of version *ours*, and the remedy; ``None``: it was.
+
+        The range stands in its requirements. Of a pre-release counts the version that it leads to: what is said of 1.0
+        counts for 1.0.dev1.
+        """
+        ours = Version(ours.base_version) if ours.is_prerelease else ours
+        try:
+            requirements = [Requirement(text) for text in self.requires]
+        except InvalidRequirement as why:
+            return f"its requirements cannot be read: {' '.join(str(why).split())}", "Use another version of it"
+        ranges = [
+            it.specifier
+            for it in requirements
+            if canonicalize_name(it.name) == "fernamt" and (it.marker is None or it.marker.evaluate({"extra": ""}))
+        ]
+        if not ranges:
+            fix = "Its pyproject.toml must say dependencies = ['fernamt>=1,<2']"
+            return "it does not say for which versions of fernamt it was written", fix
+        for bounds in ranges:
+            if not bounds.contains(ours, prereleases=True):
+                fix = f"Install a version of {self.distribution} that was written for fernamt {ours}"
+                return f"it was written for fernamt{bounds}, and this is {ours}", fix
+        return None
+
+
+def discover(entry_points: Iterable[EntryPoint] | None = None) -> tuple[Installed, ...]:
+    """Return every installed plugin, by name, without importing any. Without *entry_points*: of this environment."""
+    found = importlib.metadata.entry_points(group=GROUP) if entry_points is None else entry_points
+    return tuple(sorted(map(_described, found), key=lambda one: (one.name, one.distribution)))
+
+
+def _described(entry_point: EntryPoint) -> Installed:
+    try:
+        assert entry_point.dist is not None
+        said = entry_point.dist.metadata
+        urls = [url.partition(",") for url in said.get_all("Project-URL") or ()]
+        return Installed(
+            name=entry_point.name,
+            distribution=_first(said, "Name"),
+            version=_first(said, "Version"),
+            summary=_first(said, "Summary"),
+            requires=tuple(entry_point.dist.requires or ()),
+            issues=next((url.strip() for label, _, url in urls if label.strip().lower() in _ISSUES), ""),
+            entry_point=entry_point,
+        )
+    except Exception:  # noqa: BLE001 - a stranger's damaged metadata: it states no range, and is refused for that
+        return Installed(name=entry_point.name, distribution="", version="", entry_point=entry_point)
+
+
+def _first(said: PackageMetadata, name: str) -> str:
+    return str((said.get_all(name) or [""])[0])
