@@ -60,6 +60,7 @@ class App:
         self._web = Web(settings.public_url, clock, self._why_not_ready)
         self._room = Room()
         self._channels: list[Supervised] = []
+        self._connectors: dict[ChannelId, Connector] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._lock: FileLock | None = None
         self._http: ClientHttp | None = None
@@ -184,6 +185,7 @@ class App:
             await self._writer.write(note_state, state)
             return
         self._channels.append(supervised)
+        self._connectors[section.id] = connector
         if isinstance(connector, Webhooks):
             for webhook in connector.webhooks():
                 hooks[f"{section.id}/{webhook.path}"] = Hook(channel=section.id, webhook=webhook, intake=intake)
@@ -194,19 +196,16 @@ class App:
         section = planned.section
         if planned.factory is None:
             raise FernamtError(str(planned.failure))
-        reports: list[Supervised] = []
+        supervised = Supervised(line, writer=self._writer, claims=self._claims)
         context = ChannelContext(
             **self._common(whole, section.kind.partition(".")[0], section.id),
             intake=intake,
             line=line,
             store=self._store,
             names=names,
-            state_reported=lambda *told: reports[0].reported(*told),
+            state_reported=supervised.reported,
         )
         connector = planned.factory(channel_of(self._settings, planned), context)
-        supervised = Supervised(line, connector, writer=self._writer, claims=self._claims)
-        reports.append(supervised)
-        supervised.describe()
         sending = Sending(
             line=line,
             connector=connector,
@@ -215,16 +214,15 @@ class App:
             retry_for_h=section.retry_for_h,
             needs_login=supervised.needs_login,
         )
-        supervised.sends_by(
-            Outbox(
-                sending,
-                store=self._store,
-                writer=self._writer,
-                names=names,
-                plugins=whole.loaded.plugins,
-                reached=self._reached,
-            )
+        outbox = Outbox(
+            sending,
+            store=self._store,
+            writer=self._writer,
+            names=names,
+            plugins=whole.loaded.plugins,
+            reached=self._reached,
         )
+        supervised.equip(connector, outbox)
         return connector, supervised
 
     def _plugin_context(self, name: str) -> Context:
@@ -250,9 +248,8 @@ class App:
         names = Names(self._store.keys())
         for one in planned.channels:
             await self._add(one, names, planned, {})
-        built = {channel.line.id: channel.connector for channel in self._channels}
         for one in planned.channels:
-            connector = built.get(one.section.id)
+            connector = self._connectors.get(one.section.id)
             if connector is None:
                 yield one.section.id, "failed", str(one.failure or "it could not be built: the log says why")
             elif not isinstance(connector, Verifies):

@@ -25,15 +25,15 @@ _log = structlog.get_logger()
 
 
 class Supervised:
-    """A channel under supervision. :meth:`run` until cancelled."""
+    """A channel under supervision: :meth:`equip` it, then :meth:`run` until cancelled."""
 
-    def __init__(self, line: Line, connector: Connector, *, writer: Writer, claims: Claims) -> None:
+    def __init__(self, line: Line, *, writer: Writer, claims: Claims) -> None:
         self.line = line
-        self.connector = connector
         self.state = "starting"
         self.reason = ""
         self._writer = writer
         self._claims = claims
+        self._connector: Connector | None = None
         self._capabilities = Capabilities()
         self._outbox: Outbox | None = None
         self._login: asyncio.Future[NeedsLogin] | None = None
@@ -44,19 +44,20 @@ class Supervised:
         """Return what the channel can do, as it said when it last came up."""
         return self._capabilities
 
-    def describe(self) -> None:
-        """Ask the connector what it can do."""
-        if isinstance(self.connector, Describes):
-            self._capabilities = self.connector.capabilities()
-
-    def sends_by(self, outbox: Outbox) -> None:
-        """Take the outbox of the channel."""
+    def equip(self, connector: Connector, outbox: Outbox) -> None:
+        """Take what receives and sends here. Raises what the connector raises when it is asked what it can do."""
+        self._connector = connector
         self._outbox = outbox
+        self._describe()
+
+    def _describe(self) -> None:
+        if isinstance(self._connector, Describes):
+            self._capabilities = self._connector.capabilities()
 
     def reported(self, state: str, reason: str) -> None:
         """Take the connector's word for how it is."""
         if state == "up" and self.state != "up":
-            self.describe()
+            self._describe()
         self._become(state, reason)
 
     def needs_login(self, why: NeedsLogin) -> None:
@@ -91,8 +92,8 @@ class Supervised:
         await asyncio.Event().wait()  # holding it: another runner would only be refused as well
 
     async def _receive(self) -> None:
-        if isinstance(self.connector, Receives):
-            await self.connector.run()
+        if isinstance(self._connector, Receives):
+            await self._connector.run()
         if self.state == "starting":
             self.reported("up", "")
 
