@@ -7,19 +7,17 @@ from typing import Any, Final
 import orjson
 from attrs import frozen
 
+from fernamt._store.conversations import attachments_of
 from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.names import Names
 from fernamt._store.statements import Statements
 from fernamt.model import (
     Address,
-    Attachment,
-    Blob,
     Conversation,
     ConversationId,
     ConversationState,
     Customer,
     CustomerId,
-    Remote,
 )
 from fernamt.outbound import OutboundMessage
 
@@ -73,19 +71,6 @@ def prepare(do: Statements, names: Names, channel: int, delivery: OpenDelivery) 
         conversation=conversation,
         customer=customer,
         stopped=_stopped(do, delivery.address, channel),
-    )
-
-
-def attachments_of(files: str | None) -> tuple[Attachment, ...]:
-    """Read the attachments of an entry back."""
-    return tuple(
-        Attachment(
-            name=value["name"],
-            media_type=value["type"],
-            content_id=value.get("cid", ""),
-            content=Blob(value["digest"], value["size"]) if "digest" in value else Remote(value["ref"]),
-        )
-        for value in (orjson.loads(files) if files else ())
     )
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import orjson
 from attrs import frozen
 
+from fernamt._store.conversations import Content, Conversations
 from fernamt._store.engine import Transaction
+from fernamt._store.people import People
 from fernamt._store.receipts import Fact, settle
-from fernamt._store.statements import ConversationRow
+from fernamt._store.statements import Batch
 from fernamt.errors import FernamtError
-from fernamt.model import NOTHING, STATE_AFTER, Address, Attachment, Blob, DeliveryState, Json
+from fernamt.model import NOTHING, Address, Attachment, DeliveryState, Json
 
 
 class NoSuchThing(FernamtError):
@@ -47,50 +48,44 @@ class Composed:
 
 def compose(tx: Transaction, payloads: Sequence[Composition]) -> list[Composed | FernamtError]:
     """Write each entry with its deliveries."""
+    batch = Batch()
+    people, conversations = People(tx.do, batch, tx.now_us), Conversations(tx.do, batch, tx.now_us)
+    conversations.look_up((), {payload.conversation for payload in payloads})
+    people.look_up([str(person) for payload in payloads for person in (*payload.to, *payload.cc)])
     results: list[Composed | FernamtError] = []
     for payload in payloads:
         try:
-            results.append(_composed(tx, payload))
+            results.append(_composed(tx, payload, batch, people, conversations))
         except NoSuchThing as why:
             results.append(why)
+    conversations.write()
+    batch.write(tx.do)
     return results
 
 
-def _composed(tx: Transaction, composition: Composition) -> Composed:
-    row = tx.do.conversations([composition.conversation]).get(composition.conversation)
+def _composed(
+    tx: Transaction, composition: Composition, batch: Batch, people: People, conversations: Conversations
+) -> Composed:
+    row = conversations.get(composition.conversation)
     if row is None:
         raise NoSuchThing(f"There is no conversation {composition.conversation}. fernamt inbox lists them.")
-    channel, recipients = _route(tx, composition) if composition.kind == "sent" else (None, [])
-    entry = _entry(tx, composition, row, channel)
+    channel, recipients = _route(tx, composition, people) if composition.kind == "sent" else (None, [])
+    entry = conversations.enter(row, composition.kind, channel=channel)
+    data = dict(composition.data)
+    if composition.cc:
+        data["cc"] = [str(person) for person in composition.cc]
+    content = Content(author=composition.author, text=composition.text, data=data, attachments=composition.attachments)
+    conversations.fill(entry, content)
     deliveries = []
     for address in recipients:
-        number = tx.do.next_id("delivery")
+        number, now = tx.do.next_id("delivery"), tx.now_us
         deliveries.append(number)
-        tx.do.many(
-            "insert delivery",
-            [
-                (
-                    number,
-                    entry,
-                    row.id,
-                    channel,
-                    address,
-                    DeliveryState.QUEUED,
-                    0,
-                    tx.now_us,
-                    None,
-                    tx.now_us,
-                    tx.now_us,
-                    "[]",
-                    "",
-                    "",
-                )
-            ],
-        )
+        queued = (number, entry, row.id, channel, address, DeliveryState.QUEUED, 0, now, None, now, now, "[]", "", "")
+        batch.add("insert delivery", queued)
     return Composed(conversation=row.id, n=row.last_n, deliveries=tuple(deliveries))
 
 
-def _route(tx: Transaction, composition: Composition) -> tuple[int, list[int]]:
+def _route(tx: Transaction, composition: Composition, people: People) -> tuple[int, list[int]]:
     """Return the channel and the addresses that an answer goes to."""
     last = tx.do.rows(
         "SELECT channel, author FROM entry WHERE conversation = ? AND kind = 'received' AND author IS NOT NULL"
@@ -106,59 +101,13 @@ def _route(tx: Transaction, composition: Composition) -> tuple[int, list[int]]:
         channel = last[0][0]
     else:
         raise NoSuchThing("Nobody has written in this conversation yet: name a channel and a recipient.")
-    recipients = [_address(tx, person) for person in composition.to]
+    recipients = [people.number(person, evidence="an agent")[0] for person in composition.to]
     if not recipients:
         if not last:
             raise NoSuchThing("Nobody has written in this conversation yet: name a recipient.")
         recipients = [last[0][1]]
-    recipients += [_address(tx, person) for person in composition.cc]
+    recipients += [people.number(person, evidence="an agent")[0] for person in composition.cc]
     return channel, list(dict.fromkeys(recipients))
-
-
-def _address(tx: Transaction, address: Address) -> int:
-    handle = str(address)
-    known = tx.do.addresses([handle]).get(handle)
-    if known is not None:
-        return known[0]
-    customer, number = tx.do.next_id("customer"), tx.do.next_id("address")
-    tx.do.many("insert customer", [(customer, "", "", "", tx.now_us)])
-    tx.do.many("insert address", [(number, handle, customer, "an agent", tx.now_us)])
-    return number
-
-
-def _entry(tx: Transaction, composition: Composition, row: ConversationRow, channel: int | None) -> int:
-    entry = tx.do.next_id("entry")
-    row.last_n += 1
-    row.state = STATE_AFTER.get(composition.kind, row.state)
-    data = dict(composition.data)
-    if composition.cc:
-        data["cc"] = [str(person) for person in composition.cc]
-    files = []
-    for attachment in composition.attachments:
-        if not isinstance(attachment.content, Blob):
-            raise TypeError("attachments are put into the blob store before they are sent")
-        blob = attachment.content
-        files.append({"name": attachment.name, "type": attachment.media_type, "digest": blob.digest, "size": blob.size})
-        tx.do.many("insert blob_ref", [(blob.digest, f"entry:{entry}")])
-    tx.do.many("insert entry", [(entry, row.id, row.last_n, composition.kind, tx.now_us, None, channel)])
-    tx.do.many(
-        "insert content",
-        [
-            (
-                entry,
-                composition.author,
-                composition.text,
-                None,
-                orjson.dumps(data).decode() if data else None,
-                orjson.dumps(files).decode() if files else None,
-                None,
-                None,
-                None,
-            )
-        ],
-    )
-    tx.do.many("move conversation", [(row.state, row.last_n, entry, tx.now_us, row.id)])
-    return entry
 
 
 @frozen(kw_only=True)

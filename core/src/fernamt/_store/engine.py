@@ -99,6 +99,8 @@ class Store:
 
     def migrate(self) -> None:
         """Bring the schema to :data:`HEAD`. Blocks; a second process waits for the first."""
+        if self._schema() == HEAD:
+            return
         from alembic import command
         from alembic.config import Config
 
@@ -120,18 +122,22 @@ class Store:
                 "store", f"there is no store at {self.url.database} yet", fix="Start the daemon: fernamt run"
             )
         try:
-            with self.read() as connection:
-                found = connection.scalar(sa.text("SELECT version_num FROM fernamt_version"))
+            found = self._schema()
         except NotStored as why:
             raise ConfigError("store", why.reason, fix="Is its server up?") from why
-        except sa.exc.ProgrammingError:
-            found = None
         if found != HEAD:
             raise ConfigError(
                 "store",
                 f"its schema is {found or 'empty'}, this version of Fernamt needs {HEAD}",
                 fix="Start the daemon of this version once: fernamt run",
             )
+
+    def _schema(self) -> str:
+        """Return the version of the schema, empty if there is none."""
+        with self.read() as connection:
+            if not sa.inspect(connection).has_table("fernamt_version"):
+                return ""
+            return str(connection.scalar(sa.text("SELECT version_num FROM fernamt_version")) or "")
 
     def keys(self) -> Keys:
         """Return what was made with the store."""

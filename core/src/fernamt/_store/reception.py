@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
-import orjson
 from attrs import field, frozen
 
+from fernamt._store.conversations import Content, Conversations
 from fernamt._store.engine import Transaction
 from fernamt._store.names import Names
+from fernamt._store.people import People
 from fernamt._store.receipts import Fact, settle
-from fernamt._store.statements import ConversationRow, Row
-from fernamt.errors import ChannelError, FernamtError, OptedOut
+from fernamt._store.statements import Batch, ConversationRow, Row
+from fernamt.errors import FernamtError, OptedOut
 from fernamt.inbound import (
     Accepted,
     Changed,
@@ -31,19 +32,9 @@ from fernamt.inbound import (
     Renamed,
     Unparsed,
 )
-from fernamt.model import (
-    STATE_AFTER,
-    Address,
-    Attachment,
-    Blob,
-    ConversationId,
-    ConversationState,
-    Remote,
-    microseconds,
-)
+from fernamt.model import Blob, ConversationId, ConversationState, Json, microseconds
 from fernamt.session import SessionEvent
 
-_DAY_US: Final = 86_400_000_000
 _NO_ENTRY: Final = Accepted(conversation=None, n=None, repeat=False)
 _NO_ENTRY_AGAIN: Final = Accepted(conversation=None, n=None, repeat=True)
 
@@ -102,22 +93,17 @@ class _Plan:
         self._do = tx.do
         self._now = tx.now_us
         self._names = names
+        self._batch = Batch()
+        self._people = People(tx.do, self._batch, tx.now_us)
+        self._conversations = Conversations(tx.do, self._batch, tx.now_us)
         self._known: dict[bytes, Row] = {}
-        self._people: dict[str, tuple[int, int]] = {}
-        self._threads: dict[tuple[int, int, str], int] = {}
-        self._conversations: dict[int, ConversationRow] = {}
-        self._participants: set[tuple[int, int]] = set()
-        self._new_conversations: set[int] = set()
-        self._moved: set[int] = set()
         self._raw: int | None = None
         self._facts: list[Fact] = []
-        self._rows: dict[str, list[Row]] = {}
 
     # ---- look up
     def look_up(self, submissions: Sequence[Submission]) -> None:
         hashes: list[bytes] = []
         handles: list[str] = []
-        tokens: list[int] = []
         for submission in submissions:
             line = submission.line
             for event in submission.events:
@@ -126,17 +112,13 @@ class _Plan:
                     handles.append(str(event.sender))
                     if event.aliases or event.cc:
                         handles += [str(person) for person in (*event.aliases, *event.cc)]
-                    thread = event.thread
-                    if thread.references:
-                        for reference in thread.references:
-                            hashes += (id_hash(line.number, reference), key_hash(line, reference))
-                    if thread.token and (conversation := self._names.conversation_of(thread.token)):
-                        tokens.append(conversation)
+                    for reference in event.thread.references:
+                        hashes += (id_hash(line.number, reference), key_hash(line, reference))
                 else:
                     self._look_up_other(line, event, hashes, handles)
         self._known = self._do.known(hashes)
-        self._people = self._do.addresses(handles)
-        self._look_up_conversations(submissions, tokens)
+        self._people.look_up(handles)
+        self._look_up_conversations(submissions)
 
     @staticmethod
     def _look_up_other(line: Line, event: InboundEvent, hashes: list[bytes], handles: list[str]) -> None:
@@ -152,24 +134,19 @@ class _Plan:
         elif isinstance(event, Renamed):
             handles += (str(event.old), str(event.new))
 
-    def _look_up_conversations(self, submissions: Sequence[Submission], tokens: list[int]) -> None:
-        keys = []
-        wanted = set(tokens)
+    def _look_up_conversations(self, submissions: Sequence[Submission]) -> None:
+        places = []
+        wanted = {row[0] for row in self._known.values() if row[0] is not None} if self._known else set()
         for submission in submissions:
             for event in submission.events:
                 if type(event) is not Received:
                     continue
-                person = self._people.get(str(event.sender))
+                person = self._people.known(event.sender)
                 if person is not None:
-                    keys.append((person[0], submission.line.number, event.thread.place))
-        if keys:
-            self._threads = self._do.threads(keys)
-            wanted.update(self._threads.values())
-        if self._known:
-            wanted.update(row[0] for row in self._known.values() if row[0] is not None)
-        if wanted:
-            self._conversations = self._do.conversations(sorted(wanted))
-            self._participants = self._do.participants(sorted(wanted))
+                    places.append((person[0], submission.line.number, event.thread.place))
+                if event.thread.token:
+                    wanted.add(self._names.conversation_of(event.thread.token))
+        self._conversations.look_up(places, wanted)
 
     # ---- plan
     def take(self, submission: Submission) -> tuple[Accepted, ...]:
@@ -177,7 +154,7 @@ class _Plan:
         self._raw = None
         accepted = tuple([self._take_event(submission, event) for event in submission.events])
         if submission.cursor is not None:
-            self._add("put cursor", (submission.line.number, submission.cursor.name, submission.cursor.value))
+            self._batch.add("put cursor", (submission.line.number, submission.cursor.name, submission.cursor.value))
         return accepted
 
     def _take_event(self, submission: Submission, event: InboundEvent) -> Accepted:
@@ -192,148 +169,77 @@ class _Plan:
                 return _NO_ENTRY_AGAIN
             return Accepted(conversation=ConversationId(str(first[0])), n=first[1], repeat=True)
         if type(event) is Received:
-            accepted = self._receive(submission, event, digest)
+            accepted = self._receive(submission, event)
         else:
             accepted = _TAKE[type(event)](self, submission, event)
         conversation = None if accepted.conversation is None else int(accepted.conversation)
         row = (conversation, accepted.n, self._now)
         self._known[digest] = row
-        self._add("insert known" if first is None else "put known", (digest, *row))
+        self._batch.add("insert known" if first is None else "put known", (digest, *row))
         return accepted
 
     def _outlived(self, event: InboundEvent, first: Row) -> bool:
         valid_s = event.key_valid_s if type(event) is Received else None
         return valid_s is not None and first[2] + valid_s * 1_000_000 < self._now
 
-    def _receive(self, submission: Submission, event: Received, digest: bytes) -> Accepted:
-        line = submission.line
-        author, customer = self._person(event)
+    def _receive(self, submission: Submission, event: Received) -> Accepted:
+        line, conversations = submission.line, self._conversations
+        author, customer = self._people.sender(event)
         row, follows = self._join(line, event, author, customer)
         if row.state == ConversationState.SOLVED:
-            self._enter(row, "reopened", None, None)
-        kind = "sent" if event.by_us else "received"
-        entry = self._enter(row, kind, author, line.number)
-        attachments = self._attachments(event.attachments, entry) if event.attachments else None
-        self._add(
-            "insert content",
-            (
-                entry,
-                None,
-                event.text,
-                event.html or None,
-                _data(event, follows),
-                attachments,
-                event.id or None,
-                event.key,
-                self._raw_of(submission),
-            ),
+            conversations.enter(row, "reopened")
+        entry = conversations.enter(row, "sent" if event.by_us else "received", author=author, channel=line.number)
+        content = Content(
+            text=event.text,
+            html=event.html,
+            data=_data(event, follows),
+            attachments=event.attachments,
+            provider_id=event.id,
+            key=event.key,
+            raw=self._raw_of(submission),
         )
+        conversations.fill(entry, content)
         if event.id and event.id != event.key:
             self._know(id_hash(line.number, event.id), row)
         for person in event.cc:
-            self._take_part(row, self._address(person, "", "named in copy")[0])
+            conversations.take_part(row, self._people.number(person, evidence="named in copy")[0])
         return Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
 
     def _know(self, digest: bytes, row: ConversationRow) -> None:
         """Remember a provider's id, unless another message had it before: the first one keeps it."""
         if digest not in self._known:
             self._known[digest] = known = (row.id, row.last_n, self._now)
-            self._add("insert known", (digest, *known))
-
-    def _person(self, event: Received) -> tuple[int, int]:
-        for alias in event.aliases:
-            known = self._people.get(str(alias))
-            if known is not None and str(event.sender) not in self._people:
-                self._people[str(event.sender)] = linked = (self._do.next_id("address"), known[1])
-                self._add("insert address", (linked[0], str(event.sender), linked[1], "the provider", self._now))
-        person = self._address(event.sender, event.sender_name, "wrote")
-        for alias in event.aliases:
-            if str(alias) not in self._people:
-                self._people[str(alias)] = linked = (self._do.next_id("address"), person[1])
-                self._add("insert address", (linked[0], str(alias), person[1], "the provider", self._now))
-        return person
-
-    def _address(self, address: Address, name: str, evidence: str) -> tuple[int, int]:
-        handle = str(address)
-        person = self._people.get(handle)
-        if person is None:
-            customer = self._do.next_id("customer")
-            person = self._people[handle] = (self._do.next_id("address"), customer)
-            self._add("insert customer", (customer, name, "", "", self._now))
-            self._add("insert address", (person[0], handle, customer, evidence, self._now))
-        return person
+            self._batch.add("insert known", (digest, *known))
 
     def _join(self, line: Line, event: Received, author: int, customer: int) -> tuple[ConversationRow, int]:
         """Return the conversation that the event joins, and the one that it follows when that is over (else 0)."""
         found = self._belongs_to(line, event, author, customer)
-        if found is not None:
-            over_us = self._now - line.reopen_days * _DAY_US
-            if found.state != ConversationState.SOLVED or found.changed_at >= over_us:
-                if found.customer != customer:
-                    self._take_part(found, author)
-                return found, 0
-        row = ConversationRow(
-            id=self._do.next_id("conversation"),
-            customer=customer,
-            kind="support",
-            state=ConversationState.OPEN,
-            language="",
-            last_n=0,
-            last_entry=0,
-            changed_at=self._now,
-        )
-        self._conversations[row.id] = row
-        self._new_conversations.add(row.id)
-        place = (author, line.number, event.thread.place)
-        self._threads[place] = row.id
-        self._add("put thread", (*place, row.id))
-        return row, found.id if found is not None else 0
+        if found is not None and self._conversations.goes_on(found, line.reopen_days):
+            if found.customer != customer:
+                self._conversations.take_part(found, author)
+            return found, 0
+        opened = self._conversations.open(customer, (author, line.number, event.thread.place))
+        return opened, found.id if found is not None else 0
 
     def _belongs_to(self, line: Line, event: Received, author: int, customer: int) -> ConversationRow | None:
-        thread = event.thread
+        thread, conversations = event.thread, self._conversations
         if thread.token:
-            row = self._conversations.get(self._names.conversation_of(thread.token))
+            row = conversations.get(self._names.conversation_of(thread.token))
             if row is not None:
                 return row
         for reference in thread.references:
-            known = self._known.get(id_hash(line.number, reference)) or self._known.get(key_hash(line, reference))
-            row = self._conversations.get(known[0]) if known else None
-            if row is not None and (row.customer == customer or (row.id, author) in self._participants):
+            row = self._named(line, reference)
+            if row is not None and conversations.includes(row, author, customer):
                 return row
-        return self._conversations.get(self._threads.get((author, line.number, thread.place), 0))
+        return conversations.at(author, line.number, thread.place)
 
-    def _take_part(self, row: ConversationRow, address: int) -> None:
-        if (row.id, address) not in self._participants:
-            self._participants.add((row.id, address))
-            self._add("insert participant", (row.id, address))
+    def _named(self, line: Line, provider_id: str) -> ConversationRow | None:
+        known = self._known_by_id(line, provider_id)
+        return None if known is None or known[0] is None else self._conversations.get(known[0])
 
-    def _enter(self, row: ConversationRow, kind: str, author: int | None, channel: int | None) -> int:
-        entry = self._do.next_id("entry")
-        row.last_n += 1
-        row.last_entry = entry
-        row.changed_at = self._now
-        row.state = STATE_AFTER.get(kind, row.state)
-        if row.id not in self._new_conversations:
-            self._moved.add(row.id)
-        self._add("insert entry", (entry, row.id, row.last_n, kind, self._now, author, channel))
-        return entry
-
-    def _attachments(self, attachments: Sequence[Attachment], entry: int) -> str:
-        values = []
-        for attachment in attachments:
-            value: dict[str, Any] = {"name": attachment.name, "type": attachment.media_type}
-            if attachment.content_id:
-                value["cid"] = attachment.content_id
-            match attachment.content:
-                case Blob(digest, size):
-                    value |= {"digest": digest, "size": size}
-                    self._add("insert blob_ref", (digest, f"entry:{entry}"))
-                case Remote(ref):
-                    value["ref"] = ref
-                case bytes():
-                    raise TypeError("attachments are put into the blob store before they are submitted")
-            values.append(value)
-        return orjson.dumps(values).decode()
+    def _known_by_id(self, line: Line, provider_id: str) -> Row | None:
+        """A message whose key is its id is known by its key alone."""
+        return self._known.get(id_hash(line.number, provider_id)) or self._known.get(key_hash(line, provider_id))
 
     def _raw_of(self, submission: Submission) -> int | None:
         """Return the row of the submission's raw bytes: one, however many events were read from it."""
@@ -344,65 +250,54 @@ class _Plan:
     def _keep_raw(self, raw: bytes | Blob) -> int:
         number = self._do.next_id("raw")
         if isinstance(raw, Blob):
-            self._add("insert raw", (number, None, raw.digest))
-            self._add("insert blob_ref", (raw.digest, f"raw:{number}"))
+            self._batch.add("insert raw", (number, None, raw.digest))
+            self._batch.add("insert blob_ref", (raw.digest, f"raw:{number}"))
         else:
-            self._add("insert raw", (number, raw, None))
+            self._batch.add("insert raw", (number, raw, None))
         return number
 
     # ---- the rarer events
     def _change(self, submission: Submission, event: Changed) -> Accepted:
-        line = submission.line
-        known = self._known.get(id_hash(line.number, event.id)) or self._known.get(key_hash(line, event.id))
-        row = self._conversations.get(known[0]) if known else None
+        line, conversations = submission.line, self._conversations
+        known, row = self._known_by_id(line, event.id), self._named(line, event.id)
         if known is None or row is None:
             return self._quarantine(submission, f"a message was {event.kind} that is not known here")
-        author = self._address(event.sender, "", "wrote")[0] if event.sender is not None else None
-        entry = self._enter(row, event.kind, author, line.number)
-        data = orjson.dumps({"of": known[1]}).decode()
-        self._add(
-            "insert content", (entry, None, event.text, None, data, None, None, event.key, self._raw_of(submission))
-        )
+        author = self._people.number(event.sender, evidence="wrote")[0] if event.sender is not None else None
+        entry = conversations.enter(row, event.kind, author=author, channel=line.number)
+        raw = self._raw_of(submission)
+        conversations.fill(entry, Content(text=event.text, data={"of": known[1]}, key=event.key, raw=raw))
         return Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
 
     def _receipt(self, submission: Submission, event: Receipt) -> Accepted:
-        line = submission.line
-        named = None
-        if event.id:
-            named = self._known.get(id_hash(line.number, event.id)) or self._known.get(key_hash(line, event.id))
-        error = event.error
+        line, error = submission.line, event.error
+        known = self._known_by_id(line, event.id) if event.id else None
         self._facts.append(
             Fact(
                 channel=line.number,
                 state=event.state,
                 at_us=microseconds(event.at) if event.at is not None else self._now,
                 id_hash=id_hash(line.number, event.id) if event.id else b"",
-                entry=(named[0], named[1]) if named and named[0] is not None else None,
+                entry=(known[0], known[1]) if known and known[0] is not None else None,
                 delivery=self._names.delivery_of(event.message_key) if event.message_key else 0,
                 address=str(event.address) if event.address is not None else "",
                 up_to_us=microseconds(event.up_to) if event.up_to is not None else 0,
-                reason=error.reason if isinstance(error, ChannelError) else "",
-                code=error.code if isinstance(error, ChannelError) else "",
+                reason=error.reason if error is not None else "",
+                code=error.code if error is not None else "",
                 opted_out=isinstance(error, OptedOut),
             )
         )
         return _NO_ENTRY
 
     def _consent(self, submission: Submission, event: Consent) -> Accepted:
-        address = self._address(event.address, "", "the provider")[0]
+        address = self._people.number(event.address, evidence="the provider")[0]
         row = (address, submission.line.number, event.scope, event.allowed, "the provider", self._now)
-        self._add("put consent", row)
+        self._batch.add("put consent", row)
         return _NO_ENTRY
 
     def _rename(self, submission: Submission, event: Renamed) -> Accepted:
-        old, new = self._people.get(str(event.old)), self._people.get(str(event.new))
-        if old is not None and new is None:
-            # The address keeps its number, so every thread of the person goes on under the new handle.
-            self._people[str(event.new)] = self._people.pop(str(event.old))
-            self._add("rename address", (str(event.new), old[0]))
-        elif old is not None:
-            return self._quarantine(submission, "a person was renamed to a handle that somebody else has here")
-        return _NO_ENTRY
+        if self._people.rename(event.old, event.new):
+            return _NO_ENTRY
+        return self._quarantine(submission, "a person was renamed to a handle that somebody else has here")
 
     def _unparsed(self, submission: Submission, event: Unparsed) -> Accepted:
         return self._quarantine(submission, event.reason, event.raw)
@@ -413,41 +308,15 @@ class _Plan:
     def _quarantine(self, submission: Submission, reason: str, raw: bytes = b"") -> Accepted:
         kept = self._keep_raw(raw) if raw else self._raw_of(submission)
         number = self._do.next_id("quarantine")
-        self._add("insert quarantine", (number, submission.line.number, reason, kept, self._now, None))
+        self._batch.add("insert quarantine", (number, submission.line.number, reason, kept, self._now, None))
         return _NO_ENTRY
 
-    # ---- write
     def write(self) -> None:
-        """Write what was planned, table by table."""
-        for number in sorted(self._new_conversations):
-            row = self._conversations[number]
-            self._add(
-                "insert conversation",
-                (
-                    row.id,
-                    row.customer,
-                    row.kind,
-                    row.state,
-                    row.language,
-                    row.last_n,
-                    row.last_entry,
-                    row.changed_at,
-                ),
-            )
-        for number in sorted(self._moved):
-            row = self._conversations[number]
-            self._add("move conversation", (row.state, row.last_n, row.last_entry, row.changed_at, row.id))
-        for statement, rows in self._rows.items():
-            self._do.many(statement, rows)
+        """Write what was planned, table by table; receipts after it, for they may be about what it contains."""
+        self._conversations.write()
+        self._batch.write(self._do)
         if self._facts:
             settle(self._tx, self._facts, source="receipt")
-
-    def _add(self, statement: str, row: Row) -> None:
-        rows = self._rows.get(statement)
-        if rows is None:
-            self._rows[statement] = [row]
-        else:
-            rows.append(row)
 
 
 _Take: TypeAlias = Callable[[_Plan, Submission, Any], Accepted]
@@ -461,9 +330,9 @@ _TAKE: Final[Mapping[type, _Take]] = {
 }
 
 
-def _data(event: Received, follows: int) -> str | None:
-    """Return what else is known of a message, as JSON, or ``None`` if nothing is."""
-    data: dict[str, Any] = {}
+def _data(event: Received, follows: int) -> dict[str, Json]:
+    """Return what else is known of a message."""
+    data: dict[str, Json] = {}
     if event.subject:
         data["subject"] = event.subject
     if event.sender_name:
@@ -482,4 +351,4 @@ def _data(event: Received, follows: int) -> str | None:
         data["part"] = {"group": event.part.group, "number": event.part.number, "total": event.part.total}
     if follows:
         data["follows"] = follows
-    return orjson.dumps(data).decode() if data else None
+    return data

@@ -58,6 +58,26 @@ class ConversationRow:
     changed_at: int
 
 
+class Batch:
+    """Rows that a transaction will write, by statement, in the order in which the statements were first named."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[Row]] = {}
+
+    def add(self, statement: str, row: Row) -> None:
+        """Plan one row."""
+        rows = self._rows.get(statement)
+        if rows is None:
+            self._rows[statement] = [row]
+        else:
+            rows.append(row)
+
+    def write(self, do: Statements) -> None:
+        """Write all of it, a statement at a time."""
+        for statement, rows in self._rows.items():
+            do.many(statement, rows)
+
+
 class Statements(ABC):
     """What the hot transactions say to the database. One instance a connection; not for two threads at a time."""
 

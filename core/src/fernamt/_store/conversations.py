@@ -1,0 +1,178 @@
+"""Conversations during one transaction: which one a message joins, and the entries that are added to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import orjson
+from attrs import frozen
+
+from fernamt._store.statements import Batch, ConversationRow, Statements
+from fernamt.model import STATE_AFTER, Attachment, Blob, ConversationState, Json, Remote
+
+_DAY_US: Final = 86_400_000_000
+
+
+@frozen(kw_only=True)
+class Content:
+    """The words of an entry, apart from the log."""
+
+    author: str | None = None
+    """``agent:...`` or ``plugin:...``; a person's address stands in the log."""
+    text: str = ""
+    html: str = ""
+    data: dict[str, Json] | None = None
+    attachments: Sequence[Attachment] = ()
+    provider_id: str = ""
+    key: str = ""
+    raw: int | None = None
+
+
+class Conversations:
+    """The conversations that a transaction touches; :meth:`write` once at its end."""
+
+    def __init__(self, do: Statements, batch: Batch, now_us: int) -> None:
+        self._do = do
+        self._batch = batch
+        self._now_us = now_us
+        self._rows: dict[int, ConversationRow] = {}
+        self._threads: dict[tuple[int, int, str], int] = {}
+        self._participants: set[tuple[int, int]] = set()
+        self._new: set[int] = set()
+        self._moved: set[int] = set()
+
+    # ---- look up
+    def look_up(self, places: Sequence[tuple[int, int, str]], wanted: Iterable[int]) -> None:
+        """Read and lock what stands at (address, channel, place), and the conversations that are *wanted*."""
+        numbers = set(wanted)
+        if places:
+            self._threads = self._do.threads(places)
+            numbers.update(self._threads.values())
+        if numbers:
+            self._rows = self._do.conversations(sorted(numbers))
+            self._participants = self._do.participants(sorted(numbers))
+
+    def get(self, number: int) -> ConversationRow | None:
+        """Return one that was looked up or is new."""
+        return self._rows.get(number)
+
+    def at(self, address: int, channel: int, place: str) -> ConversationRow | None:
+        """Return the one that this sender's next message at this place joins."""
+        number = self._threads.get((address, channel, place))
+        return None if number is None else self._rows.get(number)
+
+    def includes(self, row: ConversationRow, address: int, customer: int) -> bool:
+        """Say whether a person is the customer or takes part."""
+        return row.customer == customer or (row.id, address) in self._participants
+
+    def goes_on(self, row: ConversationRow, reopen_days: float) -> bool:
+        """Say whether a message still joins: it is not solved, or was not long ago."""
+        return row.state != ConversationState.SOLVED or row.changed_at >= self._now_us - reopen_days * _DAY_US
+
+    # ---- change
+    def open(self, customer: int, place: tuple[int, int, str]) -> ConversationRow:
+        """Return a new conversation, which the next message at (address, channel, place) joins."""
+        row = ConversationRow(
+            id=self._do.next_id("conversation"),
+            customer=customer,
+            kind="support",
+            state=ConversationState.OPEN,
+            language="",
+            last_n=0,
+            last_entry=0,
+            changed_at=self._now_us,
+        )
+        self._rows[row.id] = row
+        self._new.add(row.id)
+        self._threads[place] = row.id
+        self._batch.add("put thread", (*place, row.id))
+        return row
+
+    def take_part(self, row: ConversationRow, address: int) -> None:
+        """Let a person take part beside the customer."""
+        if (row.id, address) not in self._participants:
+            self._participants.add((row.id, address))
+            self._batch.add("insert participant", (row.id, address))
+
+    def enter(self, row: ConversationRow, kind: str, *, author: int | None = None, channel: int | None = None) -> int:
+        """Add an entry and return its number in the store; its number in the conversation is ``row.last_n`` then."""
+        entry = self._do.next_id("entry")
+        row.last_n += 1
+        row.last_entry = entry
+        row.changed_at = self._now_us
+        row.state = STATE_AFTER.get(kind, row.state)
+        if row.id not in self._new:
+            self._moved.add(row.id)
+        self._batch.add("insert entry", (entry, row.id, row.last_n, kind, self._now_us, author, channel))
+        return entry
+
+    def fill(self, entry: int, content: Content) -> None:
+        """Add the words of an entry."""
+        files = self._files(entry, content.attachments) if content.attachments else None
+        data = orjson.dumps(content.data).decode() if content.data else None
+        self._batch.add(
+            "insert content",
+            (
+                entry,
+                content.author,
+                content.text,
+                content.html or None,
+                data,
+                files,
+                content.provider_id or None,
+                content.key or None,
+                content.raw,
+            ),
+        )
+
+    def _files(self, entry: int, attachments: Sequence[Attachment]) -> str:
+        values = []
+        for attachment in attachments:
+            value: dict[str, str | int] = {"name": attachment.name, "type": attachment.media_type}
+            if attachment.content_id:
+                value["cid"] = attachment.content_id
+            match attachment.content:
+                case Blob(digest, size):
+                    value |= {"digest": digest, "size": size}
+                    self._batch.add("insert blob_ref", (digest, f"entry:{entry}"))
+                case Remote(ref):
+                    value["ref"] = ref
+                case bytes():
+                    raise TypeError("attachments are put into the blob store before they are written")
+            values.append(value)
+        return orjson.dumps(values).decode()
+
+    def write(self) -> None:
+        """Plan the rows of the conversations themselves: only now is known how far they moved."""
+        for number in sorted(self._new):
+            row = self._rows[number]
+            self._batch.add(
+                "insert conversation",
+                (
+                    row.id,
+                    row.customer,
+                    row.kind,
+                    row.state,
+                    row.language,
+                    row.last_n,
+                    row.last_entry,
+                    row.changed_at,
+                ),
+            )
+        for number in sorted(self._moved):
+            row = self._rows[number]
+            self._batch.add("move conversation", (row.state, row.last_n, row.last_entry, row.changed_at, row.id))
+
+
+def attachments_of(files: str | None) -> tuple[Attachment, ...]:
+    """Read the attachments of an entry back."""
+    return tuple(
+        Attachment(
+            name=value["name"],
+            media_type=value["type"],
+            content_id=value.get("cid", ""),
+            content=Blob(value["digest"], value["size"]) if "digest" in value else Remote(value["ref"]),
+        )
+        for value in (orjson.loads(files) if files else ())
+    )
