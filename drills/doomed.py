@@ -1,0 +1,31 @@
+"""The daemon as a drill runs it: killed, as by `kill -9`, when it passes a named point for the n-th time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from fernamt.app import App
+from fernamt.settings import read_settings
+
+
+def main() -> int:
+    """Run ``doomed.py CONFIG [POINT PASSES]``."""
+    point, passes = (sys.argv[2], int(sys.argv[3])) if len(sys.argv) > 2 else ("", 0)
+    left = [passes]
+
+    def reached(here: str) -> None:
+        if here == point:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return uvloop.run(App.from_settings(read_settings(Path(sys.argv[1])), reached=reached).run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
