@@ -10,7 +10,7 @@ import orjson
 import sqlalchemy as sa
 from attrs import frozen
 
-from fernamt._store.correspondence import attachments_of
+from fernamt._store.conversations import attachments_of
 from fernamt._store.tables import address, content, conversation, customer, entry, participant
 from fernamt._store.views.channels import channel_names
 from fernamt._store.views.deliveries import DeliveryView, deliveries_where
@@ -124,3 +124,8 @@ def _entries(connection: sa.Connection, number: int) -> tuple[EntryView, ...]:
         )
         for row in rows
     )
+
+
+def exists(connection: sa.Connection, number: int) -> bool:
+    """Return whether there is a conversation of this number."""
+    return bool(connection.scalar(sa.select(sa.exists().where(conversation.c.id == number))))

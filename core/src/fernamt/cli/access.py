@@ -1,0 +1,86 @@
+"""The way of a command to the store: it works there itself, whether the daemon runs or not."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeVar
+
+from fernamt._runtime.clock import SystemClock
+from fernamt._store.engine import Store, Transaction, WriteSession
+from fernamt._store.views.channels import is_served
+from fernamt.cli.options import Common
+from fernamt.cli.outcome import USAGE, Failure
+from fernamt.cli.words import harmless
+from fernamt.errors import FernamtError
+from fernamt.settings import read_settings
+
+_P = TypeVar("_P")
+_R = TypeVar("_R")
+_RACES: Final = 5
+"""How often a write that met another one is run again."""
+
+
+@contextlib.contextmanager
+def opened(common: Common) -> Iterator[Store]:
+    """Give the store that the configuration names, once it is sure that its schema is ours."""
+    store = Store.open(read_settings(common.config).store, SystemClock())
+    try:
+        store.require_schema()
+        yield store
+    finally:
+        store.close()
+
+
+def write(
+    store: Store, operation: Callable[[Transaction, Sequence[_P]], Sequence[_R | FernamtError]], payload: _P
+) -> _R:
+    """Run one operation of the store in a transaction of its own and return its result, or raise it if it is an error."""
+    with contextlib.closing(store.session()) as session:
+        result = _written(session, operation, payload)
+    if isinstance(result, FernamtError):
+        raise result
+    return result
+
+
+def _written(
+    session: WriteSession, operation: Callable[[Transaction, Sequence[_P]], Sequence[_R | FernamtError]], payload: _P
+) -> _R | FernamtError:
+    race = 1
+    while True:
+        try:
+            with session.transaction() as tx:
+                [result] = operation(tx, [payload])
+        except Exception as why:
+            if race == _RACES or not _lost_race(why):
+                raise
+            race += 1
+        else:
+            return result
+
+
+def _lost_race(why: Exception) -> bool:
+    names = {kind.__name__ for kind in type(why).__mro__}
+    return bool(names & {"UniqueViolation", "DeadlockDetected", "SerializationFailure"})
+
+
+def daemon_runs(store: Store) -> bool:
+    """Return whether a daemon works on this store now."""
+    with store.read() as connection:
+        return is_served(connection, store.statements(connection).now_us())
+
+
+def author(name: str) -> str:
+    """Return the author of what a person writes here: ``agent:<name>``, by default the login name."""
+    name = name.strip() or _login()
+    if not name or harmless(name) != name or "\n" in name or len(name) > 100:
+        raise Failure("Say who writes this, with --as and a name of at most 100 characters.", USAGE)
+    return f"agent:{name}"
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user in this container
+        return ""

@@ -1,0 +1,64 @@
+"""Commands of plugins: ``fernamt <plugin> <command>``. That one plugin is imported, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cyclopts import CycloptsError
+
+from fernamt.cli.frame import called, frame
+from fernamt.cli.outcome import USAGE, Failure
+from fernamt.errors import FernamtError
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+    from fernamt.registry import Offers
+
+
+def is_plugin(name: str) -> bool:
+    """Return whether a plugin of this name is installed. Imports none."""
+    from fernamt._runtime.installed import discover
+
+    return any(one.name == name for one in discover())
+
+
+def offered(name: str) -> Offers:
+    """Return what the plugin offers, importing it. Raises ``PluginFailed``, which says why it cannot be used."""
+    from fernamt._runtime.loader import load_one
+
+    return load_one(name)
+
+
+def call(name: str, words: Sequence[str]) -> int:
+    """Run ``fernamt <name> <words...>`` and return its exit code.
+
+    Raises:
+        PluginFailed: The plugin cannot be used.
+        Failure: It offers no commands, or the command broke.
+        CycloptsError: The words are not what the command takes.
+    """
+    offers = offered(name)
+    if not offers.commands:
+        raise Failure(f"Plugin {name} has no commands of its own. fernamt plugins lists what it offers.", USAGE)
+    try:
+        return called(_mounted(offers), words)
+    except (FernamtError, CycloptsError, OSError):
+        raise
+    except Exception as why:
+        said = " ".join(str(why).split()).rstrip(".")
+        raise Failure(f"Plugin {_origin(name)} failed: {type(why).__name__}: {said}. -v shows where.") from why
+
+
+def _mounted(offers: Offers) -> App:
+    app = frame(f"fernamt {offers.plugin}", f"Commands of the plugin {offers.plugin}.")
+    for name, run in sorted(offers.commands.items()):
+        app.command(run, name=name)
+    return app
+
+
+def _origin(name: str) -> str:
+    from fernamt._runtime.installed import discover
+
+    return next((f"{name} ({one.distribution} {one.version})" for one in discover() if one.name == name), name)

@@ -1,0 +1,104 @@
+"""The program: its commands, and what every ending of a command says."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from cyclopts import App, CycloptsError, Group
+
+from fernamt.cli.channels import channels
+from fernamt.cli.check import check
+from fernamt.cli.daemon import demo, run
+from fernamt.cli.frame import called, frame
+from fernamt.cli.inbox import inbox
+from fernamt.cli.outcome import DONE, USAGE, ending
+from fernamt.cli.plugins import plugins
+from fernamt.cli.quarantine import mark_done, quarantine, show_item
+from fernamt.cli.screen import say
+from fernamt.cli.show import show
+from fernamt.cli.uncertain import settle, uncertain
+from fernamt.cli.writing import note, reply, solve
+
+_ABOUT: Final = "Customer service on every channel from one place."
+_EPILOGUE: Final = (
+    "A plugin's own commands: fernamt PLUGIN COMMAND.\n\n"
+    "Exit codes: 0 done, 1 failed, 2 usage, 69 store or provider not reachable, 77 not allowed, 78 configuration."
+)
+_COMMANDS: Final[Mapping[str, tuple[Callable[..., int], ...]]] = {
+    "At the desk": (inbox, show, reply, note, solve),
+    "When something is unclear": (quarantine, uncertain),
+    "The daemon": (run, check, channels, plugins, demo),
+}
+_BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
+    ("quarantine", "show", show_item),
+    ("quarantine", "done", mark_done),
+    ("uncertain", "settle", settle),
+)
+
+
+def program() -> App:
+    """Return the program with the core's commands."""
+    app = frame("fernamt", _ABOUT)
+    app.help_epilogue = _EPILOGUE
+    for at, (title, functions) in enumerate(_COMMANDS.items()):
+        group = Group(title, sort_key=at)
+        for place, function in enumerate(functions):
+            app.command(function, group=group, sort_key=place, help_epilogue="")
+    for above, name, function in _BELOW:
+        app[above].command(function, name=name, help_epilogue="")
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code, whatever happens."""
+    words = _options_last(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        return _run(words)
+    except CycloptsError as why:
+        say(f"{' '.join(str(why).split())}\nHelp: {_help_for(words)}")
+        return USAGE
+    except BrokenPipeError:
+        # Whoever read it has seen enough. Without this Python complains once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except SystemExit as why:
+        return why.code if isinstance(why.code, int) else DONE
+    except BaseException as why:  # noqa: BLE001 - the last place where a person can be told in words
+        if "-v" in words or "--verbose" in words:
+            traceback.print_exception(why)
+        code, text = ending(why)
+        say(text)
+        return code
+
+
+def _run(words: Sequence[str]) -> int:
+    app = program()
+    if words and not words[0].startswith("-") and words[0] not in app:
+        from fernamt.cli.plugincommand import call, is_plugin
+
+        if is_plugin(words[0]):
+            return call(words[0], words[1:])
+    return called(app, words)
+
+
+def _options_last(argv: Sequence[str]) -> list[str]:
+    """Return the words with the options that stand before the command behind it: ``-c FILE inbox`` is meant like that."""
+    words, first = list(argv), []
+    while words and words[0].partition("=")[0] in {"-c", "--config", "-v", "--verbose"}:
+        first.append(words.pop(0))
+        if first[-1] in {"-c", "--config"} and words:
+            first.append(words.pop(0))
+    end = words.index("--") if "--" in words else len(words)
+    return [*words[:end], *first, *words[end:]]
+
+
+def _help_for(words: Sequence[str]) -> str:
+    known = words and not words[0].startswith("-") and words[0] in program()
+    return f"fernamt {words[0]} --help" if known else "fernamt --help"

@@ -1,0 +1,193 @@
+"""`fernamt show`: one conversation, from its first entry to its last."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from fernamt.cli.options import COMMON, Common, Json
+from fernamt.cli.outcome import DONE, Failure
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from fernamt._store.views.conversation import ConversationView, EntryView
+    from fernamt._store.views.deliveries import DeliveryView
+
+_KIND_STYLES: Final = {"received": "bold cyan", "sent": "bold green", "note": "bold yellow"}
+
+
+def show(
+    number: int,
+    /,
+    *,
+    raw: int | None = None,
+    save_attachment: tuple[int, str, Path] | None = None,
+    json: Json = False,
+    common: Common = COMMON,
+) -> int:
+    """Show one conversation and where its answers stand.
+
+    Example: fernamt show 12 --save-attachment 1 invoice.pdf /tmp/invoice.pdf
+
+    Args:
+        number: Of the conversation; fernamt inbox lists them.
+        raw: Instead, write the bytes that this entry was read from to stdout.
+        save_attachment: Instead, save a file: the entry, the file's name there, and where to write it.
+        json: Print a JSON object with the keys number, kind, state, subject, customer, addresses, participants and entries.
+            An entry has n, kind, at, author, channel, text, attachments, data, provider_id, has_raw and deliveries.
+        common: What every command takes.
+    """
+    from fernamt._store.views.conversation import conversation_view
+    from fernamt.cli.access import opened
+    from fernamt.cli.screen import plain, show_json
+    from fernamt.cli.screen import show as show_on_screen
+
+    with opened(common) as store:
+        if raw is not None:
+            from fernamt._store.views.raw import raw_of_entry
+            from fernamt.cli.content import write_raw
+
+            with store.read() as connection:
+                _require(connection, number)
+                content = raw_of_entry(connection, number, raw)
+            write_raw(store, content, f"entry {raw} of conversation {number}")
+            return DONE
+        with store.read() as connection:
+            view = conversation_view(connection, number)
+        if view is None:
+            raise _missing(number)
+        if save_attachment is not None:
+            from fernamt.cli.content import save
+
+            save(store, view, *save_attachment)
+        elif json:
+            show_json({**plain(view), "subject": view.subject})
+        else:
+            show_on_screen(*_page(view, store.clock.now()))
+    return DONE
+
+
+def _missing(number: int) -> Failure:
+    return Failure(f"There is no conversation {number}. fernamt inbox lists them.")
+
+
+def _require(connection: sa.Connection, number: int) -> None:
+    from fernamt._store.views.conversation import exists
+
+    if not exists(connection, number):
+        raise _missing(number)
+
+
+def _page(view: ConversationView, now: datetime) -> list[RenderableType]:
+    from rich.text import Text
+
+    names = _names(view)
+    page: list[RenderableType] = [*_head(view, names)]
+    for entry in view.entries:
+        page += [Text(), *_entry(entry, names, now)]
+    return page
+
+
+def _names(view: ConversationView) -> dict[str, str]:
+    """Return the name that each address gave itself in this conversation, the newest."""
+    from fernamt.cli.words import one_line
+
+    names = {}
+    for entry in view.entries:
+        if name := one_line(str(entry.data.get("sender_name", ""))):
+            names[entry.author] = name
+    return names
+
+
+def _head(view: ConversationView, names: dict[str, str]) -> list[RenderableType]:
+    from rich.text import Text
+
+    from fernamt.cli.inbox import STATE_STYLES
+    from fernamt.cli.words import one_line
+
+    title = Text.assemble(
+        (f"#{view.number}", "bold"),
+        "  ",
+        (one_line(view.subject) or "(no subject)", "bold"),
+        "  ",
+        (view.state, STATE_STYLES[view.state]),
+        "" if view.kind == "support" else f", {one_line(view.kind)}",
+    )
+    who = Text(one_line(view.customer), "bold")
+    for address in view.addresses:
+        who.append("  " if who else "").append(one_line(str(address)), "cyan")
+    head: list[RenderableType] = [title, who] if who else [title]
+    if view.participants:
+        others = [_person(str(address), names) for address in view.participants]
+        head.append(Text(f"with {', '.join(others)}", "dim"))
+    return head
+
+
+def _person(author: str, names: dict[str, str]) -> str:
+    from fernamt.cli.words import one_line
+
+    handle = one_line(author)
+    return f"{names[author]} <{handle}>" if author in names else handle or "Fernamt"
+
+
+def _entry(entry: EntryView, names: dict[str, str], now: datetime) -> list[RenderableType]:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from fernamt.cli.words import ago, minute, one_line
+
+    when = minute(entry.at, now)
+    told = ago(entry.at, now)
+    head = Text.assemble(
+        (f"{entry.n:>3}  ", "bold"),
+        (one_line(entry.kind), _KIND_STYLES.get(entry.kind, "bold")),
+        f"  {_person(entry.author, names)}",
+        (f"  {when}{f' ({told})' if told.endswith(('ago', 'now')) else ''}", "dim"),
+        (f"  {one_line(entry.channel)}" if entry.channel else "", "dim"),
+    )
+    below = [*_words(entry), *_files(entry), *(line for one in entry.deliveries for line in _delivery(one, now))]
+    return [head, *(Padding(line, (0, 0, 0, 5)) for line in below)]
+
+
+def _words(entry: EntryView) -> list[Text]:
+    from rich.text import Text
+
+    from fernamt.cli.words import harmless
+
+    lines = harmless(entry.text).expandtabs(4).strip("\n").splitlines()
+    # What is quoted was read above.
+    return [Text(line, "dim" if line.startswith(">") else "") for line in lines]
+
+
+def _files(entry: EntryView) -> list[Text]:
+    from rich.text import Text
+
+    from fernamt.cli.words import one_line, size
+    from fernamt.model import Blob
+
+    return [
+        Text.assemble(
+            ("file  ", "dim"),
+            one_line(file.name) or "(without a name)",
+            (f"  {one_line(file.media_type)}", "dim"),
+            (f"  {size(file.content.size) if isinstance(file.content, Blob) else 'still at the provider'}", "dim"),
+        )
+        for file in entry.attachments
+    ]
+
+
+def _delivery(delivery: DeliveryView, now: datetime) -> list[Text]:
+    from rich.text import Text
+
+    from fernamt.cli.standing import STYLES, history, standing
+    from fernamt.cli.words import one_line
+
+    to = one_line(str(delivery.to)) if delivery.to is not None else "(erased)"
+    line = Text.assemble(
+        ("to  ", "dim"), to, "  ", (delivery.state, STYLES[delivery.state]), "  ", standing(delivery, now)
+    )
+    return [line, *(Text(f"      {told}", "dim") for told in history(delivery, now))]
