@@ -6,8 +6,9 @@ import base64
 import re
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
@@ -32,17 +33,25 @@ _TEXT_KEYS: Final = re.compile(
     r"(?:text|body|html|subject|content|raw|payload|message|caption|draft|transcript|words|pin|otp|tan"
     r"|(?:sender|customer|display)_name)"
 )
+# Mostly the text of an exception.
+_FOREIGN_KEYS: Final = frozenset({"said", "error", "reason", "cause"})
 _PLAIN_KEYS: Final = frozenset({"level", "timestamp"})
 
-_LOOKS: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
-    (re.compile(r"://[^/\s@]+@"), "://…@"),
-    (re.compile(r"([?&][\w-]*(?:token|key|sig|signature|code|password|secret)=)[^&\s]+", re.IGNORECASE), r"\1…"),
-    (re.compile(r"\b(Bearer|Basic) +[\w.~+/=-]{6,}", re.IGNORECASE), r"\1 …"),
-    (re.compile(r"(?<![\w.+'%-])(\w)[\w.+'%-]*@([\w-]+(?:\.[\w-]+)+)"), r"\1…@\2"),
-    (re.compile(r"\b(phone|tel|sms|whatsapp|signal|sip):(\+?\w{2})[\w.-]+(\w{2})\b"), r"\1:\2…\3"),
-    (re.compile(r"\b([A-Z]{2}\d{2})(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b"), r"\1…"),
-    (re.compile(r"(?<![\w.,:+-])(?:\+|0)\d(?:[ ()/.-]{0,2}\d){6,}"), lambda found: _ends(found[0])),
+_LOOKS: Final = tuple(
+    (re.compile(look), mask)
+    for look, mask in (
+        (r"://[^/\s@]+@", "://…@"),
+        (r"(?i)([?&][\w-]*(?:token|key|sig|signature|code|password|secret)=)[^&\s]+", r"\1…"),
+        (r"(?i)\b(Bearer|Basic) +[\w.~+/=-]{6,}", r"\1 …"),
+        (r"(?<![\w.+'%-])(\w)[\w.+'%-]*@([\w-]+(?:\.[\w-]+)+)", r"\1…@\2"),
+        (r"\b(phone|tel|sms|whatsapp|signal|sip):(\+?\w{2})[\w.-]+(\w{2})\b", r"\1:\2…\3"),
+    )
 )
+# Most texts have no sign of any look, and are spared the search for them.
+_SIGNS: Final = re.compile(r"[@:=]|(?i:bearer|basic) ")
+_NUMBERS: Final = re.compile(r"\d(?:[ ()/.-]{0,3}\w){6}")
+_IBAN: Final = re.compile(r"\b([A-Z]{2}\d{2})(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
+_PHONE: Final = re.compile(r"(?<![\w.,:+-])(?:\+|0)\d(?:[ ()/.-]{0,3}\d){6,}")
 _QUOTED: Final = re.compile(r"""(?<!\w)b?(["'])((?:\\.|(?!\1).)*)\1(?!\w)""", re.DOTALL)
 
 
@@ -58,18 +67,17 @@ class Redactor:
     """
 
     def __init__(self) -> None:
-        self._forms: set[str] = set()
-        self._secrets: re.Pattern[str] | None = None
+        self._forms: tuple[str, ...] = ()
+        """Longest first, so that a secret that begins with another one is taken whole."""
 
     def known(self, secrets: Iterable[str]) -> None:
         """Take these values out of everything from now on. Shorter than four characters they cannot be told from text."""
+        forms = set(self._forms)
         for secret in secrets:
             lines = [line.strip() for line in secret.splitlines() if len(line.strip()) >= 16]
             encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
-            forms = {secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1], encoded, *lines}
-            self._forms |= {form for form in forms if len(form) >= _MIN_SECRET}
-        longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
-        self._secrets = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+            forms |= {secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1], encoded, *lines}
+        self._forms = tuple(sorted((it for it in forms if len(it) >= _MIN_SECRET), key=lambda it: (-len(it), it)))
 
     def __call__(self, logger: object, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
         """See the class."""
@@ -83,15 +91,19 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text with what is known or looks like a secret or a person's handle taken out; at most 4,000 characters."""
-        if self._secrets is not None:
-            text = self._secrets.sub(HIDDEN, text)
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, HIDDEN)
         if len(text) > _MAX_TEXT:
             # Back to a space: half an address would not be recognised.
             text = f"{text[:_MAX_TEXT].rpartition(' ')[0] or text[: _MAX_TEXT // 2]} … ({len(text)} characters)"
         if not text.isascii():
             text = text.encode("utf-8", "backslashreplace").decode()
-        for look, mask in _LOOKS:
-            text = look.sub(mask, text)
+        if _SIGNS.search(text):
+            for look, mask in _LOOKS:
+                text = look.sub(mask, text)
+        if _NUMBERS.search(text):
+            text = _PHONE.sub(lambda found: _ends(found[0]), _IBAN.sub(r"\1…", text))
         return text
 
     def foreign(self, text: str) -> str:
@@ -127,10 +139,9 @@ class Redactor:
     def _field(self, key: str, value: Any, depth: int) -> Any:
         if value is None or isinstance(value, bool):
             return value
-        name = key.lower().replace("-", "_")
-        if _TEXT_KEYS.fullmatch(name) or _SECRET_KEYS.search(name):
+        if _is_hidden(key):
             return HIDDEN
-        if name == "said" and isinstance(value, str):
+        if key in _FOREIGN_KEYS and isinstance(value, str):
             return self.foreign(value)
         try:
             return self._plain(value, depth)
@@ -166,6 +177,12 @@ class Redactor:
         if isinstance(value, Collection):
             return [self._field("", item, depth + 1) for item in list(value)[:_MAX_ITEMS]]
         return self.text(str(value))
+
+
+@lru_cache(maxsize=1024)
+def _is_hidden(key: str) -> bool:
+    name = key.lower().replace("-", "_")
+    return bool(_TEXT_KEYS.fullmatch(name) or _SECRET_KEYS.search(name))
 
 
 def _ends(text: str) -> str:
