@@ -161,6 +161,7 @@ class Naive(Redactor):
     [
         (ANN, "a…@example.org"),
         ("from <ann+shop@mail.example.org>, to bob@example.org.", "from <a…@mail.example.org>, to b…@example.org."),
+        ("['ann.muster@example.org', \"o'brien@example.org\"]", "['a…@example.org', \"o'b…@example.org\"]"),
         ("user@localhost", "user@localhost"),
         ("+4930901820", "+49…20"),
         ("+49 (30) 90 18-20", "+49…20"),

@@ -43,7 +43,7 @@ _LOOKS: Final = tuple(
         (r"://[^/\s@]+@", "://…@"),
         (r"(?i)([?&][\w-]*(?:token|key|sig|signature|code|password|secret)=)[^&\s]+", r"\1…"),
         (r"(?i)\b(Bearer|Basic) +[\w.~+/=-]{6,}", r"\1 …"),
-        (r"(?<![\w.+'%-])(\w)[\w.+'%-]*@([\w-]+(?:\.[\w-]+)+)", r"\1…@\2"),
+        (r"(?<![\w.+%-])(\w)[\w.+%-]*@([\w-]+(?:\.[\w-]+)+)", r"\1…@\2"),
         (r"\b(phone|tel|sms|whatsapp|signal|sip):(\+?\w{2})[\w.-]+(\w{2})\b", r"\1:\2…\3"),
     )
 )
