@@ -1,0 +1,102 @@
+"""Who we are on a channel: our addresses, the signed reply addresses made of them, and the ids of our own mails."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from contextlib import suppress
+from typing import Final
+
+from attrs import frozen
+
+from fernamt import Address, ChannelId
+from fernamt_email.settings import MailSettings
+
+SCHEME: Final = "email"
+NO_ID_DOMAIN: Final = "no-message-id.invalid"
+"""Stands in ids that we gave to mails without a Message-ID: never written into a mail of ours."""
+
+_TOKEN = re.compile(r"[a-z0-9-]{1,40}")
+_OWN_ID = re.compile(r"<([a-z0-9]+)\.([0-9a-f]{16})@[^<>@\s]+>")
+
+
+def normalised(address: str) -> str:
+    """Return the one spelling under which the core knows a mail address: small letters, the domain in ASCII."""
+    local, _, domain = unicodedata.normalize("NFC", address.strip()).lower().rpartition("@")
+    domain = domain.rstrip(".")
+    with suppress(UnicodeError):  # no name that DNS could hold: kept as it was written
+        domain = domain.encode("idna").decode("ascii")
+    return f"{local}@{domain}"
+
+
+def person(address: str) -> Address:
+    """Return the normalised handle of a mail address."""
+    return Address(SCHEME, normalised(address))
+
+
+@frozen(kw_only=True)
+class Identity:
+    """What the settings and the channel's name say of us. All methods are pure."""
+
+    channel: ChannelId
+    address: str
+    aliases: frozenset[str]
+    """Addresses, and domains with a leading ``@``."""
+    delimiter: str
+
+    @classmethod
+    def of(cls, channel: ChannelId, settings: MailSettings) -> Identity:
+        """Return the identity of a channel."""
+        return cls(
+            channel=channel,
+            address=normalised(settings.address),
+            aliases=frozenset(normalised(alias) for alias in settings.aliases),
+            delimiter=settings.reply_delimiter,
+        )
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+    def is_ours(self, address: str) -> bool:
+        """Return whether mail to *address* is for us: our address, an alias, or one of them with something after the delimiter."""
+        return self._detail(address) is not None
+
+    def token_in(self, address: str) -> str:
+        """Return the token of a reply address of ours, ``""`` if *address* is none. Whether we signed it, the core checks."""
+        detail = self._detail(address) or ""
+        return detail if _TOKEN.fullmatch(detail) else ""
+
+    def _detail(self, address: str) -> str | None:
+        """Return what stands after the delimiter, ``""`` if nothing does; ``None`` if the address is not ours."""
+        wanted = normalised(address)
+        local, at, domain = wanted.rpartition("@")
+        known = self.aliases | {self.address}
+        if not (local and domain):
+            return None
+        if wanted in known:
+            return ""
+        if self.delimiter:
+            ends = [n for n, character in enumerate(local) if character == self.delimiter]
+            for end in reversed(ends):  # a name of ours may hold the delimiter itself
+                if local[:end] + at + domain in known:
+                    return local[end + 1 :]
+        return (local.partition(self.delimiter)[2] if self.delimiter else "") if at + domain in known else None
+
+    def reply_address(self, token: str) -> str:
+        """Return the address under which an answer finds its conversation; without *token* or delimiter our plain one."""
+        local, at, domain = self.address.rpartition("@")
+        return f"{local}{self.delimiter}{token}{at}{domain}" if token and self.delimiter else self.address
+
+    def message_id(self, entry_key: str) -> str:
+        """Return the Message-ID of an entry of ours: the same for every recipient and on every attempt."""
+        return f"<{entry_key}.{self._mark(entry_key)}@{self.domain}>"
+
+    def made(self, message_id: str) -> bool:
+        """Return whether :meth:`message_id` of this channel made this id, whatever our address was then."""
+        found = _OWN_ID.fullmatch(message_id)
+        return found is not None and found[2] == self._mark(found[1])
+
+    def _mark(self, entry_key: str) -> str:
+        return hashlib.sha256(f"{self.channel}\n{entry_key}".encode()).hexdigest()[:16]

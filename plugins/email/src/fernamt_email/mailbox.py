@@ -1,0 +1,250 @@
+"""One IMAP connection to one folder (RFC 3501), driven from the event loop.
+
+The library blocks, so all its calls run in one thread that belongs to the connection, one after the other. Who waits for
+a call and is cancelled, or waits longer than the call may take, cuts the socket: the blocked call ends at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import select
+import socket
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from imapclient import IMAPClient, SocketTimeout
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError, ProtocolError
+
+from fernamt import NeedsLogin, Unreachable
+from fernamt_email.call_thread import CallThread
+from fernamt_email.settings import IMAP_PORTS, ImapSettings
+from fernamt_email.tls import client_context
+
+HEAD_BYTES: Final = 65_536
+CONNECT_S: Final = 30.0
+COMMAND_S: Final = 600.0
+"""The longest that one command may take in all, however much arrives within the socket's time-out."""
+PART_S: Final = 2.0
+
+_TEMPORARY: Final = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "[OVERQUOTA]")
+"""Response codes (RFC 5530) of a login that fails although the password may be right."""
+
+_R = TypeVar("_R")
+
+logging.getLogger("imapclient").setLevel(logging.WARNING)  # below that it logs what mails and customers are called
+
+
+class CommandRefused(Unreachable):
+    """The server said NO or BAD to one command; the connection could go on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, certain=True)
+
+
+class Mailbox:
+    """A logged-in connection with a folder selected, from ``async with`` on. One task uses it at a time.
+
+    Every method raises ``Unreachable(certain=True)`` if the connection is lost, closed by the server or too slow, and its
+    subclass :class:`CommandRefused` if the server refuses just this. Entering raises ``NeedsLogin`` for a wrong password.
+    """
+
+    def __init__(self, settings: ImapSettings) -> None:
+        self._settings = settings
+        self._thread = CallThread(f"imap {settings.host}")
+        self._client: IMAPClient | None = None
+        self._closed = False
+        self.validity = 0
+        """UIDVALIDITY: while it is the same, a UID means the same mail."""
+        self.moves = False
+        """Whether a mail that is done can be moved away."""
+        self.trouble = ""
+        """Why it cannot, although it should."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._call(self._connect)
+        except BaseException:
+            await self._part()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            with suppress(Unreachable):
+                await self._call(self._logged_in.logout)
+        await self._part()
+
+    async def uids_after(self, uid: int) -> list[int]:
+        """Return the UIDs above *uid*, ascending."""
+        found: Iterable[int] = await self._call(self._logged_in.search, ["UID", f"{uid + 1}:*"])
+        return sorted(one for one in found if one > uid)  # a range that ends in * always holds the last mail
+
+    async def uids_until(self, uid: int) -> list[int]:
+        """Return the UIDs up to *uid* that are still there and not marked as deleted, ascending."""
+        if uid < 1:
+            return []
+        return sorted(await self._call(self._logged_in.search, ["UID", f"1:{uid}", "UNDELETED"]))
+
+    async def sizes(self, uids: list[int]) -> dict[int, int]:
+        """Return the size in bytes of each mail that is still there."""
+        found = await self._call(self._logged_in.fetch, uids, ["RFC822.SIZE"])
+        return {uid: found[uid][b"RFC822.SIZE"] for uid in uids if b"RFC822.SIZE" in found.get(uid, {})}
+
+    async def mail(self, uid: int) -> bytes | None:
+        """Return a whole mail and leave its flags alone; ``None``: somebody took it away meanwhile."""
+        return await self._body(uid, "BODY.PEEK[]")
+
+    async def head(self, uid: int) -> bytes | None:
+        """Return the header fields, at most :data:`HEAD_BYTES` of them; ``None`` as in :meth:`mail`."""
+        return await self._body(uid, f"BODY.PEEK[HEADER]<0.{HEAD_BYTES}>")
+
+    async def move(self, uid: int) -> None:
+        """Move a mail to the folder for what is done (RFC 6851, else RFC 4315)."""
+        await self._call(self._move, uid)
+
+    async def wait(self, seconds: float) -> None:
+        """Return when the server announces new mail, at the latest after *seconds* (RFC 2177, or just the time)."""
+        if not self._logged_in.has_capability("IDLE"):
+            await asyncio.sleep(seconds)
+            return
+        await self._call(self._idle, seconds, longest_s=seconds + COMMAND_S)
+
+    # ---- in the thread
+    def _connect(self) -> None:
+        settings = self._settings
+        context = None if settings.security == "none" else client_context(settings.ca_file)
+        self._client = client = _Client(
+            settings.host,
+            port=settings.port or IMAP_PORTS[settings.security],
+            ssl=settings.security == "tls",
+            ssl_context=context,
+            timeout=SocketTimeout(connect=min(CONNECT_S, settings.timeout_s), read=settings.timeout_s),
+        )
+        if self._closed:  # given up while the connection was made: there was no socket to cut
+            raise IMAPClientAbortError("closed")
+        if settings.security == "starttls":
+            client.starttls(ssl_context=context)
+        client.login(settings.user, settings.password.reveal())
+        if settings.done_folder:
+            self._prepare(settings.done_folder)
+        self.validity = client.select_folder(settings.folder)[b"UIDVALIDITY"]
+
+    def _prepare(self, folder: str) -> None:
+        client = self._logged_in
+        if not (client.has_capability("MOVE") or client.has_capability("UIDPLUS")):
+            self.trouble = "the server can neither move mails nor expunge single ones, so they stay where they are"
+            return
+        try:
+            if not client.folder_exists(folder):
+                client.create_folder(folder)
+            self.moves = True
+        except IMAPClientAbortError:
+            raise
+        except IMAPClientError as why:
+            self.trouble = f"the folder {folder!r} cannot be created, so mails stay where they are: {why}"
+
+    def _move(self, uid: int) -> None:
+        client, folder = self._logged_in, self._settings.done_folder
+        if client.has_capability("MOVE"):
+            client.move([uid], folder)
+        else:
+            client.copy([uid], folder)
+            client.delete_messages([uid], silent=True)
+            client.uid_expunge([uid])
+
+    def _idle(self, seconds: float) -> None:
+        client, end = self._logged_in, time.monotonic() + seconds
+        client.idle()
+        while (left := end - time.monotonic()) > 0:
+            said = client.idle_check(left)
+            if not said and time.monotonic() < end - 0.5:
+                raise IMAPClientAbortError(
+                    "the connection ended"
+                )  # the library reports that as silence that came early
+            if any(b"BYE" in line[:1] for line in said):
+                raise IMAPClientAbortError("the server said goodbye")
+            if any(b"EXISTS" in line[1:2] for line in said):
+                break
+        client.idle_done()
+
+    def _close(self) -> None:
+        if self._client is not None:
+            with suppress(OSError, IMAPClientError):
+                self._client.shutdown()
+
+    # ---- on the loop
+    @property
+    def _logged_in(self) -> IMAPClient:
+        if self._client is None:
+            raise RuntimeError("the mailbox is used outside of its async with")
+        return self._client
+
+    async def _body(self, uid: int, item: str) -> bytes | None:
+        found = await self._call(self._logged_in.fetch, [uid], [item])
+        for name, value in found.get(uid, {}).items():
+            if name.startswith(b"BODY[") and isinstance(value, bytes):
+                return value
+        if uid in await self._call(self._logged_in.search, ["UID", str(uid)]):
+            raise CommandRefused("the server has the mail but did not hand it out")
+        return None
+
+    async def _call(self, function: Callable[..., _R], *args: Any, longest_s: float = COMMAND_S, **named: Any) -> _R:
+        try:
+            async with asyncio.timeout(longest_s):
+                return await self._thread.run(partial(function, *args, **named))
+        except asyncio.CancelledError:
+            self._cut()
+            raise
+        except LoginError as why:
+            raise self._login_failed(why) from why
+        except (IMAPClientAbortError, ProtocolError, OSError) as why:  # OSError: time-outs and TLS are among them
+            self._cut()
+            reason = f"the connection to the mailbox at {self._settings.host} failed: {why or type(why).__name__}"
+            raise Unreachable(reason, certain=True) from why
+        except IMAPClientError as why:
+            raise CommandRefused(str(why)) from why
+
+    def _login_failed(self, why: LoginError) -> NeedsLogin | Unreachable:
+        said = str(why)
+        lost = isinstance(
+            why.__context__, IMAPClientAbortError
+        )  # the library calls every failure within login a wrong one
+        if lost or any(code in said.upper() for code in _TEMPORARY):
+            return Unreachable(f"the login at {self._settings.host} could not be tried: {said}", certain=True)
+        return NeedsLogin(f"the mailbox at {self._settings.host} refuses the login of {self._settings.user}: {said}")
+
+    def _cut(self) -> None:
+        self._closed = True
+        if self._client is not None:
+            with suppress(OSError):
+                # The plain method: that of an SSLSocket would take the TLS layer from under the thread that reads.
+                socket.socket.shutdown(self._client.socket(), socket.SHUT_RDWR)
+
+    async def _part(self) -> None:
+        """Close in the thread, and wait a moment for it; a thread that still connects closes when it is through."""
+        self._cut()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PART_S):
+                await self._thread.end(self._close)
+
+
+class _Client(IMAPClient):  # type: ignore[misc]  # the library ships no types
+    """The library's client, with ears for what it has already read.
+
+    The answer to IDLE and the announcement of a mail that came just before often arrive in one packet. The library reads
+    the packet, looks at the answer, and then waits on the socket, where nothing more comes.
+    """
+
+    def _poll_socket(self, sock: socket.socket, timeout: float | None = None) -> list[tuple[int, int]]:
+        with suppress(OSError):  # an SSLSocket says so if there is nothing; a plain one returns b""
+            if self._imap.file.peek(1):
+                return [(sock.fileno(), select.POLLIN)]
+        waiting: list[tuple[int, int]] = super()._poll_socket(sock, timeout)
+        return waiting

@@ -1,0 +1,121 @@
+"""A mail as it came, bytes, becomes a value. Pure: the same bytes give the same value, and nothing is looked up."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+from email.message import Message
+from email.parser import BytesParser
+from email.policy import compat32
+from typing import Final
+
+from attrs import field, frozen
+
+from fernamt import Unparsable
+from fernamt_email.automatic import is_automatic
+from fernamt_email.body import Body, body_of
+from fernamt_email.headers import Headers
+from fernamt_email.identity import NO_ID_DOMAIN
+from fernamt_email.report import Report, report_of
+
+MAX_PARTS: Final = 200
+MAX_LINES: Final = 1_000_000
+MAX_TESTS: Final = 20_000_000
+"""How many lines may be held against how many boundaries: the parser compares each line with every open one."""
+MAX_REFERENCES: Final = 50
+MAX_SUBJECT: Final = 1_000
+
+_CONTAINER = re.compile(rb"multipart/", re.IGNORECASE)
+
+
+@frozen(kw_only=True)
+class Mail:
+    """One mail, as far as it can be read without knowing whose it is."""
+
+    key: str
+    """The same on every repeat of this mail, another one for another mail that borrows its Message-ID."""
+    id: str
+    """``<...>``; for a mail without one made from its content."""
+    sender: str
+    """``""``: it names none."""
+    sender_name: str = field(repr=False)
+    recipients: tuple[str, ...]
+    """To and Cc."""
+    arrived_for: tuple[str, ...]
+    """The addresses that may carry a reply token, the most trustworthy first."""
+    references: tuple[str, ...]
+    """What it answers, nearest first."""
+    subject: str = field(repr=False)
+    at: datetime | None
+    automatic: bool
+    body: Body
+    report: Report | None
+
+
+def parse(raw: bytes, *, key: str) -> Mail:
+    """Read one mail.
+
+    Args:
+        raw: The whole mail, with the trace fields that a server put in front.
+        key: What :func:`event_key` gave for it.
+
+    Raises:
+        Unparsable: It has more lines or parts than any mail needs; a hostile one would cost minutes.
+    """
+    lines = raw.count(b"\n")
+    if lines > MAX_LINES or lines * (1 + len(_CONTAINER.findall(raw))) > MAX_TESTS:
+        raise Unparsable(f"the mail has {lines} lines in more parts than any mail needs")
+    # compat32 leaves the header fields alone; the default policy parses them while it reads, and raises on broken ones.
+    message = BytesParser(policy=compat32).parsebytes(raw)
+    if sum(1 for _ in message.walk()) > MAX_PARTS:
+        raise Unparsable(f"the mail has more than {MAX_PARTS} parts")
+    return _mail(message, key)
+
+
+def event_key(raw: bytes) -> str:
+    """Return what is the same on every repeat of a mail.
+
+    With a Message-ID it is made of that, sender, date, subject and content: the trace that servers add on the way differs
+    when one mail reaches us by two addresses, and a Message-ID alone is reused by some senders for other mails. Without
+    one all bytes count. No limit is needed: this splits off the head and hashes.
+    """
+    head, _, content = raw.partition(b"\r\n\r\n")
+    if not content:
+        head, _, content = raw.partition(b"\n\n")
+    fields = re.findall(
+        rb"^(?:message-id|from|date|subject):[^\n]*(?:\n[ \t][^\n]*)*", head, re.IGNORECASE | re.MULTILINE
+    )
+    if not any(one[:11].lower() == b"message-id:" for one in fields):
+        return hashlib.sha256(raw).hexdigest()
+    digest = hashlib.sha256(b"\n".join(fields))
+    digest.update(b"\n\n")
+    digest.update(content)
+    return digest.hexdigest()
+
+
+def _mail(message: Message, key: str) -> Mail:
+    headers = Headers(message)
+    name, sender = next(
+        iter(headers.addresses("from", "sender", "reply-to", "return-path")),
+        ("", ""),
+    )
+    own_id = next(iter(headers.ids("message-id")), "")
+    nearest_first = dict.fromkeys(headers.ids("in-reply-to") + headers.ids("references")[::-1])
+    report = report_of(message)
+    return Mail(
+        key=key,
+        id=own_id or f"<{key[:32]}@{NO_ID_DOMAIN}>",
+        sender=sender,
+        sender_name=name,
+        recipients=tuple(dict.fromkeys(address for _, address in headers.addresses("to", "cc"))),
+        arrived_for=tuple(
+            address for _, address in headers.addresses("delivered-to", "x-original-to", "envelope-to", "to", "cc")
+        ),
+        references=tuple(one for one in nearest_first if one != own_id)[:MAX_REFERENCES],
+        subject=headers.text("subject")[:MAX_SUBJECT],
+        at=headers.date(),
+        automatic=is_automatic(headers, sender),
+        body=body_of(message),
+        report=report,
+    )

@@ -1,0 +1,206 @@
+"""The sections that an operator writes: ``[channels.<id>]`` with ``[channels.<id>.smtp]`` below it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any, Final, Literal, TypeAlias
+
+from attrs import Attribute, field, frozen
+
+from fernamt import Secret
+
+Security: TypeAlias = Literal["tls", "starttls", "none"]
+
+IMAP_PORTS: Final = {"tls": 993, "starttls": 143, "none": 143}
+SMTP_PORTS: Final = {"tls": 465, "starttls": 587, "none": 25}
+
+_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+")
+_DOMAIN = re.compile(r"@[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _security(instance: Any, attribute: Attribute[str], value: str) -> None:
+    if value not in ("tls", "starttls", "none"):
+        raise ValueError(f"{attribute.name} is {value!r}; it must be 'tls', 'starttls' or 'none'")
+    if value == "none" and not _is_loopback(instance.host):
+        raise ValueError(
+            f"{attribute.name} = 'none' sends mail and password in clear, which is only allowed to this machine itself, "
+            f"and host is {instance.host!r}; write 'starttls' or 'tls'"
+        )
+
+
+def _login(instance: Any, attribute: Attribute[Any], value: Secret | None) -> None:
+    if bool(instance.user) != (value is not None):
+        raise ValueError(f"user and {attribute.name} go together: write both or neither")
+
+
+def _not_empty(_: Any, attribute: Attribute[str], value: str) -> None:
+    if not value.strip():
+        raise ValueError(f"{attribute.name} must not be empty")
+
+
+def _mail_address(_: Any, attribute: Attribute[str], value: str) -> None:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError(f"{attribute.name} is {value!r}; it must look like support@example.org")
+
+
+def _addresses_or_domains(_: Any, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
+    for one in value:
+        if not (_ADDRESS.fullmatch(one) or _DOMAIN.fullmatch(one)):
+            raise ValueError(
+                f"{attribute.name} has {one!r}; write an address such as info@example.org, or @example.org for a whole domain"
+            )
+
+
+def _one_line(_: Any, attribute: Attribute[str], value: str) -> None:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ValueError(f"{attribute.name} must be one line without control characters")
+
+
+def _delimiter(_: Any, attribute: Attribute[str], value: str) -> None:
+    if value not in ("", "+", "-", "=", "_", "."):
+        raise ValueError(f"{attribute.name} is {value!r}; it must be one of + - = _ . or empty")
+
+
+def _port(_: Any, attribute: Attribute[Any], value: int | None) -> None:
+    if value is not None and not 0 < value < 65_536:
+        raise ValueError(f"{attribute.name} is {value}; it must be from 1 to 65535")
+
+
+def _at_least(lowest: float) -> Any:
+    def check(_: Any, attribute: Attribute[float], value: float) -> None:
+        if value < lowest:
+            raise ValueError(f"{attribute.name} is {value}; it must be at least {lowest}")
+
+    return check
+
+
+def _within(lowest: float, highest: float) -> Any:
+    def check(_: Any, attribute: Attribute[float], value: float) -> None:
+        if not lowest <= value <= highest:
+            raise ValueError(f"{attribute.name} is {value}; it must be from {lowest} to {highest}")
+
+    return check
+
+
+def _help(text: str) -> dict[str, str]:
+    return {"help": text}
+
+
+@frozen(kw_only=True)
+class SmtpSettings:
+    """``[channels.<id>.smtp]``: the server that takes our mail."""
+
+    host: str = field(validator=_not_empty, metadata=_help("Name of the server that takes our mail."))
+    port: int | None = field(
+        default=None, validator=_port, metadata=_help("Without it: 587 for starttls, 465 for tls, 25 for none.")
+    )
+    security: Security = field(
+        default="starttls",
+        validator=_security,
+        metadata=_help("starttls, tls, or none; none only to this machine itself."),
+    )
+    user: str = field(default="", metadata=_help("For the login; empty: no login."))
+    password: Secret | None = field(
+        default=None, validator=_login, metadata=_help("A reference: env:NAME, file:/path or credential:name.")
+    )
+    ca_file: str = field(
+        default="", metadata=_help("A PEM file with certificates to trust beside those of the system.")
+    )
+    timeout_s: float = field(
+        default=60.0, validator=_at_least(0.1), metadata=_help("How long any single answer of the server may take.")
+    )
+
+
+@frozen(kw_only=True)
+class MailSettings:
+    """What both kinds have in common: who we are, and how we send."""
+
+    address: str = field(validator=_mail_address, metadata=_help("Our own mail address on this channel."))
+    aliases: tuple[str, ...] = field(
+        default=(),
+        validator=_addresses_or_domains,
+        metadata=_help("Further addresses of ours that arrive here; @example.org stands for a whole domain."),
+    )
+    sender_name: str = field(
+        default="", validator=_one_line, metadata=_help("The name that readers see beside our address.")
+    )
+    reply_delimiter: str = field(
+        default="+",
+        validator=_delimiter,
+        metadata=_help(
+            "Between our name and the token of a signed reply address (support+token@example.org); empty: no such addresses."
+        ),
+    )
+    max_bytes: int = field(
+        default=26_214_400,
+        validator=_within(65_536, 104_857_600),
+        metadata=_help("The largest mail that is taken whole, in bytes."),
+    )
+    smtp: SmtpSettings = field(metadata=_help("The server that takes our mail, a table of its own."))
+
+
+@frozen(kw_only=True)
+class ImapSettings(MailSettings):
+    """A channel of kind ``email.imap``."""
+
+    host: str = field(validator=_not_empty, metadata=_help("Name of the IMAP server."))
+    port: int | None = field(
+        default=None, validator=_port, metadata=_help("Without it: 993 for tls, 143 for starttls and none.")
+    )
+    security: Security = field(
+        default="tls",
+        validator=_security,
+        metadata=_help("tls, starttls, or none; none only to this machine itself."),
+    )
+    user: str = field(validator=_not_empty, metadata=_help("For the login at the IMAP server."))
+    password: Secret = field(validator=_login, metadata=_help("A reference: env:NAME, file:/path or credential:name."))
+    ca_file: str = field(
+        default="", metadata=_help("A PEM file with certificates to trust beside those of the system.")
+    )
+    folder: str = field(default="INBOX", validator=_not_empty, metadata=_help("The folder that is read."))
+    done_folder: str = field(
+        default="Processed",
+        metadata=_help("Where a mail goes once it is stored; created if missing; empty: it stays where it is."),
+    )
+    idle_s: float = field(
+        default=540.0,
+        validator=_within(1.0, 1_500.0),
+        metadata=_help("How long one IDLE may last; providers drop longer ones."),
+    )
+    sweep_s: float = field(
+        default=120.0,
+        validator=_within(1.0, 3_600.0),
+        metadata=_help("How often to look for mail although the server announced none."),
+    )
+    timeout_s: float = field(
+        default=60.0, validator=_at_least(0.1), metadata=_help("How long the server may stay silent within a command.")
+    )
+
+
+@frozen(kw_only=True)
+class ListenerSettings(MailSettings):
+    """A channel of kind ``email.listener``."""
+
+    host: str = field(
+        default="127.0.0.1", validator=_not_empty, metadata=_help("The address of this machine to listen on.")
+    )
+    port: int = field(validator=_port, metadata=_help("The port to listen on."))
+    protocol: Literal["smtp", "lmtp"] = field(
+        default="smtp", metadata=_help("smtp, or lmtp behind a mail server such as Postfix.")
+    )
+    max_connections: int = field(
+        default=20, validator=_within(1, 1_000), metadata=_help("How many connections may be open at the same time.")
+    )
+
+    @protocol.validator
+    def _known_protocol(self, attribute: Attribute[str], value: str) -> None:
+        if value not in ("smtp", "lmtp"):
+            raise ValueError(f"{attribute.name} is {value!r}; it must be 'smtp' or 'lmtp'")
