@@ -10,6 +10,7 @@ from fernamt.cli.outcome import DONE
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from fernamt._store.views.channels import ChannelView
 
@@ -43,7 +44,7 @@ def channels(*, json: Json = False, common: Common = COMMON) -> int:
     if json:
         show_json(views)
     elif views:
-        show(_page(views, now))
+        show(_page(views, now), *_reasons(views))
     else:
         say("No channel has run yet. Name one in the configuration, check it with fernamt check, then: fernamt run")
     if views and not running:
@@ -55,9 +56,9 @@ def _page(views: tuple[ChannelView, ...], now: datetime) -> Table:
     from rich.text import Text
 
     from fernamt.cli.screen import table
-    from fernamt.cli.words import ago, one_line
+    from fernamt.cli.words import age, one_line
 
-    page = table("channel", "kind", "state", "since", "queued", "uncertain", "newest", "reason", wide="reason")
+    page = table("channel", "kind", "state", "since", "queued", "uncertain", "newest")
     for column in page.columns[4:6]:
         column.justify = "right"
     for view in views:
@@ -65,10 +66,19 @@ def _page(views: tuple[ChannelView, ...], now: datetime) -> Table:
             Text(one_line(view.id), "bold"),
             Text(one_line(view.kind)),
             Text(one_line(view.state), STYLES.get(view.state, "")),
-            Text(ago(view.since, now), "dim"),
+            Text(age(view.since, now), "dim"),
             Text(str(view.queued), "yellow" if view.queued else "dim"),
             Text(str(view.uncertain), "bold magenta" if view.uncertain else "dim"),
-            Text(ago(view.newest_at, now) if view.newest_at else "-", "dim"),
-            Text(one_line(view.reason)),
+            Text(age(view.newest_at, now) if view.newest_at else "-", "dim"),
         )
     return page
+
+
+def _reasons(views: tuple[ChannelView, ...]) -> list[Text]:
+    from rich.text import Text
+
+    from fernamt.cli.words import one_line
+
+    told = [view for view in views if view.reason]
+    lines = [Text.assemble((one_line(view.id), "bold"), f": {one_line(view.reason)}") for view in told]
+    return [Text(), *lines] if lines else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,6 +68,8 @@ def check(
 
 def examine(path: Path, *, online: bool) -> tuple[tuple[Mistake, ...], list[Finding]]:
     """Return all mistakes of a configuration, and how everything that it names was found."""
+    import asyncio
+
     from fernamt._runtime.loader import load, wanted
     from fernamt._runtime.plan import plan
     from fernamt.cli.words import counted

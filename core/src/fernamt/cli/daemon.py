@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from fernamt.cli.options import COMMON, Common
 from fernamt.cli.outcome import Failure
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 def run(*, common: Common = COMMON) -> int:
@@ -18,6 +20,8 @@ def run(*, common: Common = COMMON) -> int:
 
     Example: fernamt run -c /etc/fernamt/fernamt.toml
     """
+    import asyncio
+
     from fernamt.app import App
     from fernamt.settings import read_settings
 
@@ -30,6 +34,8 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     try:
         import uvloop
     except ModuleNotFoundError:  # there is none for this system
+        import asyncio
+
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
 

@@ -50,7 +50,7 @@ def inbox(
     """
     from fernamt._store.views.inbox import inbox_page
     from fernamt.cli.access import opened
-    from fernamt.cli.screen import say, show, show_json
+    from fernamt.cli.screen import is_terminal, say, show, show_json
     from fernamt.model import ConversationState
 
     if limit < 1:
@@ -71,7 +71,7 @@ def inbox(
     show(_page(lines[:limit], store.clock.now()))
     if len(lines) > limit:
         say(f"There are more: fernamt inbox --limit {2 * limit}")
-    elif sys.stdout.isatty():
+    elif is_terminal(sys.stdout):
         say(f"\nRead one with: fernamt show {lines[0].number}")
     return DONE
 
@@ -104,14 +104,14 @@ def _nothing(connection: sa.Connection, *, narrowed: bool) -> str:
 def _page(lines: tuple[InboxLine, ...], now: datetime) -> Table:
     from rich.text import Text
 
-    from fernamt.cli.screen import table
-    from fernamt.cli.words import ago, one_line
+    from fernamt.cli.screen import is_narrow, is_terminal, table
+    from fernamt.cli.words import age, one_line
 
     kinds = any(line.kind != "support" for line in lines)
     page = table("#", "customer", "subject", *(["kind"] if kinds else []), "state", "channel", "moved", wide="subject")
     page.columns[0].justify = page.columns[-1].justify = "right"
-    page.columns[1].max_width = 24
-    page.columns[-2].max_width = 16
+    if is_terminal(sys.stdout):
+        page.columns[1].max_width, page.columns[-2].max_width = (16, 12) if is_narrow() else (24, 16)
     for line in lines:
         who = one_line(line.customer) or one_line(line.address.value if line.address else "") or "unknown"
         page.add_row(
@@ -121,7 +121,7 @@ def _page(lines: tuple[InboxLine, ...], now: datetime) -> Table:
             *([Text(one_line(line.kind))] if kinds else []),
             Text(line.state, STATE_STYLES[line.state]),
             Text(one_line(line.channel)),
-            Text(ago(line.at, now), "dim"),
+            Text(age(line.at, now), "dim"),
         )
     return page
 
@@ -129,18 +129,20 @@ def _page(lines: tuple[InboxLine, ...], now: datetime) -> Table:
 def _subject(line: InboxLine) -> Text:
     from rich.text import Text
 
+    from fernamt.cli.screen import is_terminal
     from fernamt.cli.words import one_line
 
     subject, text = one_line(line.subject), one_line(line.text)
+    if line.author:
+        text = f"{one_line(line.author).partition(':')[2]}: {text}"
     shown = Text()
-    for count, word, style in (
-        (line.uncertain, "uncertain", "bold magenta"),
-        (line.failed, "failed", "bold red"),
-        (line.waiting, "sending", "dim"),
-    ):
-        if count:
-            shown.append(f"{word}: ", style)
+    if line.uncertain:
+        shown.append("uncertain: ", "bold magenta")
+    elif line.failed:
+        shown.append("failed: ", "bold red")
+    elif line.waiting:
+        shown.append("unsent: ", "yellow")
     shown.append(subject or text[:_WORDS] or "(no text)")
-    if subject and text and sys.stdout.isatty():
+    if subject and is_terminal(sys.stdout):
         shown.append(f"  {text}", "dim")  # as much of it as the width takes
     return shown

@@ -51,7 +51,7 @@ def _page(views: tuple[QuarantineView, ...], now: datetime) -> Table:
     from rich.text import Text
 
     from fernamt.cli.screen import table
-    from fernamt.cli.words import ago, one_line, size
+    from fernamt.cli.words import age, one_line, size
 
     page = table("#", "channel", "reason", "size", "came", wide="reason")
     for column in (page.columns[0], page.columns[3], page.columns[4]):
@@ -62,7 +62,7 @@ def _page(views: tuple[QuarantineView, ...], now: datetime) -> Table:
             Text(one_line(view.channel)),
             Text(one_line(view.reason)),
             Text(size(view.size) if view.size is not None else "large" if view.has_raw else "-", "dim"),
-            Text(ago(view.at, now), "dim"),
+            Text(age(view.at, now), "dim"),
         )
     return page
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -15,7 +17,9 @@ from fernamt.model import Address, Attachment, Blob
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
+_NARROW: Final = 100
 _UNLIMITED: Final = 100_000
 """The width of what is no terminal: whoever reads it cuts it."""
 
@@ -23,6 +27,11 @@ _UNLIMITED: Final = 100_000
 def is_terminal(stream: TextIO) -> bool:
     """Return whether a person looks at *stream*."""
     return stream.isatty()
+
+
+def is_narrow() -> bool:
+    """Return whether stdout is a terminal with less than 100 columns."""
+    return is_terminal(sys.stdout) and console(sys.stdout).width < _NARROW
 
 
 def console(stream: TextIO) -> Console:
@@ -49,7 +58,11 @@ def show(*renderables: RenderableType) -> None:
 def say(text: str) -> None:
     """Write a remark to stderr, in sentences."""
     sys.stdout.flush()
-    sys.stderr.write(f"{harmless(text)}\n")
+    text = harmless(text)
+    if is_terminal(sys.stderr):
+        columns = shutil.get_terminal_size().columns
+        text = "\n".join(textwrap.fill(line, columns, break_on_hyphens=False) for line in text.split("\n"))
+    sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
@@ -91,4 +104,15 @@ def table(*headings: str, wide: str = "") -> Table:
     for heading in headings:
         ratio = 1 if heading == wide and on_terminal else None
         made.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=ratio)
+    return made
+
+
+def aligned(left: Text, right: Text) -> Table:
+    """Return one line: on a terminal *right* stands at its edge, and *left* is cut to what remains."""
+    from rich.table import Table
+
+    made = Table.grid(padding=(0, 2, 0, 0), expand=is_terminal(sys.stdout))
+    made.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if is_terminal(sys.stdout) else None)
+    made.add_column(no_wrap=True, justify="right")
+    made.add_row(left, right)
     return made

@@ -138,17 +138,13 @@ def _entry(entry: EntryView, names: dict[str, str], now: datetime) -> list[Rende
     from rich.padding import Padding
     from rich.text import Text
 
-    from fernamt.cli.words import ago, minute, one_line
+    from fernamt.cli.screen import aligned
+    from fernamt.cli.words import ago, is_today, minute, one_line
 
-    when = minute(entry.at, now)
-    told = ago(entry.at, now)
-    head = Text.assemble(
-        (f"{entry.n:>3}  ", "bold"),
-        (one_line(entry.kind), _KIND_STYLES.get(entry.kind, "bold")),
-        f"  {_person(entry.author, names)}",
-        (f"  {when}{f' ({told})' if told.endswith(('ago', 'now')) else ''}", "dim"),
-        (f"  {one_line(entry.channel)}" if entry.channel else "", "dim"),
-    )
+    kind = (one_line(entry.kind), _KIND_STYLES.get(entry.kind, "bold"))
+    who = Text.assemble((f"{entry.n:>3}  ", "bold"), kind, f"  {_person(entry.author, names)}")
+    when = f"{minute(entry.at, now)} ({ago(entry.at, now)})" if is_today(entry.at, now) else minute(entry.at, now)
+    head = aligned(who, Text(", ".join(filter(None, (one_line(entry.channel), when))), "dim"))
     below = [*_words(entry), *_files(entry), *(line for one in entry.deliveries for line in _delivery(one, now))]
     return [head, *(Padding(line, (0, 0, 0, 5)) for line in below)]
 
@@ -180,14 +176,17 @@ def _files(entry: EntryView) -> list[Text]:
     ]
 
 
-def _delivery(delivery: DeliveryView, now: datetime) -> list[Text]:
+def _delivery(delivery: DeliveryView, now: datetime) -> list[RenderableType]:
+    from rich.table import Table
     from rich.text import Text
 
     from fernamt.cli.standing import STYLES, history, standing
     from fernamt.cli.words import one_line
 
     to = one_line(str(delivery.to)) if delivery.to is not None else "(erased)"
-    line = Text.assemble(
-        ("to  ", "dim"), to, "  ", (delivery.state, STYLES[delivery.state]), "  ", standing(delivery, now)
-    )
-    return [line, *(Text(f"      {told}", "dim") for told in history(delivery, now))]
+    said = Text.assemble(to, "  ", (delivery.state, STYLES[delivery.state]), "  ", standing(delivery, now))
+    lines = Table.grid(padding=(0, 2, 0, 0))  # so that what is wrapped stands below what it belongs to
+    lines.add_row(Text("to", "dim"), said)
+    for told in history(delivery, now):
+        lines.add_row(Text(), Text(told, "dim"))
+    return [lines]

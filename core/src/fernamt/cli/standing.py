@@ -68,9 +68,9 @@ def _reason(delivery: DeliveryView) -> str:
 
 
 def history(delivery: DeliveryView, now: datetime) -> list[str]:
-    """Return a line for each attempt and each fact, in the order of time; none where one attempt went well."""
+    """Return a line for each attempt and each fact, in the order of time; none of a single attempt that explains it all."""
     told = [(attempt.started_at, _attempt(attempt, now)) for attempt in delivery.attempts]
-    if len(told) == 1 and delivery.attempts[0].outcome == "sent":
+    if len(told) == 1 and not delivery.facts and delivery.attempts[0].reason in {"", delivery.reason}:
         told = []
     told += [(fact.at, _fact(fact, now)) for fact in delivery.facts]
     return [one_line(line) for _, line in sorted(told, key=lambda pair: pair[0])]

@@ -9,11 +9,12 @@ from fernamt.cli.options import COMMON, As, Common, Json, Limit
 from fernamt.cli.outcome import DONE, USAGE, Failure
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from fernamt._store.views.deliveries import DeliveryView
 
 _PAGE: Final = 100
+_WORDS: Final = 100
 
 
 def uncertain(*, limit: Limit = _PAGE, json: Json = False, common: Common = COMMON) -> int:
@@ -39,7 +40,7 @@ def uncertain(*, limit: Limit = _PAGE, json: Json = False, common: Common = COMM
     if json:
         show_json(views)
     elif views:
-        show(_page(views, now))
+        show(*_page(views, now))
         say(
             f"\nAsk the recipient or the provider, then: fernamt uncertain settle {views[0].number} --sent (or --again)"
         )
@@ -48,24 +49,20 @@ def uncertain(*, limit: Limit = _PAGE, json: Json = False, common: Common = COMM
     return DONE
 
 
-def _page(views: tuple[DeliveryView, ...], now: datetime) -> Table:
+def _page(views: tuple[DeliveryView, ...], now: datetime) -> list[RenderableType]:
+    from rich.padding import Padding
     from rich.text import Text
 
-    from fernamt.cli.screen import table
+    from fernamt.cli.screen import aligned
     from fernamt.cli.words import ago, one_line
 
-    page = table("delivery", "conversation", "to", "channel", "since", "why", wide="why")
-    page.columns[0].justify = page.columns[1].justify = "right"
-    page.columns[2].max_width = 32
+    page: list[RenderableType] = []
     for view in views:
-        page.add_row(
-            Text(str(view.number), "bold"),
-            Text(f"#{view.conversation}, entry {view.n}"),
-            Text(one_line(str(view.to)) if view.to is not None else "(erased)"),
-            Text(one_line(view.channel)),
-            Text(ago(view.changed_at, now), "dim"),
-            Text(one_line(view.reason)),
-        )
+        to = one_line(str(view.to)) if view.to is not None else "(erased)"
+        place = f"#{view.conversation}, entry {view.n}, {one_line(view.channel)}, {ago(view.changed_at, now)}"
+        page.append(aligned(Text.assemble((f"{view.number:>3}", "bold"), f"  to {to}"), Text(place, "dim")))
+        page.append(Padding(Text(one_line(view.reason), "magenta"), (0, 0, 0, 5)))
+        page.append(Padding(Text(one_line(view.text)[:_WORDS], "dim"), (0, 0, 0, 5)))
     return page
 
 

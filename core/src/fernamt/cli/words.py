@@ -10,8 +10,11 @@ _PICTURES: Final = {code: 0x2400 + code for code in range(0x20) if code not in (
 _BIDI: Final = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 _OTHERS: Final = dict.fromkeys([*range(0x80, 0xA0), 0x2028, 0x2029, *range(0xD800, 0xE000)], 0xFFFD)
 _TAGS: Final = dict.fromkeys(range(0xE0000, 0xE0080))
+_WEEK_S: Final = 7 * 86_400
 _HARMLESS: Final = {**_PICTURES, **_BIDI, **_OTHERS, **_TAGS}
-_SUSPECT: Final = re.compile("[" + "".join(map(re.escape, map(chr, _HARMLESS))) + "]")
+_SUSPECT: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 def harmless(text: str) -> str:
@@ -39,14 +42,20 @@ def _escaped(found: re.Match[str]) -> str:
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
-def ago(at: datetime, now: datetime) -> str:
-    """Return how long ago *at* was; after a week the day, in local time."""
+def age(at: datetime, now: datetime) -> str:
+    """Return how long ago *at* was, for a column: ``4 min``; after a week the day, in local time."""
     seconds = (now - at).total_seconds()
-    if seconds < 5:
+    if seconds < 1:
+        return "now"
+    return _span(seconds) if seconds < _WEEK_S else day(at, now)
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """Return how long ago *at* was, in a sentence: ``4 min ago``, ``on 3 Nov``."""
+    told = age(at, now)
+    if told == "now":
         return "just now"
-    if seconds < 7 * 86_400:
-        return f"{_span(seconds)} ago"
-    return day(at, now)
+    return f"{told} ago" if (now - at).total_seconds() < _WEEK_S else f"on {told}"
 
 
 def until(at: datetime, now: datetime) -> str:
@@ -70,8 +79,12 @@ def day(at: datetime, now: datetime) -> str:
 
 def minute(at: datetime, now: datetime) -> str:
     """Return the local time, with the day if it is not today: ``21 Nov 14:05``."""
-    local = at.astimezone()
-    return f"{local:%H:%M}" if local.date() == now.astimezone().date() else f"{day(at, now)} {local:%H:%M}"
+    return f"{at.astimezone():%H:%M}" if is_today(at, now) else f"{day(at, now)} {at.astimezone():%H:%M}"
+
+
+def is_today(at: datetime, now: datetime) -> bool:
+    """Return whether it is still the same local day."""
+    return at.astimezone().date() == now.astimezone().date()
 
 
 def size(count: int) -> str:
