@@ -50,9 +50,9 @@ def demo(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
     Args:
         words: The plugin, and what its demo takes.
     """
-    from fernamt.cli.plugincommand import call, offered
+    from fernamt.cli.plugincommand import call, is_plugin, offered
 
-    if words and not words[0].startswith("-"):
+    if words and is_plugin(words[0]):
         return call(words[0], ["demo", *words[1:]])
     from fernamt._runtime.installed import discover
     from fernamt._runtime.loader import PluginFailed

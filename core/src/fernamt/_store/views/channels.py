@@ -40,7 +40,7 @@ def channel_views(connection: sa.Connection) -> tuple[ChannelView, ...]:
     unsettled = _counts(connection, IS_UNCERTAIN)
     floor = sa.select(sa.func.coalesce(sa.func.max(entry.c.id), 0) - NEWEST_ENTRIES).scalar_subquery()
     in_reach = sa.select(entry.c.channel, sa.func.max(entry.c.at)).where(entry.c.id > floor).group_by(entry.c.channel)
-    newest: dict[int, int] = dict(connection.execute(in_reach).tuples().all())
+    newest: dict[int, int] = dict(connection.execute(in_reach).all())
     return tuple(
         ChannelView(
             id=row.name,
@@ -59,7 +59,7 @@ def channel_views(connection: sa.Connection) -> tuple[ChannelView, ...]:
 
 def _counts(connection: sa.Connection, which: sa.TextClause) -> Mapping[int, int]:
     counted = sa.select(delivery.c.channel, sa.func.count()).where(which).group_by(delivery.c.channel)
-    return dict(connection.execute(counted).tuples().all())
+    return dict(connection.execute(counted).all())
 
 
 def channel_names(connection: sa.Connection) -> Mapping[int, str]:
