@@ -107,7 +107,9 @@ def test_the_same_key_on_another_channel_is_another_message(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_what_one_sender_writes_to_a_messenger_is_one_conversation_numbered_without_a_gap(desk: Desk, together: bool) -> None:
+def test_what_one_sender_writes_to_a_messenger_is_one_conversation_numbered_without_a_gap(
+    desk: Desk, together: bool
+) -> None:
     events = [chat(f"m{i}") for i in range(5)]
     accepted = desk.take(*events, line=CHAT) if together else [desk.take(e, line=CHAT)[0] for e in events]
     assert numbers(accepted) == [("1", n, False) for n in range(1, 6)]
@@ -232,7 +234,7 @@ def test_a_receipt_finds_its_delivery(desk: Desk, named_by: str) -> None:
     with desk.session.transaction() as tx:
         tx.do.one("UPDATE delivery SET state = 'sent' WHERE id = ?", (delivery,))
         conversation, n = 1, 2
-        from fernamt._store.reception import id_hash
+        from fernamt._store.names import id_hash
 
         tx.do.many("insert known", [(id_hash(CHAT.number, "wamid"), conversation, n, 0)])
     name = {

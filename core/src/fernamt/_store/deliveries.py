@@ -9,8 +9,8 @@ from attrs import frozen
 
 from fernamt._store.claims import Claim, ClaimLost, require
 from fernamt._store.engine import Transaction
+from fernamt._store.names import id_hash
 from fernamt._store.receipts import Fact, settle, settle_early
-from fernamt._store.reception import id_hash
 from fernamt._store.statements import Statements
 from fernamt.model import DeliveryState, fold
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Final
 
 from fernamt._store.engine import Keys
@@ -44,7 +45,7 @@ class Names:
     def conversation_of(self, token: str) -> int:
         """Return the conversation of a reply token, 0 if we did not make it. Upper case is read as lower case."""
         number, _, mac = token.lower().partition("-")
-        if not hmac.compare_digest(self._mac("reply", number).encode(), mac.encode()):
+        if not hmac.compare_digest(self._mac("reply", number).encode(), _bytes(mac)):
             return 0
         return _number(number)
 
@@ -56,7 +57,7 @@ class Names:
     def unsign(self, token: str, purpose: str, now: datetime) -> str:
         """Return what was signed; raises ``BadSignature``."""
         mac, _, stamped = token.partition(".")
-        if not hmac.compare_digest(self._mac(purpose, stamped).encode(), mac.encode()):
+        if not hmac.compare_digest(self._mac(purpose, stamped).encode(), _bytes(mac)):
             raise BadSignature("the token was not made here, or for something else")
         until, _, value = stamped.partition(".")
         if timedelta(seconds=_number(until)) < timedelta(microseconds=microseconds(now)):
@@ -64,8 +65,18 @@ class Names:
         return value
 
     def _mac(self, purpose: str, value: str) -> str:
-        digest = hmac.digest(self._secret, f"{purpose}:{value}".encode(errors="surrogatepass"), "sha256")
+        digest = hmac.digest(self._secret, _bytes(f"{purpose}:{value}"), "sha256")
         return base64.b32encode(digest[:_TOKEN_BYTES]).decode().lower()
+
+
+def _bytes(text: str) -> bytes:
+    """Encode whatever somebody brings: a lone surrogate is no token, and no reason to fail."""
+    return text.encode(errors="surrogatepass")
+
+
+def id_hash(channel: int, provider_id: str) -> bytes:
+    """Return what identifies a provider's id on a channel."""
+    return blake2b(b"i%d:%s" % (channel, provider_id.encode()), digest_size=16).digest()
 
 
 def _base36(number: int) -> str:

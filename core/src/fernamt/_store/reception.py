@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from fernamt._store.conversations import Content, Conversations
 from fernamt._store.engine import Transaction
-from fernamt._store.names import Names
+from fernamt._store.names import Names, id_hash
 from fernamt._store.people import People
 from fernamt._store.receipts import Fact, settle
 from fernamt._store.statements import Batch, ConversationRow, Row
@@ -61,11 +61,6 @@ class Submission:
 def key_hash(line: Line, key: str) -> bytes:
     """Return what identifies an event of a channel."""
     return blake2b(b"k%d:%s" % (line.number, key.encode()), digest_size=16).digest()
-
-
-def id_hash(channel: int, provider_id: str) -> bytes:
-    """Return what identifies a provider's id on a channel."""
-    return blake2b(b"i%d:%s" % (channel, provider_id.encode()), digest_size=16).digest()
 
 
 class Reception:
