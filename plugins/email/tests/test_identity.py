@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fernamt import ChannelId
-from fernamt_email.identity import Identity, normalised
+from fernamt_email.address import normalised
+from fernamt_email.identity import Identity
 
 US = Identity(
     channel=ChannelId("support-mail"),

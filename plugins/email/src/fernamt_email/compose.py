@@ -10,9 +10,10 @@ from email.headerregistry import BaseHeader, HeaderRegistry
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy, Policy
 from email.utils import format_datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Literal
 
 from fernamt import Attachment, OutboundMessage, Rejected
+from fernamt_email.address import MAILBOX
 from fernamt_email.identity import NO_ID_DOMAIN, Identity
 
 LATEST_REFERENCES: Final = 20
@@ -25,6 +26,8 @@ _MEDIA_TYPE = re.compile(r"(?!message/|multipart/)[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&
 
 class _Ids(BaseHeader):
     """Message-ID, In-Reply-To and References: one id to a line, never encoded, however long an id is."""
+
+    max_count: ClassVar[Literal[1] | None] = 1
 
     @classmethod
     def parse(cls, value: str, kwds: dict[str, Any]) -> None:
@@ -140,10 +143,10 @@ def _media_type(file: Attachment) -> str:
 
 
 def _mailbox(address: str, name: str = "") -> Mailbox:
-    try:
-        return Mailbox(display_name=_one_line(name, "the sender's name"), addr_spec=_one_line(address, "an address"))
-    except (ValueError, IndexError) as why:  # the library's parser raises either, for what is no address
-        raise Rejected(f"{address!r} is no mail address") from why
+    found = MAILBOX.fullmatch(address)
+    if found is None:
+        raise Rejected(f"{address!r} is no mail address")
+    return Mailbox(display_name=_one_line(name, "the sender's name"), username=found[1], domain=found[2])
 
 
 def _one_line(value: str, what: str) -> str:

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
-from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
 
-from fernamt import Address, ChannelId
+from fernamt import ChannelId
+from fernamt_email.address import normalised
 from fernamt_email.settings import MailSettings
 
-SCHEME: Final = "email"
 NO_ID_DOMAIN: Final = "no-message-id.invalid"
 """Stands in ids that we gave to mails without a Message-ID: never written into a mail of ours."""
 
 _TOKEN = re.compile(r"[a-z0-9-]{1,40}")
 _OWN_ID = re.compile(r"<([a-z0-9]+)\.([0-9a-f]{16})@[^<>@\s]+>")
-
-
-def normalised(address: str) -> str:
-    """Return the one spelling under which the core knows a mail address: small letters, the domain in ASCII."""
-    local, _, domain = unicodedata.normalize("NFC", address.strip()).lower().rpartition("@")
-    domain = domain.rstrip(".")
-    with suppress(UnicodeError):  # no name that DNS could hold: kept as it was written
-        domain = domain.encode("idna").decode("ascii")
-    return f"{local}@{domain}"
-
-
-def person(address: str) -> Address:
-    """Return the normalised handle of a mail address."""
-    return Address(SCHEME, normalised(address))
 
 
 @frozen(kw_only=True)

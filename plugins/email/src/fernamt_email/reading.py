@@ -22,8 +22,9 @@ from fernamt import (
     Unparsable,
     Unparsed,
 )
+from fernamt_email.address import person
 from fernamt_email.body import File
-from fernamt_email.identity import Identity, person
+from fernamt_email.identity import Identity
 from fernamt_email.parse import Mail, event_key, parse
 from fernamt_email.report import Report
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import Any, Final, Literal, TypeAlias
 
 from attrs import Attribute, field, frozen
 
 from fernamt import Secret
+from fernamt_email.address import MAILBOX
 
 Security: TypeAlias = Literal["tls", "starttls", "none"]
 
 IMAP_PORTS: Final = {"tls": 993, "starttls": 143, "none": 143}
 SMTP_PORTS: Final = {"tls": 465, "starttls": 587, "none": 25}
-
-_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+")
-_DOMAIN = re.compile(r"@[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+")
 
 
 def _is_loopback(host: str) -> bool:
@@ -47,13 +44,13 @@ def _not_empty(_: Any, attribute: Attribute[str], value: str) -> None:
 
 
 def _mail_address(_: Any, attribute: Attribute[str], value: str) -> None:
-    if not _ADDRESS.fullmatch(value):
+    if not MAILBOX.fullmatch(value):
         raise ValueError(f"{attribute.name} is {value!r}; it must look like support@example.org")
 
 
 def _addresses_or_domains(_: Any, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
     for one in value:
-        if not (_ADDRESS.fullmatch(one) or _DOMAIN.fullmatch(one)):
+        if not MAILBOX.fullmatch(f"anybody{one}" if one.startswith("@") else one):
             raise ValueError(
                 f"{attribute.name} has {one!r}; write an address such as info@example.org, or @example.org for a whole domain"
             )

@@ -125,6 +125,8 @@ class Submission:
         )
         try:
             await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
         except SMTPAuthenticationError as why:
             if why.code < 500:
                 raise Unreachable(_said(why), certain=True, code=_code(why)) from why
