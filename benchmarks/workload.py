@@ -8,6 +8,7 @@ import hmac
 import random
 import time
 from collections.abc import Iterator
+from typing import cast
 
 import orjson
 from attrs import frozen
@@ -73,8 +74,7 @@ class _Connection(asyncio.Protocol):
         self._closed = closed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         self._next()
 
     def _next(self) -> None:

@@ -96,8 +96,8 @@ class App:
         settings = self._settings
         redactor = log.configure(settings.log)
         planned = self._plan = plan(settings)
-        for secret in secrets_in([one.settings for one in planned.channels] + [*planned.plugin_settings.values()]):
-            redactor.known([secret])
+        redactor.known(secrets_in([one.settings for one in planned.channels] + [*planned.plugin_settings.values()]))
+        redactor.known([str(self._store.url.password or "")])
         for failure in planned.loaded.failures:
             _log.error("plugin_failed", plugin=failure.name, cause=str(failure), exc_info=failure.error)
         self._http = ClientHttp(allow_private=frozenset(settings.http.allow_private))

@@ -93,7 +93,13 @@ class Http(Protocol):
         ...
 
     def download(self, url: str, *, headers: Mapping[str, str] = ..., max_bytes: int) -> AsyncIterator[bytes]:
-        """Yield a file in pieces; raises ``Unreachable``, or ``Rejected`` for an error status or a file above *max_bytes*."""
+        """Yield a file in pieces.
+
+        Raises:
+            Rejected: The answer is a 4xx, or the file is larger than *max_bytes*.
+            Throttled: The answer is a 429.
+            Unreachable: There was no answer, or a 5xx; asking again changes nothing there.
+        """
         ...
 
 

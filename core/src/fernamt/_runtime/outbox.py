@@ -46,7 +46,7 @@ from fernamt.outbound import Capabilities, OutboundMessage, Sent
 POLL_S: Final = 1.0
 """A command writes from another process: how soon its message is found at the latest."""
 SEND_TIMEOUT_S: Final = 120.0
-_RETRY_WAIT: Final = tenacity.wait_exponential_jitter(initial=5, max=3600, exp_base=2, jitter=5)
+_RETRY_WAIT: Final = tenacity.wait_exponential_jitter(multiplier=5, max=3600, exp_base=2, jitter=5)
 _P = TypeVar("_P")
 _R = TypeVar("_R")
 _log = structlog.get_logger()
