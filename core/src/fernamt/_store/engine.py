@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,18 @@ from fernamt.model import microseconds
 
 HEAD: Final = "0001"
 """The migration that this code is written for."""
+
+
+# fmt: off
+_SQLITE_AWAY: Final = frozenset({
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOTADB,
+})
+# fmt: on
+_POSTGRES_AWAY: Final = frozenset({"08", "40", "53", "55", "57", "58"})
+"""Classes of SQLSTATE: connection, lost race, resources, not in the state for it, operator, system."""
+_POSTGRES_SHUT: Final = frozenset({"25006", "25P03"})
+"""It became a stand-by, or it ended our transaction for idling."""
 
 
 @frozen(kw_only=True)
@@ -150,10 +163,9 @@ class Store:
         """Give a connection for a few SELECTs that see one state. Blocks: call it in a thread. Raises ``NotStored``."""
         level = "SERIALIZABLE" if self.is_sqlite else "REPEATABLE READ"
         try:
-            with (
-                self._engine.connect() as connection,
-                connection.execution_options(isolation_level=level, fernamt_writes=False).begin(),
-            ):
+            with self._engine.connect() as connection:
+                # Ended by close, which rolls back: whatever a reader does, it commits nothing.
+                connection.execution_options(isolation_level=level, fernamt_writes=False).begin()
                 yield connection
         except Exception as why:
             if not is_outage(why):
@@ -224,8 +236,18 @@ def _kinds(why: Exception) -> set[str]:
 
 
 def is_outage(why: Exception) -> bool:
-    """Say whether the database was not there, or could not write, whatever it was asked."""
-    return isinstance(why, OSError) or bool(_kinds(why) & {"OperationalError", "InterfaceError"})
+    """Say whether the database was not there, or could not write, whatever it was asked.
+
+    A statement that the database will never take (too long, too many values) is none: told to come again with it, its
+    caller would come again for ever.
+    """
+    original = getattr(why, "orig", None) or why
+    sqlite_code, sqlstate = getattr(original, "sqlite_errorcode", None), getattr(original, "sqlstate", None)
+    if sqlite_code is not None:
+        return sqlite_code & 0xFF in _SQLITE_AWAY
+    if sqlstate:
+        return sqlstate[:2] in _POSTGRES_AWAY or sqlstate in _POSTGRES_SHUT
+    return isinstance(why, OSError | sa.exc.TimeoutError) or bool(_kinds(why) & {"OperationalError", "InterfaceError"})
 
 
 def is_lost_race(why: Exception) -> bool:

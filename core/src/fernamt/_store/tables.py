@@ -21,21 +21,21 @@ def _id() -> Column[int]:
     return Column("id", _Id, primary_key=True)
 
 
+# Salt of keys, signing secret.
 meta = Table(
     "meta",
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
-    comment="salt of keys, signing secret",
 )
 
 channel = Table(
     "channel",
     metadata,
     _id(),
-    Column("name", Text, nullable=False, unique=True, comment="the id of its section: it never changes"),
+    Column("name", Text, nullable=False, unique=True, doc="the id of its section: it never changes"),
     Column("kind", Text, nullable=False),
-    Column("label", Text, nullable=False, comment="for people"),
+    Column("label", Text, nullable=False, doc="for people"),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("changed_at", _Time, nullable=False),
@@ -63,9 +63,9 @@ address = Table(
     "address",
     metadata,
     _id(),
-    Column("handle", Text, nullable=False, unique=True, comment="scheme:value"),
+    Column("handle", Text, nullable=False, unique=True, doc="scheme:value"),
     Column("customer", _Id, nullable=False),
-    Column("evidence", Text, nullable=False, comment="who says that it is theirs"),
+    Column("evidence", Text, nullable=False, doc="who says that it is theirs"),
     Column("since", _Time, nullable=False),
     Index("ix_address_customer", "customer"),
 )
@@ -75,7 +75,7 @@ consent = Table(
     metadata,
     Column("address", _Id, primary_key=True, autoincrement=False),
     Column("channel", _Id, primary_key=True, autoincrement=False),
-    Column("scope", Text, primary_key=True, comment="empty: everything"),
+    Column("scope", Text, primary_key=True, doc="empty: everything"),
     Column("allowed", Boolean, nullable=False),
     Column("evidence", Text, nullable=False),
     Column("at", _Time, nullable=False),
@@ -90,11 +90,12 @@ conversation = Table(
     Column("state", Text, nullable=False),
     Column("language", Text, nullable=False),
     Column("last_n", Integer, nullable=False),
-    Column("last_entry", _Id, nullable=False, comment="orders the inbox"),
+    Column("last_entry", _Id, nullable=False, doc="orders the inbox"),
     Column("changed_at", _Time, nullable=False),
     Index("ix_conversation_last_entry", "last_entry"),
 )
 
+# Which conversation the next message of this sender at this place joins.
 thread = Table(
     "thread",
     metadata,
@@ -103,16 +104,15 @@ thread = Table(
     Column("place", Text, primary_key=True),
     Column("conversation", _Id, nullable=False),
     sqlite_with_rowid=False,
-    comment="which conversation the next message of this sender at this place joins",
 )
 
+# People beside the customer.
 participant = Table(
     "participant",
     metadata,
     Column("conversation", _Id, primary_key=True, autoincrement=False),
     Column("address", _Id, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
-    comment="people beside the customer",
 )
 
 entry = Table(
@@ -123,7 +123,7 @@ entry = Table(
     Column("n", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("at", _Time, nullable=False),
-    Column("author", _Id, comment="an address; null: see content.author"),
+    Column("author", _Id, doc="an address; null: see content.author"),
     Column("channel", _Id),
     Index("uq_entry_conversation_n", "conversation", "n", unique=True),
 )
@@ -132,13 +132,13 @@ content = Table(
     "content",
     metadata,
     Column("entry", _Id, primary_key=True, autoincrement=False),
-    Column("author", Text, comment="agent:..., plugin:..."),
+    Column("author", Text, doc="agent:..., plugin:..."),
     Column("text", Text, nullable=False),
-    Column("html", Text, comment="cleaned"),
-    Column("data", Text, comment="JSON"),
-    Column("attachments", Text, comment="JSON"),
+    Column("html", Text, doc="cleaned"),
+    Column("data", Text, doc="JSON"),
+    Column("attachments", Text, doc="JSON"),
     Column("provider_id", Text),
-    Column("key", Text, comment="the event's key"),
+    Column("key", Text, doc="the event's key"),
     Column("raw", _Id),
 )
 
@@ -146,15 +146,15 @@ raw = Table(
     "raw",
     metadata,
     _id(),
-    Column("body", LargeBinary, comment="up to 64 KB; else null and a digest"),
+    Column("body", LargeBinary, doc="up to 64 KB; else null and a digest"),
     Column("digest", Text),
 )
 
 known = Table(
     "known",
     metadata,
-    Column("hash", LargeBinary, primary_key=True, comment="of channel and event key, or of channel and provider id"),
-    Column("conversation", _Id, comment="null: it made no entry"),
+    Column("hash", LargeBinary, primary_key=True, doc="of channel and event key, or of channel and provider id"),
+    Column("conversation", _Id, doc="null: it made no entry"),
     Column("n", Integer),
     Column("at", _Time, nullable=False),
     sqlite_with_rowid=False,
@@ -171,11 +171,11 @@ delivery = Table(
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("queued_at", _Time, nullable=False),
-    Column("first_at", _Time, comment="of the first attempt: a retry holds its lane for hold_s from here"),
+    Column("first_at", _Time, doc="of the first attempt: a retry holds its lane for hold_s from here"),
     Column("next_at", _Time, nullable=False),
     Column("changed_at", _Time, nullable=False),
-    Column("ids", Text, nullable=False, comment="the provider's, JSON"),
-    Column("reason", Text, nullable=False, comment="why it is where it is"),
+    Column("ids", Text, nullable=False, doc="the provider's, JSON"),
+    Column("reason", Text, nullable=False, doc="why it is where it is"),
     Column("code", Text, nullable=False),
     Index(
         "ix_delivery_open",
@@ -197,15 +197,16 @@ attempt = Table(
     metadata,
     Column("delivery", _Id, primary_key=True, autoincrement=False),
     Column("n", Integer, primary_key=True, autoincrement=False),
-    Column("fence", Integer, nullable=False, comment="of the sender's holder"),
+    Column("fence", Integer, nullable=False, doc="of the sender's holder"),
     Column("started_at", _Time, nullable=False),
-    Column("ended_at", _Time, comment="null: no result yet"),
-    Column("outcome", Text, nullable=False, comment="sent, the error's class, or empty"),
+    Column("ended_at", _Time, doc="null: no result yet"),
+    Column("outcome", Text, nullable=False, doc="sent, the error's class, or empty"),
     Column("reason", Text, nullable=False),
     Column("code", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 
+# What became known of a delivery beside its own attempts.
 fact = Table(
     "fact",
     metadata,
@@ -213,32 +214,32 @@ fact = Table(
     Column("delivery", _Id, nullable=False, index=True),
     Column("state", Text, nullable=False),
     Column("at", _Time, nullable=False),
-    Column("source", Text, nullable=False, comment="receipt, late result, a person"),
+    Column("source", Text, nullable=False, doc="receipt, late result, a person"),
     Column("reason", Text, nullable=False),
     Column("code", Text, nullable=False),
-    comment="what became known of a delivery beside its own attempts",
 )
 
+# Receipts that came before the id that they name.
 early_receipt = Table(
     "early_receipt",
     metadata,
     _id(),
-    Column("hash", LargeBinary, nullable=False, index=True, comment="of channel and provider id"),
+    Column("hash", LargeBinary, nullable=False, index=True, doc="of channel and provider id"),
     Column("address", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("at", _Time, nullable=False),
     Column("reason", Text, nullable=False),
     Column("code", Text, nullable=False),
-    comment="receipts that came before the id that they name",
+    Column("opted_out", Boolean, nullable=False),
 )
 
 due = Table(
     "due",
     metadata,
-    Column("key", Text, primary_key=True, comment="sender:<channel>, run:<channel> ..."),
+    Column("key", Text, primary_key=True, doc="sender:<channel>, run:<channel> ..."),
     Column("owner", Text, nullable=False),
     Column("fence", Integer, nullable=False),
-    Column("until", _Time, nullable=False, comment="of the claim"),
+    Column("until", _Time, nullable=False, doc="of the claim"),
 )
 
 quarantine = Table(
@@ -252,6 +253,7 @@ quarantine = Table(
     Column("settled_at", _Time),
 )
 
+# Blobs where there is no shared folder: PostgreSQL.
 blob_chunk = Table(
     "blob_chunk",
     metadata,
@@ -259,13 +261,12 @@ blob_chunk = Table(
     Column("n", Integer, primary_key=True, autoincrement=False),
     Column("body", LargeBinary, nullable=False),
     Column("stored_at", _Time, nullable=False),
-    comment="blobs where there is no shared folder: PostgreSQL",
 )
 
 blob_ref = Table(
     "blob_ref",
     metadata,
     Column("digest", Text, primary_key=True),
-    Column("owner", Text, primary_key=True, comment="entry:<id>, raw:<id>"),
+    Column("owner", Text, primary_key=True, doc="entry:<id>, raw:<id>"),
     sqlite_with_rowid=False,
 )

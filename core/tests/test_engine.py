@@ -1,0 +1,146 @@
+"""The store as such: where it may be, that its schema is ours, and what counts as its being away."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from fernamt._runtime.clock import SystemClock
+from fernamt._store.engine import HEAD, Store, is_lost_race, is_outage
+from fernamt._store.tables import metadata
+from fernamt.errors import ConfigError, NotStored
+
+CLOCK = SystemClock()
+CLOSED = "postgresql://fernamt@127.0.0.1:1/nothing"
+
+
+def test_the_migrations_lead_to_the_schema_that_the_code_means(store: Store) -> None:
+    with store.read() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                "include_object": lambda _object, name, *_rest: name != "fernamt_version",
+            },
+        )
+        assert compare_metadata(context, metadata) == []
+    store.require_schema()
+
+
+def test_migrating_twice_changes_nothing_and_keeps_the_keys(store: Store) -> None:
+    keys = store.keys()
+    store.migrate()
+    assert store.keys() == keys
+    assert len(keys.secret) == 32
+
+
+@pytest.mark.parametrize(
+    "url", ["", "fernamt.db", "sqlite://", "sqlite+aiosqlite:///x.db", "mysql://h/x", "sqlite:///"]
+)
+def test_what_is_no_store_is_refused_before_it_is_touched(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[store\]"):
+        Store.open(url, CLOCK)
+
+
+def test_a_store_that_is_not_there_yet_says_what_makes_it(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/none.db", CLOCK)
+    with pytest.raises(ConfigError, match="fernamt run"):
+        store.require_schema()
+    assert not (tmp_path / "none.db").exists()
+    (tmp_path / "none.db").touch()
+    with pytest.raises(ConfigError, match=f"its schema is empty, this version of Fernamt needs {HEAD}"):
+        store.require_schema()
+    store.close()
+
+
+def test_a_server_that_is_not_up_is_told_as_that() -> None:
+    store = Store.open(CLOSED, CLOCK)
+    with pytest.raises(ConfigError, match="Is its server up"):
+        store.require_schema()
+    with pytest.raises(NotStored, match="cannot be written"):
+        store.probe()
+    with pytest.raises(NotStored, match="cannot be read"), store.read():
+        pass
+    store.close()
+
+
+def test_a_store_that_is_there_can_be_written(store: Store) -> None:
+    store.probe()
+
+
+def test_a_reader_sees_one_state_and_hinders_no_writer(store: Store) -> None:
+    session = store.session()
+    count = sa.text("SELECT count(*) FROM cursor")
+    with store.read() as connection:
+        assert connection.scalar(count) == 0
+        with session.transaction() as tx:
+            tx.do.many("put cursor", [(1, "INBOX", "7:1")])
+        assert connection.scalar(count) == 0
+    with store.read() as connection:
+        assert connection.scalar(count) == 1
+    session.close()
+
+
+def test_a_reader_cannot_write_by_accident_what_nobody_commits(store: Store) -> None:
+    with store.read() as connection:
+        store.statements(connection).one("INSERT INTO cursor (channel, name, value) VALUES (1, 'a', 'b')")
+    with store.read() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM cursor")) == 0
+
+
+POISON = {
+    "a statement that is wrong": ("SELECT * FROM nothing", ()),
+    "a value that does not fit": ("INSERT INTO cursor (channel, name, value) VALUES (?, 'a', NULL)", (1,)),
+    "a number out of range": ("INSERT INTO cursor (channel, name, value) VALUES (?, 'a', 'b')", (2**64,)),
+}
+
+
+@pytest.mark.parametrize("case", POISON)
+def test_what_no_database_takes_is_no_outage(store: Store, case: str) -> None:
+    sql, values = POISON[case]
+    with pytest.raises(Exception, match=r".") as raised, store.read() as connection:
+        store.statements(connection).one(sql, values)
+    assert not isinstance(raised.value, NotStored)
+    assert not is_outage(raised.value)
+
+
+def test_a_key_too_long_for_an_index_is_no_outage(store: Store) -> None:
+    if store.is_sqlite:
+        pytest.skip("SQLite indexes keys of any length")
+    incompressible = "".join(chr(33 + i * i % 5003 % 5000) for i in range(9000))
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded) as raised, store.read() as connection:
+        store.statements(connection).one("INSERT INTO cursor VALUES (1, ?, '')", (incompressible,))
+    assert not is_outage(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "outage", "race"),
+    [
+        (psycopg.errors.AdminShutdown(), True, False),
+        (psycopg.errors.DiskFull(), True, False),
+        (psycopg.errors.TooManyConnections(), True, False),
+        (psycopg.errors.LockNotAvailable(), True, False),
+        (psycopg.errors.ReadOnlySqlTransaction(), True, False),
+        (psycopg.errors.DeadlockDetected(), True, True),
+        (psycopg.errors.SerializationFailure(), True, True),
+        (psycopg.errors.UniqueViolation(), False, True),
+        (psycopg.errors.UndefinedTable(), False, False),
+        (psycopg.OperationalError("server closed the connection unexpectedly"), True, False),
+        (psycopg.InterfaceError("the connection is closed"), True, False),
+        (psycopg.DataError("PostgreSQL text fields cannot contain NUL"), False, False),
+        (sa.exc.TimeoutError("no connection is free"), True, False),
+        (ConnectionRefusedError(), True, False),
+        (ValueError(), False, False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_errors_are_told_apart(error: Exception, outage: bool, race: bool) -> None:
+    assert is_outage(error) is outage
+    assert is_lost_race(error) is race
+    wrapped = sa.exc.DBAPIError("statement", {}, error)
+    if isinstance(error, psycopg.Error):
+        assert is_outage(wrapped) is outage
+        assert is_lost_race(wrapped) is race
