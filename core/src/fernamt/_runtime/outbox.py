@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final, TypeVar
 
 import structlog
-import tenacity
-from attrs import frozen
+from attrs import evolve, frozen
 
+from fernamt._runtime.capacity import too_much
 from fernamt._runtime.claims import stop_task
 from fernamt._runtime.hooks import Plugins
+from fernamt._runtime.outcome import outcome_of
+from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.correspondence import Prepared, prepare
 from fernamt._store.deliveries import (
@@ -27,26 +30,21 @@ from fernamt._store.deliveries import (
     refuse,
     take_over,
 )
-from fernamt._store.engine import Store
+from fernamt._store.engine import Store, is_outage
 from fernamt._store.names import Names
 from fernamt._store.reception import Line
+from fernamt._store.statements import Statements
 from fernamt._store.writer import Operation, Writer
-from fernamt.connector import ChoosesId, Connector, Measures
-from fernamt.errors import (
-    ChannelError,
-    NeedsLogin,
-    NotStored,
-    OptedOut,
-    Throttled,
-    Unreachable,
-)
+from fernamt.connector import ChoosesId, Connector
+from fernamt.errors import ChannelError, NeedsLogin, NotStored
 from fernamt.model import DeliveryState, microseconds
 from fernamt.outbound import Capabilities, OutboundMessage, Sent
 
 POLL_S: Final = 1.0
 """A command writes from another process: how soon its message is found at the latest."""
 SEND_TIMEOUT_S: Final = 120.0
-_RETRY_WAIT: Final = tenacity.wait_exponential_jitter(multiplier=5, max=3600, exp_base=2, jitter=5)
+_ASK_AGAIN: Final = timedelta(seconds=1)
+"""A policy that is sure until a moment ago is asked again so much later at the earliest."""
 _P = TypeVar("_P")
 _R = TypeVar("_R")
 _log = structlog.get_logger()
@@ -66,7 +64,7 @@ class Sending:
 
 @frozen(kw_only=True)
 class _Found:
-    prepared: tuple[tuple[OpenDelivery, Prepared], ...]
+    prepared: tuple[tuple[OpenDelivery, Prepared | str], ...]
     next_in_s: float | None
 
 
@@ -83,7 +81,7 @@ class Outbox:
         plugins: Plugins,
         reached: Callable[[str], None] = lambda _point: None,
     ) -> None:
-        """*reached* is told ``outbox.begun``, ``outbox.answered`` and ``outbox.finished``."""
+        """*reached* is told ``outbox.refused``, ``outbox.begun``, ``outbox.answered`` and ``outbox.finished``."""
         self._sending = sending
         self._store = store
         self._writer = writer
@@ -92,24 +90,37 @@ class Outbox:
         self._reached = reached
         self._log = _log.bind(channel=sending.line.id)
         self._changed = asyncio.Event()
+        self._beginning = asyncio.Lock()
         self._paused_until = 0.0
         self._in_flight: dict[int, asyncio.Task[None]] = {}
-        self._login_missing = False
+        self._recording: set[asyncio.Task[None]] = set()
+        self._held_back = False
         self._stopping = False
 
     def wake(self) -> None:
         """Say that there may be something to send."""
         self._changed.set()
 
+    def hold_back(self) -> None:
+        """Begin nothing more until the next :meth:`run`; the present one returns when what is under way has ended."""
+        self._held_back = True
+        self.wake()
+
     async def run(self, claim: Claim) -> None:
-        """Send until cancelled or the claim is lost. What is under way then is cancelled and settled by the next holder."""
-        self._login_missing = False
+        """Send until held back, cancelled, or the claim is lost.
+
+        What is under way when it is cancelled is cancelled, too, and settled by the next holder; an answer that was there
+        before is still recorded.
+        """
+        self._held_back = False
         try:
             await self._take_over(claim)
-            while not self._login_missing:
+            while not self._held_back:
                 self._changed.clear()
                 next_at = await self._send_what_may_go(claim)
                 await self._wait(next_at)
+            if self._in_flight:
+                await asyncio.wait(self._in_flight.values())
         except ClaimLost:
             self._log.warning("outbox_claim_lost")
         finally:
@@ -117,11 +128,17 @@ class Outbox:
                 await stop_task(task)
 
     async def quiet(self, within_s: float) -> None:
-        """Begin nothing more, and return when what is under way has ended, or after *within_s* seconds."""
+        """Begin nothing more, ever, and return when what is under way has ended, or after *within_s* seconds."""
         self._stopping = True
         self.wake()
-        if self._in_flight:
-            await asyncio.wait(self._in_flight.values(), timeout=within_s)
+        try:
+            async with asyncio.timeout(within_s):
+                async with self._beginning:  # whatever is being begun is under way when this is ours
+                    pass
+                while under_way := {*self._in_flight.values(), *self._recording}:
+                    await asyncio.wait(under_way)
+        except TimeoutError:
+            self._log.warning("outbox_not_quiet", sending=len(self._in_flight), recording=len(self._recording))
 
     async def _take_over(self, claim: Claim) -> None:
         takeover = Takeover(
@@ -137,7 +154,7 @@ class Outbox:
             try:
                 return await self._writer.write(operation, payload)
             except NotStored as full:
-                await asyncio.sleep(full.after_s)
+                await self._store.clock.sleep(full.after_s)
 
     async def _send_what_may_go(self, claim: Claim) -> float | None:
         """Begin what may go now and return when to look again (the loop's time), or ``None``."""
@@ -145,15 +162,20 @@ class Outbox:
         if loop.time() < self._paused_until:
             return self._paused_until
         free = self._sending.capabilities().in_flight - len(self._in_flight)
-        if free <= 0 or self._stopping:
+        if free <= 0 or not self._may_begin():
             return None
         try:
             found = await asyncio.to_thread(self._look, free)
-            for delivery, prepared in found.prepared:
-                await self._start(claim, delivery, prepared)
+            async with self._beginning:
+                for delivery, prepared in found.prepared:
+                    if self._may_begin():
+                        await self._start(claim, delivery, prepared)
         except NotStored as full:
             return loop.time() + full.after_s
         return None if found.next_in_s is None else loop.time() + found.next_in_s
+
+    def _may_begin(self) -> bool:
+        return not (self._stopping or self._held_back)
 
     def _look(self, free: int) -> _Found:
         """Find up to *free* heads of lanes, looking further only where many lanes are held."""
@@ -169,25 +191,53 @@ class Outbox:
                     break
                 window *= 8
             return _Found(
-                prepared=tuple((one, prepare(do, self._names, self._sending.line.number, one)) for one in ready[:free]),
+                prepared=tuple((one, self._prepared(do, one)) for one in ready[:free]),
                 next_in_s=None if found.next_at is None else (found.next_at - now_us) / 1_000_000,
             )
 
-    async def _start(self, claim: Claim, delivery: OpenDelivery, prepared: Prepared) -> None:
-        refusal = self._refusal(claim, delivery, prepared)
-        if refusal is not None:
-            await self._writer.write(refuse, refusal)
-            self._log.info("delivery_refused", delivery=delivery.id, until=refusal.until_us)
-            self.wake()
+    def _prepared(self, do: Statements, delivery: OpenDelivery) -> Prepared | str:
+        """Return the message, or why there is none: one that cannot be made must not stop those behind it."""
+        try:
+            return prepare(do, self._names, self._sending.line.number, delivery)
+        except Exception as why:
+            if is_outage(why):
+                raise
+            self._log.exception("delivery_not_prepared", delivery=delivery.id)
+            return f"the message cannot be made: {type(why).__name__}"
+
+    async def _start(self, claim: Claim, delivery: OpenDelivery, prepared: Prepared | str) -> None:
+        if isinstance(prepared, str):
+            await self._refuse(Refused(claim=claim, delivery=delivery.id, reason=prepared))
             return
-        message, connector = prepared.message, self._sending.connector
-        chosen = connector.id_for(message) if isinstance(connector, ChoosesId) else ""
+        refusal, chosen = self._asked(claim, delivery, prepared)
+        if refusal is not None:
+            await self._refuse(refusal)
+            return
         beginning = Beginning(claim=claim, channel=self._sending.line.number, delivery=delivery, chosen_id=chosen)
         if await self._writer.write(begin, beginning):
             self._reached("outbox.begun")
-            task = asyncio.create_task(self._attempt(claim, delivery, message), name=f"send-{delivery.id}")
+            task = asyncio.create_task(self._attempt(claim, delivery, prepared.message), name=f"send-{delivery.id}")
             self._in_flight[delivery.id] = task
             task.add_done_callback(lambda _task: self._ended(delivery.id))
+
+    async def _refuse(self, refusal: Refused) -> None:
+        await self._writer.write(refuse, refusal)
+        self._log.info("delivery_refused", delivery=refusal.delivery, until=refusal.until_us)
+        self._reached("outbox.refused")
+        self.wake()
+
+    def _asked(self, claim: Claim, delivery: OpenDelivery, prepared: Prepared) -> tuple[Refused | None, str]:
+        """Return why the message may not go, if it may not, and the id that the connector chose for it."""
+        connector = self._sending.connector
+        try:
+            refusal = self._refusal(claim, delivery, prepared)
+            if refusal is None and isinstance(connector, ChoosesId):
+                return None, storable_text(connector.id_for(prepared.message))
+        except Exception as why:  # noqa: BLE001 - third-party code: what it cannot count or name must not stop the next
+            self._log.exception("connector_failed", delivery=delivery.id, error=type(why).__name__)
+            reason = f"the connector failed before it was sent: {type(why).__name__}"
+            refusal = Refused(claim=claim, delivery=delivery.id, reason=reason)
+        return refusal, ""
 
     def _ended(self, delivery: int) -> None:
         del self._in_flight[delivery]
@@ -196,9 +246,8 @@ class Outbox:
     def _refusal(self, claim: Claim, delivery: OpenDelivery, prepared: Prepared) -> Refused | None:
         if prepared.stopped:
             return Refused(claim=claim, delivery=delivery.id, reason=prepared.stopped)
-        too_much = self._too_much(prepared.message)
-        if too_much:
-            return Refused(claim=claim, delivery=delivery.id, reason=too_much)
+        if excess := too_much(prepared.message, self._sending.capabilities(), self._sending.connector):
+            return Refused(claim=claim, delivery=delivery.id, reason=excess)
         refusal = self._plugins.allow_send(
             message=prepared.message,
             conversation=prepared.conversation,
@@ -207,103 +256,77 @@ class Outbox:
         )
         if refusal is None:
             return None
-        until_us = microseconds(refusal.until) if refusal.until is not None else 0
-        return Refused(claim=claim, delivery=delivery.id, reason=refusal.reason, until_us=until_us)
-
-    def _too_much(self, message: OutboundMessage) -> str:
-        """Say what the channel cannot carry of a message; empty: it takes all of it."""
-        can = self._sending.capabilities()
-        units = self._units(message, can)
-        if units > can.max_units:
-            return f"the text is {units} long ({can.unit}), this channel takes {can.max_units}: shorten it"
-        files = message.attachments
-        if files and not can.files:
-            return "this channel takes no attachments: send a link, or use another channel"
-        if files and len(files) > max(one.max_count for one in can.files):
-            return f"there are {len(files)} attachments, this channel takes {max(one.max_count for one in can.files)}"
-        return ""
-
-    def _units(self, message: OutboundMessage, can: Capabilities) -> int:
-        connector = self._sending.connector
-        if can.unit == "measured" and isinstance(connector, Measures):
-            return connector.units(message)
-        if can.unit == "byte":
-            return len(message.text.encode())
-        if can.unit == "utf16":
-            return len(message.text.encode("utf-16-le")) // 2
-        return len(message.text)
+        until_us = 0
+        if refusal.until is not None:
+            until_us = microseconds(max(refusal.until, self._store.clock.now() + _ASK_AGAIN))
+        return Refused(claim=claim, delivery=delivery.id, reason=storable_text(refusal.reason), until_us=until_us)
 
     async def _attempt(self, claim: Claim, delivery: OpenDelivery, message: OutboundMessage) -> None:
+        answer = await self._answer(message)
+        self._reached("outbox.answered")
+        result = self._result(claim, delivery, message.attempt, answer)
+        # What is known is recorded even if we are cancelled now: it would be lost, and the message uncertain.
+        recording = asyncio.create_task(self._record(result), name=f"record-{delivery.id}")
+        self._recording.add(recording)
+        recording.add_done_callback(self._recording.discard)
+        await asyncio.shield(recording)
+
+    async def _answer(self, message: OutboundMessage) -> Sent | Exception:
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                sent: Sent | Exception = await self._sending.connector.send(message)
-        except Exception as why:  # noqa: BLE001 - third-party code: whatever comes out is a result
-            sent = why
-        self._reached("outbox.answered")
-        result = self._result(claim, delivery, message.attempt, sent)
-        state = await self._written(finish, result)
+                return await self._sending.connector.send(message)
+        except asyncio.CancelledError as why:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return RuntimeError(str(why))  # something inside was cancelled, not we
+        except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: whatever comes out is a result
+            return why if isinstance(why, Exception) else RuntimeError(f"it wanted to exit: {why}")
+
+    async def _record(self, result: Result) -> None:
+        try:
+            state = await self._written(finish, result)
+        except Exception as why:  # noqa: BLE001 - the outcome itself can be stored, whatever it is about the rest
+            self._log.exception("result_not_storable", delivery=result.delivery, error=type(why).__name__)
+            state = await self._written(finish, evolve(result, ids=(), reason=type(why).__name__, code=""))
         self._reached("outbox.finished")
         self._log.info(
             "delivery_attempted",
-            delivery=delivery.id,
-            attempt=message.attempt,
+            delivery=result.delivery,
+            attempt=result.n,
             outcome=result.outcome,
             state=state.value,
         )
 
-    def _result(self, claim: Claim, delivery: OpenDelivery, n: int, sent: Sent | Exception) -> Result:
-        """Return what follows from the answer: DESIGN's table of errors, in one place."""
-
-        def result(state: DeliveryState, outcome: str, why: ChannelError | None = None, next_at: int = 0) -> Result:
-            return Result(
-                claim=claim,
-                channel=self._sending.line.number,
-                delivery=delivery.id,
-                n=n,
-                state=state,
-                outcome=outcome,
-                reason=why.reason if why else "",
-                code=why.code if why else "",
-                ids=why.sent_ids if why else sent.ids if isinstance(sent, Sent) else (),
-                next_at=next_at,
-                opted_out=isinstance(why, OptedOut),
-            )
-
-        if isinstance(sent, Sent):
-            return result(DeliveryState.SENT, "sent")
-        why = sent if isinstance(sent, ChannelError) else self._unforeseen(sent)
-        outcome = type(why).__name__
-        certain = not isinstance(why, Unreachable) or why.certain
-        if not certain and not self._sending.capabilities().idempotent:
-            return result(DeliveryState.UNCERTAIN, outcome, why)
-        if isinstance(why, NeedsLogin):
-            self._login_missing = True
-            self._sending.needs_login(why)
-            return result(DeliveryState.QUEUED, outcome, why, microseconds(self._store.clock.now()))
-        if isinstance(why, Throttled | Unreachable):
-            next_at = self._next_try(delivery, n, why)
-            if next_at:
-                return result(DeliveryState.QUEUED, outcome, why, next_at)
-        return result(DeliveryState.FAILED, outcome, why)
-
-    def _unforeseen(self, why: Exception) -> Unreachable:
-        if isinstance(why, TimeoutError):
-            return Unreachable(f"no answer within {SEND_TIMEOUT_S:.0f} s", certain=False)
-        self._log.exception("connector_failed", error=type(why).__name__, exc_info=why)
-        return Unreachable(f"the connector failed: {type(why).__name__}", certain=False)
-
-    def _next_try(self, delivery: OpenDelivery, n: int, why: ChannelError) -> int:
-        """Return when to try again, 0: the time for it is over."""
-        now_us = microseconds(self._store.clock.now())
-        if isinstance(why, Throttled):
-            loop = asyncio.get_running_loop()
-            self._paused_until = max(self._paused_until, loop.time() + why.after_s)
-            delay_s = why.after_s
-        else:
-            delay_s = retry_wait_s(n)
-        next_at = now_us + int(delay_s * 1_000_000)
-        over_at = (delivery.first_at or now_us) + int(self._sending.retry_for_h * 3_600_000_000)
-        return next_at if next_at < over_at else 0
+    def _result(self, claim: Claim, delivery: OpenDelivery, n: int, answer: object) -> Result:
+        idempotent = self._sending.capabilities().idempotent
+        try:
+            outcome = outcome_of(answer, attempt=n, idempotent=idempotent)
+        except Exception as why:  # noqa: BLE001 - an error of a plugin's own making may lack what it should carry
+            answer = why
+            outcome = outcome_of(answer, attempt=n, idempotent=idempotent)
+        if not isinstance(answer, Sent | ChannelError | TimeoutError):
+            error = answer if isinstance(answer, Exception) else None
+            self._log.error("connector_failed", delivery=delivery.id, reason=outcome.reason, exc_info=error)
+        if isinstance(answer, NeedsLogin):
+            self.hold_back()
+            self._sending.needs_login(answer)
+        self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + outcome.pause_s)
+        return Result(
+            claim=claim,
+            channel=self._sending.line.number,
+            delivery=delivery.id,
+            n=n,
+            state=outcome.state,
+            outcome=outcome.name,
+            reason=outcome.reason,
+            code=outcome.code,
+            ids=outcome.ids,
+            after_us=int(outcome.after_s * 1_000_000),
+            give_up_us=int(self._sending.retry_for_h * 3_600_000_000) if outcome.given_up else None,
+            given_up=outcome.given_up or DeliveryState.FAILED,
+            opted_out=outcome.opted_out,
+        )
 
     async def _wait(self, next_at: float | None) -> None:
         loop = asyncio.get_running_loop()
@@ -313,10 +336,3 @@ class Outbox:
                 await self._changed.wait()
         except TimeoutError:
             pass
-
-
-def retry_wait_s(attempt: int) -> float:
-    """Return how long to wait after attempt number *attempt* (1 for the first): the row keeps the count, tenacity the curve."""
-    state = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
-    state.attempt_number = attempt
-    return _RETRY_WAIT(state)

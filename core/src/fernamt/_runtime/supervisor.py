@@ -9,7 +9,8 @@ from typing import Final
 import structlog
 
 from fernamt._runtime.claims import Claims, stop_task
-from fernamt._runtime.outbox import Outbox, retry_wait_s
+from fernamt._runtime.outbox import Outbox
+from fernamt._runtime.outcome import retry_wait_s
 from fernamt._store.channels import ChannelState, note_state
 from fernamt._store.claims import Claim
 from fernamt._store.reception import Line

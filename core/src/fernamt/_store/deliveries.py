@@ -69,26 +69,28 @@ def heads(deliveries: Sequence[OpenDelivery], *, now_us: int, hold_us: int) -> H
     A lane is a conversation and a recipient of one channel. What is being sent holds its lane; what waits for another try
     holds it for *hold_us* from its first one, then the next may pass, visibly.
     """
-    held: set[tuple[int, int]] = set()
+    held = {_lane(delivery) for delivery in deliveries if delivery.state == DeliveryState.SENDING}
     ready: list[OpenDelivery] = []
     next_at: int | None = None
     for delivery in deliveries:
-        lane = (delivery.conversation, delivery.address)
+        lane = _lane(delivery)
         if lane in held:
             continue
-        if delivery.state == DeliveryState.SENDING:
-            held.add(lane)
-        elif delivery.next_at <= now_us:
+        if delivery.next_at <= now_us:
             held.add(lane)
             ready.append(delivery)
-        else:
-            released_at = (delivery.first_at or delivery.queued_at) + hold_us
-            if now_us < released_at:
-                held.add(lane)
-                next_at = min(next_at or released_at, released_at, delivery.next_at)
-            else:
-                next_at = min(next_at or delivery.next_at, delivery.next_at)
+            continue
+        released_at = (delivery.first_at or delivery.queued_at) + hold_us
+        wake_at = delivery.next_at
+        if now_us < released_at:
+            held.add(lane)
+            wake_at = min(wake_at, released_at)
+        next_at = wake_at if next_at is None else min(next_at, wake_at)
     return Heads(tuple(ready), next_at)
+
+
+def _lane(delivery: OpenDelivery) -> tuple[int, int]:
+    return delivery.conversation, delivery.address
 
 
 @frozen(kw_only=True)
@@ -161,7 +163,7 @@ def _begun(tx: Transaction, payload: Beginning) -> bool | ClaimLost:
 
 @frozen(kw_only=True)
 class Result:
-    """How an attempt ended. *state* is what follows from it alone: SENT, QUEUED (again at *next_at*), UNCERTAIN or FAILED."""
+    """How an attempt ended. *state* is what follows from it alone: SENT, QUEUED (again), UNCERTAIN or FAILED."""
 
     claim: Claim
     channel: int
@@ -172,35 +174,43 @@ class Result:
     reason: str = ""
     code: str = ""
     ids: tuple[str, ...] = ()
-    next_at: int = 0
+    after_us: int = 0
+    """With QUEUED: again so much later, by the store's clock."""
+    give_up_us: int | None = None
+    """With QUEUED: unless that is so long after the first attempt ..."""
+    given_up: DeliveryState = DeliveryState.FAILED
+    """... for then it ends like this."""
     opted_out: bool = False
 
 
 def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
     """Record results and return the states that follow.
 
-    The result of a holder that has lost its claim meanwhile is a fact like any other: it settles what became uncertain, and
-    changes nothing of what went on.
+    The result of a holder that has lost its claim meanwhile settles what became uncertain of this very attempt. Otherwise
+    that the message was sent is a fact like any other, and nothing else of it changes what went on.
     """
     return [_finished(tx, payload) for payload in payloads]
 
 
 def _finished(tx: Transaction, result: Result) -> DeliveryState:
-    row = tx.do.rows(f"SELECT state, attempts, address FROM delivery WHERE id = ?{tx.do.lock}", (result.delivery,))[0]
-    state, address = DeliveryState(row[0]), row[2]
+    state, attempts, address, first_at, ids = tx.do.rows(
+        f"SELECT state, attempts, address, first_at, ids FROM delivery WHERE id = ?{tx.do.lock}", (result.delivery,)
+    )[0]
     tx.do.many("end attempt", [(tx.now_us, result.outcome, result.reason, result.code, result.delivery, result.n)])
     if result.ids:
         _know(tx, result.channel, result.ids, result.delivery)
-    if state == DeliveryState.SENDING and row[1] == result.n:
-        after = result.state
-        ids = orjson.dumps(result.ids).decode() if result.ids else None
+        # Whether a connector repeats the ids of earlier parts or not, each counts once.
+        ids = orjson.dumps([*dict.fromkeys([*orjson.loads(ids), *result.ids])]).decode()
+        tx.do.one("UPDATE delivery SET ids = ? WHERE id = ?", (ids, result.delivery))
+    settles = state == DeliveryState.UNCERTAIN and result.state != DeliveryState.SENT
+    if attempts == result.n and (state == DeliveryState.SENDING or settles):
+        after, next_at = _follows(tx, result, first_at)
         tx.do.one(
-            "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, ids = coalesce(?, ids), reason = ?, code = ?"
-            " WHERE id = ?",
-            (after, result.next_at, tx.now_us, ids, result.reason, result.code, result.delivery),
+            "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ?, code = ? WHERE id = ?",
+            (after, next_at, tx.now_us, result.reason, result.code, result.delivery),
         )
     else:
-        after = _late(tx, result, state)
+        after = _late(tx, result, DeliveryState(state))
     if result.ids:
         settle_early(tx, result.channel, [id_hash(result.channel, one) for one in result.ids], result.delivery)
     if result.opted_out:
@@ -208,17 +218,20 @@ def _finished(tx: Transaction, result: Result) -> DeliveryState:
     return after
 
 
+def _follows(tx: Transaction, result: Result, first_at: int | None) -> tuple[DeliveryState, int]:
+    """Return the state that a result leads to, and when to try again."""
+    next_at = tx.now_us + result.after_us
+    if result.state != DeliveryState.QUEUED:
+        return result.state, tx.now_us
+    if result.give_up_us is not None and next_at >= (first_at or tx.now_us) + result.give_up_us:
+        return result.given_up, tx.now_us
+    return DeliveryState.QUEUED, next_at
+
+
 def _late(tx: Transaction, result: Result, state: DeliveryState) -> DeliveryState:
-    if result.state not in {DeliveryState.SENT, DeliveryState.FAILED}:
+    if result.state != DeliveryState.SENT:
         return state
-    fact = Fact(
-        channel=result.channel,
-        state=result.state,
-        at_us=tx.now_us,
-        delivery=result.delivery,
-        reason=result.reason,
-        code=result.code,
-    )
+    fact = Fact(channel=result.channel, state=result.state, at_us=tx.now_us, delivery=result.delivery)
     settle(tx, [fact], source="late result")
     return fold(state, result.state)
 

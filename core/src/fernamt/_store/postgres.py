@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from fernamt._store.statements import Row, Statements
 
-_IDS_AT_ONCE = 256
+_IDS_AT_ONCE: Final = 256
+_ONE_BY_ONE: Final = frozenset({"delivery"})
+"""Numbers that say what comes first, whichever process took them: none is kept for later."""
 
 
 class PostgresStatements(Statements):
@@ -31,7 +33,8 @@ class PostgresStatements(Statements):
     def next_id(self, table: str) -> int:
         ids = self._ids[table]
         if not ids:
-            rows = self.rows(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, {_IDS_AT_ONCE})")
+            count = 1 if table in _ONE_BY_ONE else _IDS_AT_ONCE
+            rows = self.rows(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, {count})")
             ids.extend(row[0] for row in rows)
         return ids.popleft()
 

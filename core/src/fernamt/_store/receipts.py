@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import orjson
 from attrs import frozen
 
 from fernamt._store.engine import Transaction
+from fernamt._store.names import id_hash
 from fernamt.model import DeliveryState, fold
 
 
@@ -32,12 +34,12 @@ class Fact:
 
 
 def settle(tx: Transaction, facts: Sequence[Fact], *, source: str) -> None:
-    """Append the facts and fold the states that they change. What names no delivery yet is parked."""
+    """Append the facts and fold the states that they change. What names no message that is known yet is parked."""
     for fact in facts:
         found = _named(tx, fact)
-        if not found and fact.id_hash:
+        if not found and fact.id_hash and fact.entry is None:
             number = tx.do.next_id("early_receipt")
-            row = (number, fact.id_hash, fact.address, fact.state, fact.at_us, fact.reason, fact.code)
+            row = (number, fact.id_hash, fact.address, fact.state, fact.at_us, fact.reason, fact.code, fact.opted_out)
             tx.do.many("insert early_receipt", [row])
         for delivery, address, state in found:
             _apply(tx, fact, delivery, address, DeliveryState(state), source)
@@ -47,7 +49,8 @@ def settle_early(tx: Transaction, channel: int, hashes: Sequence[bytes], deliver
     """Fold what came before the ids were known into *delivery*."""
     for digest in hashes:
         rows = tx.do.rows(
-            "SELECT id, address, state, at, reason, code FROM early_receipt WHERE hash = ? ORDER BY id", (digest,)
+            "SELECT id, address, state, at, reason, code, opted_out FROM early_receipt WHERE hash = ? ORDER BY id",
+            (digest,),
         )
         facts = [
             Fact(
@@ -58,6 +61,7 @@ def settle_early(tx: Transaction, channel: int, hashes: Sequence[bytes], deliver
                 address=row[1],
                 reason=row[4],
                 code=row[5],
+                opted_out=bool(row[6]),
             )
             for row in rows
         ]
@@ -70,29 +74,40 @@ def _named(tx: Transaction, fact: Fact) -> list[tuple[int, int, str]]:
     columns = "SELECT d.id, d.address, d.state FROM delivery d"
     locked = tx.do.lock and f"{tx.do.lock} OF d"
     if fact.delivery:
-        return _rows(tx, f"{columns} WHERE d.id = ? AND d.channel = ?{locked}", fact.delivery, fact.channel)
-    joined = f"{columns} JOIN address a ON a.id = d.address"
+        found = _rows(tx, f"{columns} WHERE d.id = ? AND d.channel = ?{locked}", fact.delivery, fact.channel)
+        if found:
+            return found
     if fact.entry is not None:
-        rows = _rows(
-            tx,
-            f"{columns} JOIN entry e ON e.id = d.entry WHERE e.conversation = ? AND e.n = ? AND d.channel = ?{locked}",
-            *fact.entry,
-            fact.channel,
-        )
-        if len(rows) > 1 and fact.address:
-            known = tx.do.addresses([fact.address]).get(fact.address, (0, 0))
-            rows = [row for row in rows if row[1] == known[0]]
-        return rows
+        return _of_entry(tx, fact, fact.entry)
     if fact.address and fact.up_to_us:
         return _rows(
             tx,
-            f"{joined} WHERE a.handle = ? AND d.channel = ? AND d.changed_at <= ? AND d.state IN ('sent', 'delivered')"
+            f"{columns} JOIN address a ON a.id = d.address WHERE a.handle = ? AND d.channel = ?"
+            " AND d.state IN ('sent', 'delivered')"
+            " AND coalesce((SELECT max(t.started_at) FROM attempt t WHERE t.delivery = d.id), d.queued_at) <= ?"
             f" ORDER BY d.id{locked}",
             fact.address,
             fact.channel,
             fact.up_to_us,
         )
     return []
+
+
+def _of_entry(tx: Transaction, fact: Fact, entry: tuple[int, int]) -> list[tuple[int, int, str]]:
+    """Return the deliveries of an entry that a provider's id names: with several recipients each may have its own."""
+    rows = tx.do.rows(
+        "SELECT d.id, d.address, d.state, d.ids FROM delivery d JOIN entry e ON e.id = d.entry"
+        " WHERE e.conversation = ? AND e.n = ? AND d.channel = ? ORDER BY d.id" + (tx.do.lock and f"{tx.do.lock} OF d"),
+        (*entry, fact.channel),
+    )
+    if len(rows) > 1:
+        having = [row for row in rows if fact.id_hash in {id_hash(fact.channel, one) for one in orjson.loads(row[3])}]
+        # An attempt whose answer was lost has no id in its row yet.
+        rows = having or [row for row in rows if row[3] == "[]"] or rows
+    if len(rows) > 1 and fact.address:
+        known = tx.do.addresses([fact.address]).get(fact.address, (0, 0))
+        rows = [row for row in rows if row[1] == known[0]]
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def _rows(tx: Transaction, sql: str, *values: object) -> list[tuple[int, int, str]]:
