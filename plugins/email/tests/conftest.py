@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 
 import pytest
 
 from .dovecot import Dovecot
 from .fake_context import FakeContext
 
-_numbers = count(1)
+_names = [f"user{n}" for n in range(1, 101)]
+_unused = iter(_names)
 
 
 @pytest.fixture
@@ -22,13 +22,11 @@ def context() -> FakeContext:
 @pytest.fixture(scope="session")
 def dovecot() -> Iterator[Dovecot]:
     """A real IMAP server for the whole run."""
-    with Dovecot.started() as server:
+    with Dovecot.started(_names) as server:
         yield server
 
 
 @pytest.fixture
 def user(dovecot: Dovecot) -> str:
-    """A fresh mailbox on it."""
-    name = f"user{next(_numbers)}"
-    dovecot.add_user(name)
-    return name
+    """A mailbox on it that no other test uses."""
+    return next(_unused)

@@ -2,8 +2,7 @@
 
 Use it as a context manager::
 
-    with Dovecot.started() as dovecot:
-        dovecot.add_user("support", "secret")
+    with Dovecot.started(["support"]) as dovecot:
         dovecot.deliver("support", b"From: ann@example.org\\r\\n\\r\\nHello\\r\\n")
 
 A user's mail address may have any domain: only the part before the ``@`` counts, and what follows a ``+`` in it does not.
@@ -20,7 +19,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +28,7 @@ import pytest
 START_S = 15.0
 STOP_S = 10.0
 UNPRIVILEGED = "nobody"
+PASSWORD = "secret"
 
 
 class Dovecot:
@@ -48,12 +48,15 @@ class Dovecot:
 
     @classmethod
     @contextmanager
-    def started(cls) -> Iterator[Dovecot]:
-        """Start a server and stop it again; skips the test (fails it under CI) where Dovecot cannot run."""
+    def started(cls, users: Iterable[str] = ()) -> Iterator[Dovecot]:
+        """Start a server with mailboxes for *users* and stop it again; all passwords are :data:`PASSWORD`.
+
+        Skips the test, under CI fails it, where Dovecot cannot run.
+        """
         need_programs({"dovecot": "dovecot-imapd", "doveadm": "dovecot-lmtpd", "openssl": "openssl"})
         with open_folder("dovecot-") as folder:
             server = cls(folder)
-            server._write()
+            server._write(users)
             process = subprocess.Popen(
                 [program("dovecot"), "-F", "-c", str(server._config)],
                 user=UNPRIVILEGED if is_root() else None,
@@ -68,10 +71,14 @@ class Dovecot:
             finally:
                 stop(process)
 
-    def add_user(self, name: str, password: str = "secret") -> None:
-        """Add a mailbox, with the folders INBOX and Processed."""
+    def add_user(self, name: str) -> None:
+        """Add a mailbox. Takes up to a second, which is how often the server looks at its list; better name it at the start."""
         with self._users.open("a") as file:
-            file.write(f"{name}:{{PLAIN}}{password}::::::\n")
+            file.write(_USER.format(name=name))
+        end = time.monotonic() + START_S
+        while self._run("user", name).returncode:
+            if time.monotonic() > end:
+                raise RuntimeError(f"Dovecot does not see the user {name}")
 
     def deliver(self, user: str, mail: bytes, *, to: str = "", sender: str = "ann@customer.test") -> None:
         """Hand a mail to the mailbox by LMTP. *to* is the envelope recipient, ``support+token@support.test`` for instance."""
@@ -92,8 +99,8 @@ class Dovecot:
         self._doveadm("mailbox", "update", "-u", user, "--uid-validity", str(validity), folder)
         return validity
 
-    def forbid_writing(self, user: str, folder: str) -> None:
-        """Take a folder away so that nothing can be moved there any more."""
+    def remove_folder(self, user: str, folder: str) -> None:
+        """Take a folder away, so that nothing can be moved there any more."""
         self._doveadm("mailbox", "delete", "-u", user, folder)
 
     def log(self) -> str:
@@ -108,7 +115,12 @@ class Dovecot:
         return sorted(found, key=lambda file: file.name)
 
     def _doveadm(self, *arguments: str) -> None:
-        done = subprocess.run(
+        done = self._run(*arguments)
+        if done.returncode:
+            raise RuntimeError(f"doveadm {' '.join(arguments)}: {done.stderr.strip()}")
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [program("doveadm"), "-c", str(self._config), *arguments],
             user=UNPRIVILEGED if is_root() else None,
             group="nogroup" if is_root() else None,
@@ -117,14 +129,12 @@ class Dovecot:
             timeout=STOP_S,
             check=False,
         )
-        if done.returncode:
-            raise RuntimeError(f"doveadm {' '.join(arguments)}: {done.stderr.strip()}")
 
-    def _write(self) -> None:
+    def _write(self, users: Iterable[str]) -> None:
         make_certificate(self.certificate, self.key)
         for name in ("run", "state", "log", "mail", "home"):
             (self.folder / name).mkdir()
-        self._users.touch()
+        self._users.write_text("".join(_USER.format(name=name) for name in users))
         user, group = (UNPRIVILEGED, "nogroup") if is_root() else (getpass.getuser(), _own_group())
         ports = {
             "imap": self.imap_port,
@@ -137,6 +147,8 @@ class Dovecot:
             for path in (self.folder, *self.folder.rglob("*")):
                 shutil.chown(path, UNPRIVILEGED, "nogroup")
 
+
+_USER = f"{{name}}:{{{{PLAIN}}}}{PASSWORD}::::::\n"
 
 _CONFIG = """\
 base_dir = {d}/run
@@ -195,6 +207,9 @@ service lmtp {{
 }}
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service stats {{
   chroot =

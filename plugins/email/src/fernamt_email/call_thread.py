@@ -19,8 +19,8 @@ class CallThread:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         Thread(target=self._work, name=name, daemon=True).start()
 
-    async def run(self, function: Callable[[], _R]) -> _R:
-        """Return or raise what *function* does. Cancelling leaves it running."""
+    def run(self, function: Callable[[], _R]) -> asyncio.Future[_R]:
+        """Return what will be the outcome of *function*. Cancelling it leaves the call running."""
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[_R] = loop.create_future()
 
@@ -37,14 +37,13 @@ class CallThread:
                 tell(outcome.set_result, result)
 
         self._calls.put(call)
-        return await outcome
+        return outcome
 
-    async def end(self, last: Callable[[], None]) -> None:
-        """Make the last call and let the thread end. Cancelling leaves both to the thread."""
-        try:
-            await self.run(last)
-        finally:
-            self._calls.put(None)
+    def end(self, last: Callable[[], _R]) -> asyncio.Future[_R]:
+        """Make one more call, and end after it."""
+        outcome = self.run(last)
+        self._calls.put(None)
+        return outcome
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -11,7 +11,7 @@ import logging
 import select
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -56,8 +56,10 @@ class Mailbox:
     def __init__(self, settings: ImapSettings) -> None:
         self._settings = settings
         self._thread = CallThread(f"imap {settings.host}")
-        self._client: IMAPClient | None = None
+        self._client: _Client | None = None
         self._closed = False
+        self._looked_again = False
+        self._idles = False
         self.validity = 0
         """UIDVALIDITY: while it is the same, a UID means the same mail."""
         self.moves = False
@@ -83,8 +85,11 @@ class Mailbox:
 
     async def uids_after(self, uid: int) -> list[int]:
         """Return the UIDs above *uid*, ascending."""
-        found: Iterable[int] = await self._call(self._logged_in.search, ["UID", f"{uid + 1}:*"])
-        return sorted(one for one in found if one > uid)  # a range that ends in * always holds the last mail
+        found = [
+            one for one in await self._call(self._look, uid + 1) if one > uid
+        ]  # a range to * always holds the last
+        self._looked_again = self._looked_again and not found
+        return sorted(found)
 
     async def uids_until(self, uid: int) -> list[int]:
         """Return the UIDs up to *uid* that are still there and not marked as deleted, ascending."""
@@ -111,10 +116,10 @@ class Mailbox:
 
     async def wait(self, seconds: float) -> None:
         """Return when the server announces new mail, at the latest after *seconds* (RFC 2177, or just the time)."""
-        if not self._logged_in.has_capability("IDLE"):
+        if self._idles:
+            await self._call(self._idle, seconds, beside_s=seconds)
+        else:
             await asyncio.sleep(seconds)
-            return
-        await self._call(self._idle, seconds, longest_s=seconds + COMMAND_S)
 
     # ---- in the thread
     def _connect(self) -> None:
@@ -132,6 +137,7 @@ class Mailbox:
         if settings.security == "starttls":
             client.starttls(ssl_context=context)
         client.login(settings.user, settings.password.reveal())
+        self._idles = client.has_capability("IDLE")  # may ask the server, so not on the loop
         if settings.done_folder:
             self._prepare(settings.done_folder)
         self.validity = client.select_folder(settings.folder)[b"UIDVALIDITY"]
@@ -159,9 +165,20 @@ class Mailbox:
             client.delete_messages([uid], silent=True)
             client.uid_expunge([uid])
 
+    def _look(self, first: int) -> list[int]:
+        self._logged_in.take_announcement()
+        found: list[int] = self._logged_in.search(["UID", f"{first}:*"])
+        return found
+
     def _idle(self, seconds: float) -> None:
         client, end = self._logged_in, time.monotonic() + seconds
-        client.idle()
+        if client.take_announcement() and not self._looked_again:  # once: some servers announce at every command
+            self._looked_again = True
+            return
+        try:
+            client.idle()
+        except IMAPClientError as why:
+            raise IMAPClientAbortError(f"IDLE was not begun: {why}") from why
         while (left := end - time.monotonic()) > 0:
             said = client.idle_check(left)
             if not said and time.monotonic() < end - 0.5:
@@ -181,7 +198,7 @@ class Mailbox:
 
     # ---- on the loop
     @property
-    def _logged_in(self) -> IMAPClient:
+    def _logged_in(self) -> _Client:
         if self._client is None:
             raise RuntimeError("the mailbox is used outside of its async with")
         return self._client
@@ -195,10 +212,10 @@ class Mailbox:
             raise CommandRefused("the server has the mail but did not hand it out")
         return None
 
-    async def _call(self, function: Callable[..., _R], *args: Any, longest_s: float = COMMAND_S, **named: Any) -> _R:
+    async def _call(self, function: Callable[..., _R], *args: Any, beside_s: float = 0.0) -> _R:
         try:
-            async with asyncio.timeout(longest_s):
-                return await self._thread.run(partial(function, *args, **named))
+            async with asyncio.timeout(COMMAND_S + beside_s):
+                return await self._thread.run(partial(function, *args))
         except asyncio.CancelledError:
             self._cut()
             raise
@@ -230,19 +247,24 @@ class Mailbox:
     async def _part(self) -> None:
         """Close in the thread, and wait a moment for it; a thread that still connects closes when it is through."""
         self._cut()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PART_S):
-                await self._thread.end(self._close)
+        closing = self._thread.end(self._close)
+        if self._client is not None:
+            await asyncio.wait([closing], timeout=PART_S)
 
 
 class _Client(IMAPClient):  # type: ignore[misc]  # the library ships no types
-    """The library's client, with ears for what it has already read.
+    """The library's client, with ears for what is announced beside the answers that it waits for."""
 
-    The answer to IDLE and the announcement of a mail that came just before often arrive in one packet. The library reads
-    the packet, looks at the answer, and then waits on the socket, where nothing more comes.
-    """
+    def take_announcement(self) -> bool:
+        """Return whether new mail was announced since this was asked last.
+
+        A server may do so within the answer to any command, a SEARCH that does not find that mail among them, and will not
+        say it again when IDLE begins (RFC 3501, 5.2).
+        """
+        return bool(self._imap.response("EXISTS")[1] != [None])
 
     def _poll_socket(self, sock: socket.socket, timeout: float | None = None) -> list[tuple[int, int]]:
+        """Look at what was read already before waiting for more: the answer to IDLE and an announcement share a packet."""
         with suppress(OSError):  # an SSLSocket says so if there is nothing; a plain one returns b""
             if self._imap.file.peek(1):
                 return [(sock.fileno(), select.POLLIN)]
