@@ -47,20 +47,19 @@ def main() -> int:
 async def _compare(folder: Path, pairs: int, messages: int) -> dict[str, object]:
     os.sched_setaffinity(0, {1})
     runs: dict[str, list[Run]] = {"ack": [], "raw": [], "daemon": []}
-    cpu_us: list[float] = []
-    with _servers(folder) as (ports, daemon):
+    cpu_us: dict[str, list[float]] = {kind: [] for kind in runs}
+    with _servers(folder) as (ports, processes):
         for kind, port in ports.items():
             await _listening(port)
             await measure(port, requests(2_000, seed=hash(kind) % 1000))
         for pair in range(pairs):
             for number, (kind, port) in enumerate(ports.items()):
                 made = requests(messages, seed=1000 + 10 * pair + number)
-                before = _cpu_s(daemon)
+                before = _cpu_s(processes[kind])
                 runs[kind].append(await measure(port, made))
-                if kind == "daemon":
-                    cpu_us.append((_cpu_s(daemon) - before) / messages * 1e6)
+                cpu_us[kind].append((_cpu_s(processes[kind]) - before) / messages * 1e6)
                 print(f"{kind:7} {runs[kind][-1].per_s:8.0f}/s", file=sys.stderr)
-        memory_mb = _peak_memory_mb(daemon)
+        memory_mb = _peak_memory_mb(processes["daemon"])
     ratios = [ours.per_s / theirs.per_s for ours, theirs in zip(runs["daemon"], runs["ack"], strict=True)]
     raws = [ours.per_s / theirs.per_s for ours, theirs in zip(runs["daemon"], runs["raw"], strict=True)]
     return {
@@ -70,7 +69,7 @@ async def _compare(folder: Path, pairs: int, messages: int) -> dict[str, object]
         "vs_raw": round(statistics.median(raws), 3),
         "vs_raw_spread": [round(min(raws), 3), round(max(raws), 3)],
         "per_s": {kind: round(statistics.median(run.per_s for run in many)) for kind, many in runs.items()},
-        "cpu_us_per_message": round(statistics.median(cpu_us), 1),
+        "cpu_us_per_message": {kind: round(statistics.median(many)) for kind, many in cpu_us.items()},
         "p50_ms": round(statistics.median(run.p50_ms for run in runs["daemon"]), 1),
         "p99_ms": round(statistics.median(run.p99_ms for run in runs["daemon"]), 1),
         "peak_memory_mb": memory_mb,
@@ -79,7 +78,7 @@ async def _compare(folder: Path, pairs: int, messages: int) -> dict[str, object]
 
 
 @contextlib.contextmanager
-def _servers(folder: Path) -> Iterator[tuple[dict[str, int], int]]:
+def _servers(folder: Path) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
     ports = {kind: _free_port() for kind in ("ack", "raw", "daemon")}
     info = folder / "fernamt_bench-1.0.dist-info"
     info.mkdir()
@@ -97,7 +96,7 @@ def _servers(folder: Path) -> Iterator[tuple[dict[str, int], int]]:
         for command in commands
     ]
     try:
-        yield ports, processes[-1].pid
+        yield ports, {kind: process.pid for kind, process in zip(ports, processes, strict=True)}
     finally:
         for process in processes:
             process.terminate()

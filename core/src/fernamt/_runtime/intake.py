@@ -15,7 +15,7 @@ from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.writer import Writer
 from fernamt.connector import Clock
 from fernamt.errors import NotStored
-from fernamt.inbound import Accepted, Cursor, InboundEvent, Received, Unparsed
+from fernamt.inbound import Accepted, Cursor, Ignored, InboundEvent, Received, Unparsed
 from fernamt.model import INLINE_MAX_BYTES, Attachment, Blob
 
 EVENTS_MAX: Final = 2_048
@@ -102,7 +102,9 @@ class ChannelIntake:
         clean = []
         for event in events:
             one = storable(event)
-            if type(one) is Received and one.attachments:
+            if type(one) is Ignored:
+                _log.info("event_ignored", channel=self._line.id, reason=one.reason)
+            elif type(one) is Received and one.attachments:
                 one = evolve(one, attachments=tuple([await self._in_store(file) for file in one.attachments]))
             clean.append(one)
         submission = Submission(line=self._line, events=tuple(clean), raw=raw, cursor=cursor)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import attrs
 import nh3
-from attrs import evolve, fields
 
+from fernamt.errors import ChannelError
 from fernamt.inbound import InboundEvent, Received
-from fernamt.model import Address
 
+_T = TypeVar("_T")
 _TAGS: Final = nh3.ALLOWED_TAGS - {"map", "area"}
 _PICTURES: Final = {"cid", "data"}
 """A remote picture tells its sender that the mail was read."""
+_SCHEMES: Final = {"http", "https", "mailto", "tel", *_PICTURES}
 
 
 def storable_text(text: str) -> str:
@@ -28,33 +30,46 @@ def storable_text(text: str) -> str:
 
 
 def storable(event: InboundEvent) -> InboundEvent:
-    """Return the event with every text storable and its HTML cleaned."""
-    dirty: dict[str, Any] = {}
-    for name in _TEXTS.get(type(event), ()):
-        value = getattr(event, name)
-        if value:
-            clean = storable_text(value)
-            if clean is not value:
-                dirty[name] = clean
-    if isinstance(event, Received):
-        if event.html:
-            dirty["html"] = clean_html(dirty.get("html", event.html))
-        if event.attachments:
-            dirty["attachments"] = tuple(
-                evolve(one, name=storable_text(one.name), media_type=storable_text(one.media_type))
-                for one in event.attachments
-            )
-        for name in ("sender", "aliases", "cc"):
-            value = getattr(event, name)
-            clean_value = _address(value) if isinstance(value, Address) else tuple(_address(one) for one in value)
-            if clean_value != value:
-                dirty[name] = clean_value
-    return evolve(event, **dirty) if dirty else event
+    """Return the event with every text in it storable and its HTML cleaned."""
+    if type(event) is Received and _is_plain(event):
+        whole = (
+            f"{event.key}{event.text}{event.id}{event.sender_name}{event.subject}{event.choice}{event.sender.scheme}"
+            f"{event.sender.value}{event.thread.token}{event.thread.place}"
+        )
+        if storable_text(whole) is whole:
+            return event
+    clean = _clean(event)
+    if isinstance(clean, Received) and clean.html:
+        return attrs.evolve(clean, html=clean_html(clean.html))
+    return clean
 
 
-def _address(address: Address) -> Address:
-    value = storable_text(address.value)
-    return address if value is address.value else Address(address.scheme, value)
+def _is_plain(event: Received) -> bool:
+    return not (event.html or event.attachments or event.aliases or event.cc or event.part or event.thread.references)
+
+
+def _clean(value: _T) -> _T:
+    """Return *value* with every text below it storable; itself, if all are."""
+    clean: Any = value
+    if isinstance(value, str):
+        clean = type(value)(storable_text(value)) if storable_text(value) is not value else value
+    elif isinstance(value, tuple):
+        parts = [_clean(one) for one in value]
+        if any(new is not old for new, old in zip(parts, value, strict=True)):
+            clean = tuple(parts)
+    elif isinstance(value, ChannelError):
+        value.reason, value.code = storable_text(value.reason), storable_text(value.code)
+    elif attrs.has(type(value)):
+        dirty = {}
+        kind: Any = type(value)
+        for field in attrs.fields(kind):
+            old = getattr(value, field.name)
+            new = _clean(old)
+            if new is not old:
+                dirty[field.alias or field.name] = new
+        clean = attrs.evolve(value, **dirty) if dirty else value  # type: ignore[misc]
+    result: _T = clean
+    return result
 
 
 def clean_html(html: str) -> str:
@@ -64,9 +79,6 @@ def clean_html(html: str) -> str:
     )
 
 
-_SCHEMES: Final = {"http", "https", "mailto", "tel", "cid", "data"}
-
-
 def _attribute(tag: str, attribute: str, value: str) -> str | None:
     scheme = value.strip().partition(":")[0].lower()
     if attribute == "src":
@@ -74,10 +86,3 @@ def _attribute(tag: str, attribute: str, value: str) -> str | None:
     if attribute in {"href", "cite"}:
         return None if scheme in _PICTURES else value
     return value
-
-
-def _texts(kind: type) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind) if one.type in {"str", str})
-
-
-_TEXTS: Final = {kind: _texts(kind) for kind in InboundEvent.__args__}

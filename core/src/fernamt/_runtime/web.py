@@ -8,13 +8,13 @@ from hashlib import sha256
 from typing import Final
 
 import structlog
-from aiohttp import web
-from attrs import frozen
+from aiohttp import HttpVersion11, web
+from attrs import field, frozen
 
 from fernamt._runtime.intake import ChannelIntake
 from fernamt.connector import Clock, Webhook
 from fernamt.errors import BadSignature, NotStored, Unparsable
-from fernamt.inbound import Handshake, Ignored, InboundEvent, Request, Response, Unparsed
+from fernamt.inbound import Handshake, InboundEvent, Request, Response, Unparsed
 
 BODY_MAX: Final = 4 * 1024 * 1024
 """The largest batches that a provider is known to send are 3 MB."""
@@ -29,6 +29,10 @@ class Hook:
     channel: str
     webhook: Webhook
     intake: ChannelIntake
+    done: Acknowledgement = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "done", Acknowledgement(self.webhook.done))
 
 
 class Web:
@@ -77,7 +81,7 @@ class Web:
         why_not = await self._ready()
         return web.Response(text=f"{why_not or 'ready'}\n", status=503 if why_not else 200)
 
-    async def _in(self, request: web.Request) -> web.Response:
+    async def _in(self, request: web.Request) -> web.StreamResponse:
         hook = self._hooks.get(request.path) or self._below(request.path)
         if hook is None:
             return web.Response(status=404, text="no channel has a webhook here\n")
@@ -88,7 +92,7 @@ class Web:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return web.Response(status=413, text=f"at most {BODY_MAX} bytes\n")
-        return await self._answer(
+        answer = await self._answer(
             hook,
             Request(
                 method=request.method,
@@ -100,6 +104,9 @@ class Web:
                 at=self._clock.now(),
             ),
         )
+        if answer is hook.done and not (request.keep_alive and request.version == HttpVersion11):
+            return _rendered(hook.webhook.done)
+        return answer
 
     def _below(self, path: str) -> Hook | None:
         """Return the webhook that the longest beginning of *path* names."""
@@ -110,36 +117,57 @@ class Web:
                 return hook
         return None
 
-    async def _answer(self, hook: Hook, request: Request) -> web.Response:
-        log = _log.bind(channel=hook.channel)
+    async def _answer(self, hook: Hook, request: Request) -> web.StreamResponse:
         try:
             hook.webhook.verify(request)
-        except Exception as why:  # third-party code: whatever is not verified is refused
-            log.warning("webhook_refused", error=type(why).__name__)
-            if not isinstance(why, BadSignature):
-                log.error("webhook_verify_failed", exc_info=why)
+        except Exception as why:  # noqa: BLE001 - third-party code: whatever is not verified is refused
+            forged = isinstance(why, BadSignature)
+            _log.warning("webhook_refused", channel=hook.channel, exc_info=None if forged else why)
             return web.Response(status=403, text="the signature is missing or wrong\n")
         try:
             parsed = hook.webhook.parse(request)
-        except Exception as why:  # third-party code: nothing that was sent to us may be lost
-            if not isinstance(why, Unparsable):
-                log.error("webhook_parse_failed", exc_info=why)
-            reason = str(why) if isinstance(why, Unparsable) else f"{type(why).__name__}: {why}"
-            parsed = [Unparsed(key=f"unparsed:{sha256(request.body).hexdigest()}", reason=reason)]
+        except Exception as why:  # noqa: BLE001 - third-party code: nothing that was sent to us may be lost
+            parsed = self._unparsed(hook, request, why)
         if isinstance(parsed, Handshake):
             return _rendered(parsed.response)
-        for event in parsed:
-            if type(event) is Ignored:
-                log.info("event_ignored", reason=event.reason)
-        return await self._stored(hook, request, list(parsed))
-
-    async def _stored(self, hook: Hook, request: Request, events: list[InboundEvent]) -> web.Response:
         try:
-            await hook.intake.accept(events, raw=request.body)
+            await hook.intake.accept(parsed, raw=request.body)
         except NotStored as full:
             _log.warning("webhook_not_stored", channel=hook.channel, reason=full.reason)
             return web.Response(status=503, headers={"Retry-After": str(max(1, round(full.after_s)))})
-        return _rendered(hook.webhook.done)
+        return hook.done
+
+    @staticmethod
+    def _unparsed(hook: Hook, request: Request, why: Exception) -> list[InboundEvent]:
+        understood = isinstance(why, Unparsable)
+        _log.warning("webhook_not_parsed", channel=hook.channel, exc_info=None if understood else why)
+        reason = str(why) if understood else f"{type(why).__name__}: {why}"
+        return [Unparsed(key=f"unparsed:{sha256(request.body).hexdigest()}", reason=reason)]
+
+
+class Acknowledgement(web.Response):
+    """An answer that is always the same: its bytes are put together once, for every request that keeps its connection.
+
+    aiohttp's own way to the same bytes costs a fifth of what a message costs in all.
+    """
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(status=response.status, body=response.body, content_type=response.media_type)
+        head = f"HTTP/1.1 {self.status} {self.reason}\r\nContent-Type: {response.media_type}"
+        self._whole = f"{head}\r\nContent-Length: {len(response.body)}\r\n\r\n".encode() + response.body
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write it; nothing is kept of the request, so one object answers them all."""
+        if request.transport is not None:
+            request.transport.write(self._whole)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """All of it is written."""
+
+    @property
+    def keep_alive(self) -> bool:
+        """It is only given where the connection is kept."""
+        return True
 
 
 def _rendered(response: Response) -> web.Response:

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import orjson
-from attrs import frozen
 
 from fernamt._store.statements import Batch, ConversationRow, Statements
-from fernamt.model import STATE_AFTER, Attachment, Blob, ConversationState, Json, Remote
+from fernamt.model import NOTHING, STATE_AFTER, Attachment, Blob, ConversationState, Json, Remote
 
 _DAY_US: Final = 86_400_000_000
-
-
-@frozen(kw_only=True)
-class Content:
-    """The words of an entry, apart from the log."""
-
-    author: str | None = None
-    """``agent:...`` or ``plugin:...``; a person's address stands in the log."""
-    text: str = ""
-    html: str = ""
-    data: dict[str, Json] | None = None
-    attachments: Sequence[Attachment] = ()
-    provider_id: str = ""
-    key: str = ""
-    raw: int | None = None
 
 
 class Conversations:
@@ -35,9 +19,12 @@ class Conversations:
     def __init__(self, do: Statements, batch: Batch, now_us: int) -> None:
         self._do = do
         self._batch = batch
+        self._entries = batch.rows("insert entry")
+        self._contents = batch.rows("insert content")
         self._now_us = now_us
         self._rows: dict[int, ConversationRow] = {}
         self._threads: dict[tuple[int, int, str], int] = {}
+        self._opened: dict[tuple[int, int, str], int] = {}
         self._participants: set[tuple[int, int]] = set()
         self._new: set[int] = set()
         self._moved: set[int] = set()
@@ -59,7 +46,8 @@ class Conversations:
 
     def at(self, address: int, channel: int, place: str) -> ConversationRow | None:
         """Return the one that this sender's next message at this place joins."""
-        number = self._threads.get((address, channel, place))
+        key = (address, channel, place)
+        number = self._opened.get(key) or self._threads.get(key)
         return None if number is None else self._rows.get(number)
 
     def includes(self, row: ConversationRow, address: int, customer: int) -> bool:
@@ -72,7 +60,13 @@ class Conversations:
 
     # ---- change
     def open(self, customer: int, place: tuple[int, int, str]) -> ConversationRow:
-        """Return a new conversation, which the next message at (address, channel, place) joins."""
+        """Return a new conversation, which the next message at (address, channel, place) joins.
+
+        Raises:
+            LostRace: Another runner opened one there since we looked.
+        """
+        if place in self._threads and self._do.threads([place]) != {place: self._threads[place]}:
+            raise LostRace(f"somebody else opened a conversation for address {place[0]}")
         row = ConversationRow(
             id=self._do.next_id("conversation"),
             customer=customer,
@@ -85,8 +79,7 @@ class Conversations:
         )
         self._rows[row.id] = row
         self._new.add(row.id)
-        self._threads[place] = row.id
-        self._batch.add("put thread", (*place, row.id))
+        self._opened[place] = row.id
         return row
 
     def take_part(self, row: ConversationRow, address: int) -> None:
@@ -104,27 +97,26 @@ class Conversations:
         row.state = STATE_AFTER.get(kind, row.state)
         if row.id not in self._new:
             self._moved.add(row.id)
-        self._batch.add("insert entry", (entry, row.id, row.last_n, kind, self._now_us, author, channel))
+        self._entries.append((entry, row.id, row.last_n, kind, self._now_us, author, channel))
         return entry
 
-    def fill(self, entry: int, content: Content) -> None:
-        """Add the words of an entry."""
-        files = self._files(entry, content.attachments) if content.attachments else None
-        data = orjson.dumps(content.data).decode() if content.data else None
-        self._batch.add(
-            "insert content",
-            (
-                entry,
-                content.author,
-                content.text,
-                content.html or None,
-                data,
-                files,
-                content.provider_id or None,
-                content.key or None,
-                content.raw,
-            ),
-        )
+    def fill(
+        self,
+        entry: int,
+        text: str,
+        *,
+        author: str | None = None,
+        html: str = "",
+        data: Mapping[str, Json] = NOTHING,
+        attachments: Sequence[Attachment] = (),
+        provider_id: str = "",
+        key: str = "",
+        raw: int | None = None,
+    ) -> None:
+        """Add the words of an entry; *author* only where it is no person: theirs stands in the log, as an address."""
+        files = self._files(entry, attachments) if attachments else None
+        words = orjson.dumps(dict(data)).decode() if data else None
+        self._contents.append((entry, author, text, html or None, words, files, provider_id or None, key or None, raw))
 
     def _files(self, entry: int, attachments: Sequence[Attachment]) -> str:
         values = []

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from fernamt._store.conversations import Content, Conversations
+from fernamt._store.conversations import Conversations
 from fernamt._store.engine import Transaction
 from fernamt._store.people import People
 from fernamt._store.receipts import Fact, settle
@@ -74,8 +74,9 @@ def _composed(
     data = dict(composition.data)
     if composition.cc:
         data["cc"] = [str(person) for person in composition.cc]
-    content = Content(author=composition.author, text=composition.text, data=data, attachments=composition.attachments)
-    conversations.fill(entry, content)
+    conversations.fill(
+        entry, composition.text, author=composition.author, data=data, attachments=composition.attachments
+    )
     deliveries = []
     for address in recipients:
         number, now = tx.do.next_id("delivery"), tx.now_us

@@ -15,6 +15,8 @@ class People:
     def __init__(self, do: Statements, batch: Batch, now_us: int) -> None:
         self._do = do
         self._batch = batch
+        self._customers = batch.rows("insert customer")
+        self._addresses = batch.rows("insert address")
         self._now_us = now_us
         self._known: dict[str, tuple[int, int]] = {}
 
@@ -32,7 +34,7 @@ class People:
         person = self._known.get(handle)
         if person is None:
             customer = self._do.next_id("customer")
-            self._batch.add("insert customer", (customer, name, "", "", self._now_us))
+            self._customers.append((customer, name, "", "", self._now_us))
             person = self._link(handle, customer, evidence)
         return person
 
@@ -67,5 +69,5 @@ class People:
 
     def _link(self, handle: str, customer: int, evidence: str) -> tuple[int, int]:
         self._known[handle] = person = (self._do.next_id("address"), customer)
-        self._batch.add("insert address", (person[0], handle, customer, evidence, self._now_us))
+        self._addresses.append((person[0], handle, customer, evidence, self._now_us))
         return person

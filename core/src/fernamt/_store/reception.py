@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
 
-from fernamt._store.conversations import Content, Conversations
+from fernamt._store.conversations import Conversations
 from fernamt._store.engine import Transaction
 from fernamt._store.names import Names, id_hash
 from fernamt._store.people import People
@@ -74,8 +74,8 @@ class Reception:
     ) -> Sequence[tuple[Accepted, ...] | FernamtError]:
         """Store all of it; see :class:`fernamt._store.writer.Operation`."""
         plan = _Plan(tx, self._names)
-        plan.look_up(payloads)
-        accepted = [plan.take(submission) for submission in payloads]
+        digests = plan.look_up(payloads)
+        accepted = [plan.take(submission, keys) for submission, keys in zip(payloads, digests, strict=True)]
         plan.write()
         return accepted
 
@@ -92,18 +92,24 @@ class _Plan:
         self._people = People(tx.do, self._batch, tx.now_us)
         self._conversations = Conversations(tx.do, self._batch, tx.now_us)
         self._known: dict[bytes, Row] = {}
+        self._known_rows = self._batch.rows("insert known")
+        self._raw_rows = self._batch.rows("insert raw")
         self._raw: int | None = None
         self._facts: list[Fact] = []
 
     # ---- look up
-    def look_up(self, submissions: Sequence[Submission]) -> None:
+    def look_up(self, submissions: Sequence[Submission]) -> list[list[bytes]]:
+        """Read what is known of all of it, and return the hash of each event's key."""
         hashes: list[bytes] = []
         handles: list[str] = []
+        digests = []
         for submission in submissions:
             line = submission.line
+            keys = [key_hash(line, getattr(event, "key", "")) for event in submission.events]
+            digests.append(keys)
+            hashes += keys
             for event in submission.events:
                 if type(event) is Received:
-                    hashes.append(key_hash(line, event.key))
                     handles.append(str(event.sender))
                     if event.aliases or event.cc:
                         handles += [str(person) for person in (*event.aliases, *event.cc)]
@@ -114,12 +120,10 @@ class _Plan:
         self._known = self._do.known(hashes)
         self._people.look_up(handles)
         self._look_up_conversations(submissions)
+        return digests
 
     @staticmethod
     def _look_up_other(line: Line, event: InboundEvent, hashes: list[bytes], handles: list[str]) -> None:
-        key = getattr(event, "key", "")
-        if key:
-            hashes.append(key_hash(line, key))
         if isinstance(event, Changed | Receipt) and event.id:
             hashes += (id_hash(line.number, event.id), key_hash(line, event.id))
         if isinstance(event, Changed) and event.sender is not None:
@@ -144,20 +148,20 @@ class _Plan:
         self._conversations.look_up(places, wanted)
 
     # ---- plan
-    def take(self, submission: Submission) -> tuple[Accepted, ...]:
+    def take(self, submission: Submission, digests: Sequence[bytes]) -> tuple[Accepted, ...]:
         """Plan one submission and return what will be told to its caller."""
         self._raw = None
-        accepted = tuple([self._take_event(submission, event) for event in submission.events])
+        events = zip(submission.events, digests, strict=True)
+        accepted = tuple([self._take_event(submission, event, digest) for event, digest in events])
         if submission.cursor is not None:
             self._batch.add("put cursor", (submission.line.number, submission.cursor.name, submission.cursor.value))
         return accepted
 
-    def _take_event(self, submission: Submission, event: InboundEvent) -> Accepted:
+    def _take_event(self, submission: Submission, event: InboundEvent, digest: bytes) -> Accepted:
         if isinstance(event, Ignored):
             return _NO_ENTRY
         if isinstance(event, Fetch):
             return self._quarantine(submission, "Fetch events are not run by this version")
-        digest = key_hash(submission.line, event.key)
         first = self._known.get(digest)
         if first is not None and not self._outlived(event, first):
             if first[0] is None:
@@ -170,7 +174,8 @@ class _Plan:
         conversation = None if accepted.conversation is None else int(accepted.conversation)
         row = (conversation, accepted.n, self._now)
         self._known[digest] = row
-        self._batch.add("insert known" if first is None else "put known", (digest, *row))
+        rows = self._known_rows if first is None else self._batch.rows("put known")
+        rows.append((digest, *row))
         return accepted
 
     def _outlived(self, event: InboundEvent, first: Row) -> bool:
@@ -184,8 +189,9 @@ class _Plan:
         if row.state == ConversationState.SOLVED:
             conversations.enter(row, "reopened")
         entry = conversations.enter(row, "sent" if event.by_us else "received", author=author, channel=line.number)
-        content = Content(
-            text=event.text,
+        conversations.fill(
+            entry,
+            event.text,
             html=event.html,
             data=_data(event, follows),
             attachments=event.attachments,
@@ -193,7 +199,6 @@ class _Plan:
             key=event.key,
             raw=self._raw_of(submission),
         )
-        conversations.fill(entry, content)
         if event.id and event.id != event.key:
             self._know(id_hash(line.number, event.id), row)
         for person in event.cc:
@@ -204,7 +209,7 @@ class _Plan:
         """Remember a provider's id, unless another message had it before: the first one keeps it."""
         if digest not in self._known:
             self._known[digest] = known = (row.id, row.last_n, self._now)
-            self._batch.add("insert known", (digest, *known))
+            self._known_rows.append((digest, *known))
 
     def _join(self, line: Line, event: Received, author: int, customer: int) -> tuple[ConversationRow, int]:
         """Return the conversation that the event joins, and the one that it follows when that is over (else 0)."""
@@ -245,10 +250,10 @@ class _Plan:
     def _keep_raw(self, raw: bytes | Blob) -> int:
         number = self._do.next_id("raw")
         if isinstance(raw, Blob):
-            self._batch.add("insert raw", (number, None, raw.digest))
+            self._raw_rows.append((number, None, raw.digest))
             self._batch.add("insert blob_ref", (raw.digest, f"raw:{number}"))
         else:
-            self._batch.add("insert raw", (number, raw, None))
+            self._raw_rows.append((number, raw, None))
         return number
 
     # ---- the rarer events
@@ -260,7 +265,7 @@ class _Plan:
         author = self._people.number(event.sender, evidence="wrote")[0] if event.sender is not None else None
         entry = conversations.enter(row, event.kind, author=author, channel=line.number)
         raw = self._raw_of(submission)
-        conversations.fill(entry, Content(text=event.text, data={"of": known[1]}, key=event.key, raw=raw))
+        conversations.fill(entry, event.text, data={"of": known[1]}, key=event.key, raw=raw)
         return Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
 
     def _receipt(self, submission: Submission, event: Receipt) -> Accepted:

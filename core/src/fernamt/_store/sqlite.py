@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from fernamt._store.statements import Row, Statements
+
+_OF_A_MESSAGE: Final = ("customer", "address", "conversation", "entry", "raw")
+"""The tables in which one message may make a row."""
 
 
 class SqliteStatements(Statements):
@@ -28,25 +31,44 @@ class SqliteStatements(Statements):
     def next_id(self, table: str) -> int:
         last = self._last.get(table)
         if last is None:
-            # Another process may have written since the last transaction.
-            last = self.rows(f"SELECT coalesce(max(id), 0) FROM {table}")[0][0]
+            last = self._highest(table)
         self._last[table] = last = last + 1
         return last
+
+    def _highest(self, table: str) -> int:
+        """Ask the database, for another process may have written since the last transaction.
+
+        All tables of a message at once: each statement gives up the interpreter's lock, and gets it back only when the event
+        loop lets go of it.
+        """
+        tables = _OF_A_MESSAGE if table in _OF_A_MESSAGE else (table,)
+        highest = ", ".join(f"(SELECT coalesce(max(id), 0) FROM {one})" for one in tables)
+        self._last |= zip(tables, self.rows(f"SELECT {highest}")[0], strict=True)
+        return self._last[table]
 
     def _among(self, sql: str, values: Sequence[Any]) -> list[Row]:
         if not values:
             return []
-        # A power of two of places, so that the statement cache knows the text: the last value fills what is left.
-        places = 1 << (len(values) - 1).bit_length()
+        places = _power_of_two(len(values))
         marks = f"({'?,' * (places - 1)}?)"
         self._cursor.execute(sql.format(marks), [*values, *[values[-1]] * (places - len(values))])
         found: list[Row] = self._cursor.fetchall()
         return found
 
     def threads(self, keys: Sequence[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
-        found = {}
-        for key in keys:
-            rows = self.rows("SELECT conversation FROM thread WHERE address = ? AND channel = ? AND place = ?", key)
-            if rows:
-                found[key] = rows[0][0]
-        return found
+        if not keys:
+            return {}
+        places = _power_of_two(len(keys))
+        values = [value for key in (*keys, *[keys[-1]] * (places - len(keys))) for value in key]
+        rows = self.rows(
+            f"WITH k (address, channel, place) AS (VALUES {'(?, ?, ?), ' * (places - 1)}(?, ?, ?))"
+            " SELECT t.address, t.channel, t.place, t.conversation FROM k JOIN thread t"
+            " ON t.address = k.address AND t.channel = k.channel AND t.place = k.place",
+            values,
+        )
+        return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+def _power_of_two(count: int) -> int:
+    """So many places a statement gets, so that the statement cache knows its text; the last value fills what is left."""
+    return 1 << (count - 1).bit_length()

@@ -64,18 +64,19 @@ class Batch:
     def __init__(self) -> None:
         self._rows: dict[str, list[Row]] = {}
 
+    def rows(self, statement: str) -> list[Row]:
+        """Return the rows of a statement, to append to."""
+        return self._rows.setdefault(statement, [])
+
     def add(self, statement: str, row: Row) -> None:
         """Plan one row."""
-        rows = self._rows.get(statement)
-        if rows is None:
-            self._rows[statement] = [row]
-        else:
-            rows.append(row)
+        self.rows(statement).append(row)
 
     def write(self, do: Statements) -> None:
         """Write all of it, a statement at a time."""
         for statement, rows in self._rows.items():
-            do.many(statement, rows)
+            if rows:
+                do.many(statement, rows)
 
 
 class Statements(ABC):
