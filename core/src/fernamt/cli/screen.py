@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import attrs
@@ -78,7 +79,7 @@ def show_json(value: Any) -> None:
 def plain(value: Any) -> Any:
     """Return *value* as JSON knows it: classes as objects, addresses as text, times in ISO 8601 and UTC."""
     match value:
-        case Address():
+        case Address() | PurePath():
             return str(value)
         case datetime():
             return value.isoformat()
