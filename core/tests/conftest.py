@@ -2,7 +2,7 @@
 
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psycopg
@@ -11,6 +11,7 @@ import pytest
 from fernamt._runtime.clock import SystemClock
 from fernamt._store.engine import Store
 from fernamt._store.tables import metadata
+from fernamt._store.writer import Writer
 
 _numbers = itertools.count(1)
 
@@ -85,3 +86,12 @@ def store(store_url: str) -> Iterator[Store]:
     store = Store.open(store_url, SystemClock())
     yield store
     store.close()
+
+
+@pytest.fixture
+async def writer(store: Store) -> AsyncIterator[Writer]:
+    """The writer of that store, at work."""
+    writer = Writer(store)
+    writer.start()
+    yield writer
+    await writer.stop()

@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from fernamt._store.engine import LostRace
 from fernamt._store.statements import Batch, ConversationRow, Statements
 from fernamt.model import NOTHING, STATE_AFTER, Attachment, Blob, ConversationState, Json, Remote
 
@@ -155,6 +156,9 @@ class Conversations:
         for number in sorted(self._moved):
             row = self._rows[number]
             self._batch.add("move conversation", (row.state, row.last_n, row.last_entry, row.changed_at, row.id))
+        for place, number in self._opened.items():
+            # A plain insert where there was nothing: of two runners the unique row stops one, who looks again and joins.
+            self._batch.add("put thread" if place in self._threads else "insert thread", (*place, number))
 
 
 def attachments_of(files: str | None) -> tuple[Attachment, ...]:

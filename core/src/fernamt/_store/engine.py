@@ -56,6 +56,10 @@ class Keys:
     """Signs tokens."""
 
 
+class LostRace(Exception):
+    """Another runner was faster, and no unique row says so: the transaction is to be run again."""
+
+
 class WriteSession:
     """A connection with its hot statements. Not for two threads at a time."""
 
@@ -252,4 +256,4 @@ def is_outage(why: Exception) -> bool:
 
 def is_lost_race(why: Exception) -> bool:
     """Say whether another runner was faster: the same transaction may be run again at once."""
-    return bool(_kinds(why) & {"UniqueViolation", "DeadlockDetected", "SerializationFailure"})
+    return bool(_kinds(why) & {"UniqueViolation", "DeadlockDetected", "SerializationFailure", "LostRace"})

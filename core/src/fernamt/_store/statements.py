@@ -20,7 +20,7 @@ def _insert(table: str) -> str:
 
 # fmt: off
 _APPENDED: Final = (
-    "channel", "customer", "address", "conversation", "participant", "entry", "content", "raw", "known",
+    "channel", "customer", "address", "conversation", "thread", "participant", "entry", "content", "raw", "known",
     "delivery", "attempt", "fact", "early_receipt", "quarantine", "blob_ref",
 )
 # fmt: on
