@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
+from collections import Counter
 from pathlib import Path
 
 from tests.architecture.workspace import CORE, MEMBERS, modules, package, relative
@@ -11,9 +14,10 @@ MAX_LINES = 400
 BUDGET_LINES = 4500
 GRAB_BAGS = {"common", "helper", "helpers", "misc", "tools", "util", "utils"}
 
-# The contract and the pipeline are the layers from `model` to `_store` and `_runtime`. What stands above them is counted apart: the
-# door (a list of names), the composition root, the commands, the kit for tests.
-APART = ("__init__.py", "__main__.py", "app.py", "app/", "cli.py", "cli/", "testing/")
+# What a plugin author meets and what a message passes, as docs/decisions/0009 says; the rest of the core is counted apart.
+CONTRACT = ("connector", "errors", "hookspecs", "inbound", "model", "outbound", "registry", "session")
+PIPELINE = ("claims", "clock", "context", "hooks", "intake", "outbox", "storable", "supervisor", "web")
+EQUIPMENT_LINES = 1600
 
 SOURCES = [file for member in MEMBERS for file in modules(package(member))]
 
@@ -26,12 +30,42 @@ def test_no_module_is_longer_than_four_hundred_lines() -> None:
     assert {relative(file): lines(file) for file in SOURCES if lines(file) > MAX_LINES} == {}
 
 
-def test_the_contract_and_the_pipeline_stay_under_their_budget() -> None:
-    core = package(CORE)
-    counted = {file: lines(file) for file in modules(core) if not file.relative_to(core).as_posix().startswith(APART)}
-    longest = sorted(counted, key=lambda file: -counted[file])[:5]
+def code_lines(file: Path) -> int:
+    """Count the lines that hold code: blank lines, comments and docstrings cost a reader nothing."""
+    source = file.read_text()
+    words: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            words.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    code = {line for token in tokens if token.type not in skipped for line in range(token.start[0], token.end[0] + 1)}
+    return len(code - words)
 
-    assert sum(counted.values()) < BUDGET_LINES, "longest: " + ", ".join(f"{f.name} {counted[f]}" for f in longest)
+
+def room_of(file: Path) -> str:
+    """Return which part of the core a module belongs to; empty: to none of the two that have a budget."""
+    parts = file.relative_to(package(CORE)).parts
+    if parts[0] == "_store":
+        return "" if parts[1] in {"views", "migrations"} else "contract and pipeline"
+    if file.stem in (PIPELINE if parts[0] == "_runtime" else CONTRACT if len(parts) == 1 else ()):
+        return "contract and pipeline"
+    return "equipment" if parts[0] in {"_runtime", "settings"} else ""
+
+
+def rooms() -> dict[str, int]:
+    """Return how many lines of code each part of the core has."""
+    counted: Counter[str] = Counter()
+    for file in modules(package(CORE)):
+        counted[room_of(file)] += code_lines(file)
+    return counted
+
+
+def test_the_contract_and_the_pipeline_stay_under_their_budget() -> None:
+    counted = rooms()
+
+    assert counted["contract and pipeline"] < BUDGET_LINES, counted
+    assert counted["equipment"] < EQUIPMENT_LINES, counted
 
 
 def test_no_module_is_a_grab_bag() -> None:
