@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import orjson
 from attrs import frozen
@@ -331,53 +331,6 @@ class MarksRead(Protocol):
 
     async def mark_read(self, ids: Sequence[str]) -> None:
         """Mark the messages with these provider ids; best effort."""
-        ...
-
-
-# ---- audio in our hands
-@frozen
-class Key:
-    """A key that the caller pressed."""
-
-    key: str
-
-
-Heard: TypeAlias = Key | bytes
-"""A key, or 20 ms of 16-bit mono PCM."""
-
-
-class Call(Protocol):
-    """A telephone line with audio, written by a connector and driven by the core."""
-
-    @property
-    def session(self) -> str: ...
-    @property
-    def caller(self) -> Address: ...
-    @property
-    def called(self) -> str: ...
-    @property
-    def rate(self) -> int:
-        """Samples a second."""
-        ...
-
-    async def answer(self) -> None:
-        """Take the call."""
-        ...
-
-    async def play(self, audio: AsyncIterator[bytes]) -> None:
-        """Return when the audio was heard; cancelling silences it at once."""
-        ...
-
-    def heard(self) -> AsyncIterator[Heard]:
-        """Yield until the line ends, which is the only sign of a hang-up."""
-        ...
-
-    async def transfer(self, to: str, *, timeout_s: float) -> str:
-        """Connect the caller with *to* and return a ``Transferred.outcome``."""
-        ...
-
-    async def hang_up(self) -> None:
-        """End the call; may be called twice."""
         ...
 
 

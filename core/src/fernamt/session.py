@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -175,3 +176,50 @@ class Turn:
     n: int
     """Put it into call-back addresses: it comes back as ``SessionEvent.turn``."""
     actions: tuple[LineAction, ...]
+
+
+# Audio in our hands.
+@frozen
+class Key:
+    """A key that the caller pressed."""
+
+    key: str
+
+
+Heard: TypeAlias = Key | bytes
+"""A key, or 20 ms of 16-bit mono PCM."""
+
+
+class Call(Protocol):
+    """A telephone line with audio, written by a connector and driven by the core."""
+
+    @property
+    def session(self) -> str: ...
+    @property
+    def caller(self) -> Address: ...
+    @property
+    def called(self) -> str: ...
+    @property
+    def rate(self) -> int:
+        """Samples a second."""
+        ...
+
+    async def answer(self) -> None:
+        """Take the call."""
+        ...
+
+    async def play(self, audio: AsyncIterator[bytes]) -> None:
+        """Return when the audio was heard; cancelling silences it at once."""
+        ...
+
+    def heard(self) -> AsyncIterator[Heard]:
+        """Yield until the line ends, which is the only sign of a hang-up."""
+        ...
+
+    async def transfer(self, to: str, *, timeout_s: float) -> str:
+        """Connect the caller with *to* and return a ``Transferred.outcome``."""
+        ...
+
+    async def hang_up(self) -> None:
+        """End the call; may be called twice."""
+        ...
