@@ -16,6 +16,8 @@ from fernamt._store.writer import Writer
 from fernamt.errors import NotStored
 
 LEASE_S: Final = 15.0
+STOP_S: Final = 10.0
+"""Third-party code that was cancelled and goes on for longer is left behind: nobody waits for it."""
 _log = structlog.get_logger()
 
 
@@ -88,10 +90,13 @@ class Claims:
             asked_at = loop.time()
             all_held = list(self._held.values())
             lease_us = int(self._lease_s * 1_000_000)
-            answers = await asyncio.gather(
+            asked = asyncio.gather(
                 *(self._writer.write(renew, Renewal(claim=held.claim, lease_us=lease_us)) for held in all_held),
                 return_exceptions=True,
             )
+            # A database may also say nothing at all.
+            await asyncio.wait({asked}, timeout=self._lease_s / 3)
+            answers = asked.result() if asked.done() else [None] * len(all_held)
             for held, answer in zip(all_held, answers, strict=True):
                 if answer is True:
                     held.valid_until = asked_at + self._lease_s
@@ -101,14 +106,11 @@ class Claims:
 
 
 async def stop_task(task: asyncio.Future[None]) -> None:
-    """Cancel a task and wait until it is over; what it raises while it stops is logged."""
-    if task.done():
-        return
-    task.cancel()
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not task.cancelled():
-            raise
-    except Exception as why:  # noqa: BLE001 - third-party code may raise anything while it is stopped
-        _log.warning("task_stop_failed", error=type(why).__name__)
+    """Cancel a task and wait until it is over, or for :data:`STOP_S`; what it raises while it stops is logged."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=STOP_S)
+    if not task.done():
+        _log.error("task_would_not_stop", task=getattr(task, "get_name", str)())
+    elif not task.cancelled() and (why := task.exception()) is not None:
+        _log.warning("task_failed", error=type(why).__name__, exc_info=why)
