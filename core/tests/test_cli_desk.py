@@ -309,6 +309,7 @@ def test_an_attachment_is_saved_whole_and_never_over_another_file(desk: Desk, tm
     assert "is there already" in desk.err
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("entry", "name", "says"),
     [
@@ -372,6 +373,7 @@ def test_a_text_comes_from_a_file_or_from_stdin(desk: Desk, tmp_path: Path, monk
     assert texts[1:] == ["Grüße\naus der Datei", "Grüße\nvon der Leitung"]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("words", "stdin", "says"),
     [
@@ -412,6 +414,7 @@ def test_wrong_usage_ends_with_2_and_writes_nothing(
     assert len(desk.json("show", str(number))["entries"]) == 1
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
@@ -557,7 +560,7 @@ def _read(terminal: int) -> bytes:
 
 @pytest.mark.slow
 @ON_SQLITE
-@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("columns", [60, 120])
 def test_on_a_terminal_every_line_of_the_inbox_fits_and_has_colours(desk: Desk, columns: int) -> None:
     texts = ["你好，我的订单在哪里？" * 20, "Gru\u0308\u00dfe e\u0301" * 40, "📦👩\u200d🔧🇩🇪" * 40, NASTY * 5]
     for number, text in enumerate(texts):

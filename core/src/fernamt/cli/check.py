@@ -15,6 +15,7 @@ from fernamt.cli.outcome import CONFIGURATION, DONE, UNREACHABLE
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from fernamt._runtime.loader import PluginFailure
     from fernamt.settings import Mistake, Settings
 
 _STYLES: Final = {"ok": "green", "new": "yellow", "skipped": "yellow", "failed": "bold red"}
@@ -85,7 +86,7 @@ def examine(path: Path, *, online: bool) -> tuple[tuple[Mistake, ...], list[Find
         for name, one in loaded.installed.items()
     ]
     findings += [
-        Finding(what="plugin", name=one.name, state="failed", text=str(one), code=CONFIGURATION)
+        Finding(what="plugin", name=one.name, state="failed", text=_said(one), code=CONFIGURATION)
         for one in loaded.failures
     ]
     findings.append(_store(settings))
@@ -95,7 +96,7 @@ def examine(path: Path, *, online: bool) -> tuple[tuple[Mistake, ...], list[Find
         return why.mistakes, findings
     known = {str(one) for one in loaded.failures}
     findings += [
-        Finding(what="channel", name=one.section.id, state="failed", text=str(one.failure), code=CONFIGURATION)
+        Finding(what="channel", name=one.section.id, state="failed", text=_said(one.failure), code=CONFIGURATION)
         for one in planned.channels
         if one.failure is not None and str(one.failure) not in known
     ]
@@ -104,6 +105,11 @@ def examine(path: Path, *, online: bool) -> tuple[tuple[Mistake, ...], list[Find
     if online:
         findings += asyncio.run(_online(settings))
     return (), findings
+
+
+def _said(failure: PluginFailure) -> str:
+    origin = f"{failure.distribution} {failure.version}: " if failure.distribution else ""
+    return f"{origin}{failure.cause}. {failure.remedy}"
 
 
 def _store(settings: Settings) -> Finding:
@@ -116,7 +122,7 @@ def _store(settings: Settings) -> Finding:
         store = Store.open(settings.store, SystemClock())
     except ConfigError as why:
         return Finding(what="store", name=name, state="failed", text=f"{why.problem}. {why.fix}", code=CONFIGURATION)
-    name = store.url.render_as_string(hide_password=True)
+    place = store.url.database if store.is_sqlite else store.url.render_as_string(hide_password=True)
     try:
         if store.folder is not None and not Path(str(store.url.database)).exists():
             return _absent(name, store.folder)
@@ -129,7 +135,7 @@ def _store(settings: Settings) -> Finding:
         )
     finally:
         store.close()
-    return Finding(what="store", name=name, state="ok", text="reachable, its schema is ours")
+    return Finding(what="store", name=name, state="ok", text=f"{place} can be used, its schema is ours")
 
 
 def _absent(name: str, folder: Path) -> Finding:

@@ -100,5 +100,8 @@ def _options_last(argv: Sequence[str]) -> list[str]:
 
 
 def _help_for(words: Sequence[str]) -> str:
-    known = words and not words[0].startswith("-") and words[0] in program()
-    return f"fernamt {words[0]} --help" if known else "fernamt --help"
+    from fernamt.cli.plugincommand import is_plugin
+
+    first = next(iter(words), "-")
+    known = not first.startswith("-") and (first in program() or is_plugin(first))
+    return f"fernamt {first} --help" if known else "fernamt --help"
