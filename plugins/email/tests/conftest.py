@@ -9,9 +9,6 @@ import pytest
 from .dovecot import Dovecot
 from .fake_context import FakeContext
 
-_names = [f"user{n}" for n in range(1, 101)]
-_unused = iter(_names)
-
 
 @pytest.fixture
 def context() -> FakeContext:
@@ -22,11 +19,11 @@ def context() -> FakeContext:
 @pytest.fixture(scope="session")
 def dovecot() -> Iterator[Dovecot]:
     """A real IMAP server for the whole run."""
-    with Dovecot.started(_names) as server:
+    with Dovecot.started() as server:
         yield server
 
 
 @pytest.fixture
 def user(dovecot: Dovecot) -> str:
     """A mailbox on it that no other test uses."""
-    return next(_unused)
+    return dovecot.fresh_user()

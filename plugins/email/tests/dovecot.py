@@ -45,6 +45,7 @@ class Dovecot:
         self._config = folder / "dovecot.conf"
         self._users = folder / "users"
         self._validity = itertools.count(4242)
+        self._fresh = iter(_FRESH)
 
     @classmethod
     @contextmanager
@@ -56,7 +57,7 @@ class Dovecot:
         need_programs({"dovecot": "dovecot-imapd", "doveadm": "dovecot-lmtpd", "openssl": "openssl"})
         with open_folder("dovecot-") as folder:
             server = cls(folder)
-            server._write(users)
+            server._write([*users, *_FRESH])
             process = subprocess.Popen(
                 [program("dovecot"), "-F", "-c", str(server._config)],
                 user=UNPRIVILEGED if is_root() else None,
@@ -70,6 +71,10 @@ class Dovecot:
                 yield server
             finally:
                 stop(process)
+
+    def fresh_user(self) -> str:
+        """Return a mailbox that nobody has used."""
+        return next(self._fresh)
 
     def add_user(self, name: str) -> None:
         """Add a mailbox. Takes up to a second, which is how often the server looks at its list; better name it at the start."""
@@ -88,6 +93,15 @@ class Dovecot:
     def mails(self, user: str, folder: str = "INBOX") -> list[bytes]:
         """Return the mails of a folder, in the order of their arrival. Looks at the files, so no flag changes."""
         return [file.read_bytes() for file in self._files(user, folder)]
+
+    def wait_for_mails(self, user: str, count: int, folder: str = "INBOX", *, within_s: float = 15.0) -> list[bytes]:
+        """Return the mails of a folder once there are *count*; raises ``TimeoutError`` if there are not in time. Blocks."""
+        end = time.monotonic() + within_s
+        while len(found := self.mails(user, folder)) < count:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{len(found)} of {count} mails are in {folder} of {user}")
+            time.sleep(0.02)
+        return found
 
     def kick(self, user: str) -> None:
         """Close every IMAP connection of the user, in the middle of whatever it does."""
@@ -147,6 +161,8 @@ class Dovecot:
             for path in (self.folder, *self.folder.rglob("*")):
                 shutil.chown(path, UNPRIVILEGED, "nogroup")
 
+
+_FRESH = tuple(f"box{n}" for n in range(1, 301))
 
 _USER = f"{{name}}:{{{{PLAIN}}}}{PASSWORD}::::::\n"
 
@@ -257,8 +273,8 @@ def need_programs(packages: dict[str, str], *, settings: str = "") -> None:
 def impossible(reason: str) -> None:
     """Say that a test cannot run here: a skip at home, a failure under CI, where everything must run."""
     if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+        pytest.fail(f"server: {reason}")
+    pytest.skip(f"server: {reason}")
 
 
 @contextmanager

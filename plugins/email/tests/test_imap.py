@@ -416,7 +416,7 @@ async def test_a_folder_that_is_not_there_is_named(context: FakeContext, dovecot
 async def test_a_mailbox_is_read_over_tls(context: FakeContext, dovecot: Dovecot, user: str, security: str) -> None:
     dovecot.deliver(user, mail(1))
     port = dovecot.imaps_port if security == "tls" else dovecot.imap_port
-    trust = {"security": security, "port": port, "ca_file": str(dovecot.certificate)}
+    trust = {"security": security, "port": port, "ca_file": dovecot.certificate}
     async with running(context, dovecot, user, **trust):
         await moved(dovecot, user, 1)
         dovecot.deliver(user, mail(2))

@@ -225,6 +225,7 @@ async def test_a_refused_login_says_who_has_to_act(answer: bytes, error: type[Ex
             async with box(port):
                 pass
         assert "secret" not in str(caught.value)
+        assert "b'" not in str(caught.value)
 
 
 async def test_what_the_server_refuses_does_not_end_the_connection() -> None:

@@ -43,7 +43,7 @@ def submission(
     host: str = "127.0.0.1",
     user: str = "",
     password: str = "geheim",
-    ca_file: str = "",
+    ca_file: Path | None = None,
     timeout_s: float = 5.0,
 ) -> Submission:
     settings = ListenerSettings(
@@ -283,7 +283,7 @@ async def test_a_mail_goes_over_tls(
 ) -> None:
     ca_file, tls = certificate
     async with Sink().listening(tls, from_the_start=from_the_start) as sink:
-        await submission(context, sink.port, security=security, ca_file=str(ca_file), user="support").send(message())
+        await submission(context, sink.port, security=security, ca_file=ca_file, user="support").send(message())
     assert len(sink.mails) == 1
 
 
@@ -304,7 +304,7 @@ async def test_without_the_tls_that_is_asked_for_nothing_is_sent(context: FakeCo
 
 
 async def test_a_missing_ca_file_is_named(context: FakeContext) -> None:
-    why = await failure(context, 1, security="starttls", ca_file="/nowhere/ca.pem")
+    why = await failure(context, 1, security="starttls", ca_file=Path("/nowhere/ca.pem"))
     assert again(why)
     assert "/nowhere/ca.pem" in why.reason
 

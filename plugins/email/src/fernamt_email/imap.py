@@ -94,7 +94,7 @@ class Imap:
             try:
                 await box.move(uid)
             except CommandRefused as why:
-                reason = f"stored mails cannot be moved to {self._settings.done_folder!r}: {why}"
+                reason = f"stored mails cannot be moved to {self._settings.done_folder!r}: {why.reason}"
                 self._context.report_state("degraded", reason)
 
     async def _fetched(self, box: Mailbox, uid: int, size: int) -> tuple[bytes, str] | None:

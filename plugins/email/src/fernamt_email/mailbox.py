@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import select
 import socket
 import time
@@ -154,7 +155,7 @@ class Mailbox:
         except IMAPClientAbortError:
             raise
         except IMAPClientError as why:
-            self.trouble = f"the folder {folder!r} cannot be created, so mails stay where they are: {why}"
+            self.trouble = f"the folder {folder!r} cannot be created, so mails stay where they are: {_said(why)}"
 
     def _move(self, uid: int) -> None:
         client, folder = self._logged_in, self._settings.done_folder
@@ -223,13 +224,13 @@ class Mailbox:
             raise self._login_failed(why) from why
         except (IMAPClientAbortError, ProtocolError, OSError) as why:  # OSError: time-outs and TLS are among them
             self._cut()
-            reason = f"the connection to the mailbox at {self._settings.host} failed: {why or type(why).__name__}"
+            reason = f"the connection to the mailbox at {self._settings.host} failed: {_said(why)}"
             raise Unreachable(reason, certain=True) from why
         except IMAPClientError as why:
-            raise CommandRefused(str(why)) from why
+            raise CommandRefused(_said(why)) from why
 
     def _login_failed(self, why: LoginError) -> NeedsLogin | Unreachable:
-        said = str(why)
+        said = _said(why)
         lost = isinstance(
             why.__context__, IMAPClientAbortError
         )  # the library calls every failure within login a wrong one
@@ -250,6 +251,13 @@ class Mailbox:
         closing = self._thread.end(self._close)
         if self._client is not None:
             await asyncio.wait([closing], timeout=PART_S)
+
+
+def _said(why: BaseException) -> str:
+    """Return the words of an error; the libraries wrap those of the server as the text of a bytes literal."""
+    text = str(why)
+    wrapped = re.search(r"""\bb(['"])(.*)\1$""", text, re.DOTALL)
+    return (text[: wrapped.start()] + wrapped[2] if wrapped else text)[:500] or type(why).__name__
 
 
 class _Client(IMAPClient):  # type: ignore[misc]  # the library ships no types

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from attrs import Attribute, field, frozen
@@ -108,8 +109,8 @@ class SmtpSettings:
     password: Secret | None = field(
         default=None, validator=_login, metadata=_help("A reference: env:NAME, file:/path or credential:name.")
     )
-    ca_file: str = field(
-        default="", metadata=_help("A PEM file with certificates to trust beside those of the system.")
+    ca_file: Path | None = field(
+        default=None, metadata=_help("A PEM file with certificates to trust beside those of the system.")
     )
     timeout_s: float = field(
         default=60.0, validator=_at_least(0.1), metadata=_help("How long any single answer of the server may take.")
@@ -159,8 +160,8 @@ class ImapSettings(MailSettings):
     )
     user: str = field(validator=_not_empty, metadata=_help("For the login at the IMAP server."))
     password: Secret = field(validator=_login, metadata=_help("A reference: env:NAME, file:/path or credential:name."))
-    ca_file: str = field(
-        default="", metadata=_help("A PEM file with certificates to trust beside those of the system.")
+    ca_file: Path | None = field(
+        default=None, metadata=_help("A PEM file with certificates to trust beside those of the system.")
     )
     folder: str = field(default="INBOX", validator=_not_empty, metadata=_help("The folder that is read."))
     done_folder: str = field(
