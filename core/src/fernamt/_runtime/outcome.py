@@ -12,8 +12,10 @@ from fernamt.errors import ChannelError, NeedsLogin, OptedOut, Throttled, Unreac
 from fernamt.model import DeliveryState
 from fernamt.outbound import Sent
 
+THROTTLED_MIN_S: Final = 1.0
 THROTTLED_MAX_S: Final = 86_400.0
-_RETRY_WAIT: Final = tenacity.wait_exponential_jitter(initial=5, max=3600, exp_base=2, jitter=5)
+"""What a provider says may be anything, even no number: nothing is tried again at once, or never."""
+_RETRY_WAIT: Final = tenacity.wait_exponential(multiplier=5, max=3600) + tenacity.wait_random(0, 5)
 
 
 @frozen(kw_only=True)
@@ -49,9 +51,8 @@ def outcome_of(answer: object, *, attempt: int, idempotent: bool) -> Outcome:
         case NeedsLogin():
             state = DeliveryState.QUEUED
         case Throttled():
-            # What a provider says may be anything, even no number.
             state, given_up = DeliveryState.QUEUED, DeliveryState.FAILED
-            after_s = pause_s = min(why.after_s, THROTTLED_MAX_S) if why.after_s > 0 else 0.0
+            after_s = pause_s = min(why.after_s, THROTTLED_MAX_S) if why.after_s > THROTTLED_MIN_S else THROTTLED_MIN_S
         case Unreachable(certain=True):
             state, after_s, given_up = DeliveryState.QUEUED, retry_wait_s(attempt), DeliveryState.FAILED
         case Unreachable() if idempotent:

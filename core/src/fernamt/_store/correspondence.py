@@ -58,7 +58,7 @@ def prepare(do: Statements, names: Names, channel: int, delivery: OpenDelivery) 
         text=text,
         html=html or "",
         subject=data.get("subject") or _subject(received),
-        cc=tuple(Address.parse(person) for person in data.get("cc", ()) if person != handle),
+        cc=_others(do, channel, delivery),
         attachments=attachments_of(files),
         reply_to=next((row[1] for row in received if row[1]), ""),
         references=_references(do, delivery.conversation, channel, n, received),
@@ -72,6 +72,16 @@ def prepare(do: Statements, names: Names, channel: int, delivery: OpenDelivery) 
         customer=customer,
         stopped=_stopped(do, delivery.address, channel),
     )
+
+
+def _others(do: Statements, channel: int, delivery: OpenDelivery) -> tuple[Address, ...]:
+    """Return who else gets this entry: every reader sees every other, so that an answer may go to all."""
+    rows = do.rows(
+        "SELECT a.handle FROM delivery d JOIN address a ON a.id = d.address WHERE d.entry = ? AND d.channel = ?"
+        " AND d.id <> ? ORDER BY d.id",
+        (delivery.entry, channel, delivery.id),
+    )
+    return tuple(Address.parse(row[0]) for row in rows)
 
 
 def _subject(received: list[Any]) -> str:

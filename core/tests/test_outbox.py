@@ -1,0 +1,864 @@
+"""The way out: recorded before the first byte, sent once, in order, and in the end always in a state that somebody can see."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pluggy
+import pytest
+from structlog.testing import capture_logs
+
+from fernamt import hookimpl, hookspecs
+from fernamt._runtime import outbox as runtime
+from fernamt._runtime import outcome
+from fernamt._runtime.clock import SystemClock
+from fernamt._runtime.hooks import Plugins
+from fernamt._runtime.outbox import Outbox, Sending
+from fernamt._store.channels import Entrance, enter
+from fernamt._store.claims import Claim, Wish, take
+from fernamt._store.deliveries import begin, finish, take_over
+from fernamt._store.desk import Composition, compose
+from fernamt._store.engine import Store
+from fernamt._store.names import Names, id_hash
+from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.writer import Writer
+from fernamt.connector import Connector
+from fernamt.errors import (
+    ChannelError,
+    NeedsLogin,
+    NotStored,
+    OptedOut,
+    Rejected,
+    Throttled,
+    Unreachable,
+    Unsupported,
+    WindowClosed,
+)
+from fernamt.hookspecs import Refusal
+from fernamt.inbound import InboundEvent, Receipt, Received, Thread
+from fernamt.model import Address, Attachment, Blob, DeliveryState
+from fernamt.outbound import Capabilities, Files, OutboundMessage, Sent
+
+_people = itertools.count(1)
+
+
+class Impatient(SystemClock):
+    """Nobody in a test waits for a store to come back."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+class Call:
+    """One call of ``send``, which ends when the test says how."""
+
+    def __init__(self, message: OutboundMessage) -> None:
+        self.message = message
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def sent(self, *ids: str) -> None:
+        self.answer.set_result(Sent(ids=ids))
+
+    def fails(self, why: BaseException) -> None:
+        self.answer.set_exception(why)
+
+
+class Provider:
+    """A connector whose calls a test waits for and answers one by one."""
+
+    def __init__(self) -> None:
+        self.calls: asyncio.Queue[Call] = asyncio.Queue()
+
+    async def send(self, message: OutboundMessage) -> Sent:
+        call = Call(message)
+        self.calls.put_nowait(call)
+        answer: Sent = await call.answer
+        return answer
+
+
+class Choosing(Provider):
+    """It fixes its id before the first attempt."""
+
+    def id_for(self, message: OutboundMessage) -> str:
+        return f"<{message.entry_key}@example.org>"
+
+
+def plugins(*registered: object) -> Plugins:
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    for number, plugin in enumerate(registered):
+        manager.register(plugin, name=f"policy{number}")
+    return Plugins(manager)
+
+
+class Post:
+    """A channel with its provider and outbox, and what a test wants to know of the store."""
+
+    def __init__(self, store: Store, writer: Writer, line: Line) -> None:
+        self.store, self.writer, self.line = store, writer, line
+        self.names = Names(store.keys())
+        self.provider: Any = Provider()
+        self.capabilities = Capabilities()
+        self.hold_s, self.retry_for_h = 300.0, 72.0
+        self.logins: list[NeedsLogin] = []
+        self.points: asyncio.Queue[str] = asyncio.Queue()
+        self.running: list[asyncio.Task[None]] = []
+        self.outbox: Outbox
+
+    # ---- the channel
+    def open(self, *policies: object, writer: Writer | None = None, **can: Any) -> Outbox:
+        if can:
+            self.capabilities = Capabilities(**can)
+        connector: Connector = self.provider
+        sending = Sending(
+            line=self.line,
+            connector=connector,
+            capabilities=lambda: self.capabilities,
+            hold_s=self.hold_s,
+            retry_for_h=self.retry_for_h,
+            needs_login=self.logins.append,
+        )
+        self.outbox = Outbox(
+            sending,
+            store=self.store,
+            writer=writer or self.writer,
+            names=self.names,
+            plugins=plugins(*policies),
+            reached=self.points.put_nowait,
+        )
+        return self.outbox
+
+    async def start(self, *policies: object, **more: Any) -> Claim:
+        outbox = self.open(*policies, **more)
+        claim = await self.claim()
+        self.running.append(asyncio.create_task(outbox.run(claim)))
+        return claim
+
+    async def claim(self) -> Claim:
+        await self.sql("UPDATE due SET until = 0")
+        claim: Claim | None = await self.writer.write(take, Wish(key="channel:chat", owner="runner", lease_us=10**12))
+        assert claim is not None
+        return claim
+
+    async def die(self) -> None:
+        """End the newest outbox as a crash would: nothing is recorded of what was under way."""
+        task = self.running.pop()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def until(self, point: str = "outbox.finished") -> None:
+        while await self.points.get() != point:
+            pass
+
+    async def called(self) -> Call:
+        call: Call = await self.provider.calls.get()
+        return call
+
+    # ---- people
+    async def receive(self, *events: InboundEvent) -> int:
+        [first, *_] = await self.writer.write(Reception(self.names), Submission(line=self.line, events=events))
+        return int(first.conversation or 0)
+
+    async def customer(self, **more: Any) -> int:
+        """Let somebody new write, and return the conversation."""
+        number = next(_people)
+        event = Received(key=f"in{number}", id=f"in{number}", sender=Address("phone", f"+49{number}"), **more)
+        return await self.receive(event)
+
+    async def answer(self, conversation: int = 0, text: str = "Guten Tag", **more: Any) -> int:
+        """Let an agent write, to somebody new if no conversation is named; return the first delivery."""
+        written = Composition(
+            conversation=conversation or await self.customer(), kind="sent", author="agent:maria", text=text, **more
+        )
+        composed = await self.writer.write(compose, written)
+        assert not isinstance(composed, Exception)
+        if hasattr(self, "outbox"):
+            self.outbox.wake()
+        return composed.deliveries[0]
+
+    async def exchange(self) -> OutboundMessage:
+        """Send a message of somebody else all the way: what was to happen to others before has happened then."""
+        number = await self.answer(text="the next one")
+        call = await self.called()
+        assert call.message.key == self.names.message_key(number)
+        call.sent()
+        await self.until()
+        return call.message
+
+    # ---- the store
+    async def sql(self, sql: str, *values: object) -> None:
+        await self.writer.write(lambda tx, payloads: [tx.do.one(sql, values) for _ in payloads], None)
+
+    async def due(self) -> None:
+        """Let the time of every retry have come."""
+        await self.sql("UPDATE delivery SET next_at = 0 WHERE state = 'queued'")
+        self.outbox.wake()
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with self.store.read() as connection:
+            return [tuple(row) for row in self.store.statements(connection).rows(sql, values)]
+
+    def state(self, delivery: int) -> str:
+        return str(self.rows("SELECT state FROM delivery WHERE id = ?", delivery)[0][0])
+
+    def reason(self, delivery: int) -> str:
+        return str(self.rows("SELECT reason FROM delivery WHERE id = ?", delivery)[0][0])
+
+    def outcomes(self, delivery: int) -> list[str]:
+        return [row[0] for row in self.rows("SELECT outcome FROM attempt WHERE delivery = ? ORDER BY n", delivery)]
+
+
+@pytest.fixture
+async def post(store: Store, writer: Writer) -> AsyncIterator[Post]:
+    store.clock = Impatient()
+    number = await writer.write(enter, Entrance(id="chat", kind="fake", label="Chat"))
+    post = Post(store, writer, Line(number=number, id="chat"))
+    yield post
+    while post.running:
+        await post.die()
+
+
+# ---- before the first byte, and after the last
+async def test_an_attempt_is_on_disk_before_send_is_called_and_its_result_after_it(post: Post) -> None:
+    post.provider = Choosing()
+    await post.start()
+    one = await post.answer()
+    call = await post.called()
+    assert post.state(one) == "sending"
+    assert post.rows("SELECT delivery, n, ended_at, outcome FROM attempt") == [(one, 1, None, "")]
+    entry = post.rows("SELECT e.conversation, e.n FROM entry e JOIN delivery d ON d.entry = e.id WHERE d.id = ?", one)
+    known = id_hash(post.line.number, post.provider.id_for(call.message))
+    assert post.rows("SELECT conversation, n FROM known WHERE hash = ?", known) == entry
+    call.sent("p1", "p2")
+    await post.until()
+    assert post.state(one) == "sent"
+    assert post.outcomes(one) == ["sent"]
+    assert post.rows("SELECT ids FROM delivery") == [('["p1","p2"]',)]
+
+
+TABLE: dict[str, tuple[BaseException, str, str, bool]] = {  # error -> state, outcome, tried again later
+    "rejected": (Rejected("no such user", code="5.1.1"), "failed", "Rejected", False),
+    "unsupported": (Unsupported("no pictures"), "failed", "Unsupported", False),
+    "window closed": (WindowClosed("24 hours are over", code="131047"), "failed", "WindowClosed", False),
+    "opted out": (OptedOut("STOP", code="21610"), "failed", "OptedOut", False),
+    "certainly not": (Unreachable("no connection", certain=True), "queued", "Unreachable", True),
+    "nobody knows": (Unreachable("no answer", certain=False), "uncertain", "Unreachable", False),
+    "of an unknown class": (ChannelError("hm"), "failed", "ChannelError", False),
+    "a bug": (KeyError("x"), "uncertain", "Unreachable", False),
+    "a reset": (ConnectionResetError("reset"), "uncertain", "Unreachable", False),
+    "a time-out": (TimeoutError(), "uncertain", "Unreachable", False),
+    "an exit": (SystemExit(1), "uncertain", "Unreachable", False),
+    "a cancellation inside": (asyncio.CancelledError(), "uncertain", "Unreachable", False),
+    "throttled": (Throttled("slowly", after_s=3600.0), "queued", "Throttled", True),  # the last: nothing goes after it
+}
+
+
+async def test_the_class_of_an_error_says_what_happens_next(post: Post) -> None:
+    await post.start()
+    found = {}
+    for label, (why, *_) in TABLE.items():
+        one = await post.answer()
+        (await post.called()).fails(why)
+        await post.until()
+        [(state, reason, code, next_at, first_at)] = post.rows(
+            "SELECT state, reason, code, next_at, first_at FROM delivery WHERE id = ?", one
+        )
+        assert reason, label
+        if isinstance(why, ChannelError):
+            assert (reason, code) == (why.reason, why.code), label
+        found[label] = (state, post.outcomes(one)[0], state == "queued" and next_at > first_at)
+    assert found == {label: (state, outcome, again) for label, (_, state, outcome, again) in TABLE.items()}
+
+
+class Careless(ChannelError):
+    """An error whose author forgot the constructor of its base."""
+
+    def __init__(self) -> None:
+        pass
+
+
+class CarelessThrottle(Throttled):
+    """One whose time is no number."""
+
+    def __init__(self, after_s: Any) -> None:
+        super().__init__("slowly", after_s=after_s)
+
+
+STRANGE: dict[str, Any] = {
+    "an error without a reason": Careless(),
+    "a NUL in the reason": Rejected("no\0body", code="\0"),
+    "a lone surrogate": Rejected("no \ud800", code="\udfff", sent_ids=("\ud800\0",)),
+    "a time that is no number": CarelessThrottle("soon"),
+    "not a number": CarelessThrottle(float("nan")),
+    "an endless time": CarelessThrottle(float("inf")),
+    "ids that are no texts": Sent(ids=(17, None)),  # type: ignore[arg-type]
+    "ids that are no list": Sent(ids=17),  # type: ignore[arg-type]
+    "nothing": None,
+    "something else": {"ok": True},
+}
+
+
+async def test_whatever_a_connector_gives_the_message_is_in_a_state_that_one_can_see(post: Post) -> None:
+    await post.start()
+    found = {}
+    for label, answer in STRANGE.items():
+        one = await post.answer()
+        call = await post.called()
+        with capture_logs():
+            if isinstance(answer, BaseException):
+                call.fails(answer)
+            else:
+                call.answer.set_result(answer)
+            await post.until()
+        found[label] = (post.state(one), bool(post.outcomes(one)[0]))
+        await post.sql("UPDATE delivery SET next_at = ?", 2**60)
+        post.outbox._paused_until = 0.0
+        await post.exchange()
+    assert {label for label, (state, _) in found.items() if state == "sent"} == {x for x in STRANGE if "ids" in x}
+    assert {state for state, _ in found.values()} == {"sent", "failed", "uncertain", "queued"}
+    assert all(recorded for _, recorded in found.values())
+
+
+# ---- never a silent second copy
+async def test_an_uncertain_message_is_never_sent_again_by_itself(post: Post) -> None:
+    await post.start()
+    conversation = await post.customer()
+    one = await post.answer(conversation)
+    (await post.called()).fails(Unreachable("no answer", certain=False))
+    await post.until()
+    await post.due()
+    await post.exchange()
+    two = await post.answer(conversation, "the next of its lane")
+    call = await post.called()
+    assert call.message.key == post.names.message_key(two)
+    call.sent()
+    await post.until()
+    assert (post.state(one), post.outcomes(one)) == ("uncertain", ["Unreachable"])
+    assert post.provider.calls.empty()
+
+
+async def test_where_a_repeat_is_harmless_it_is_repeated_with_the_same_key(post: Post) -> None:
+    await post.start(idempotent=True)
+    one = await post.answer()
+    first = await post.called()
+    first.fails(Unreachable("no answer", certain=False))
+    await post.until()
+    assert post.state(one) == "queued"
+    await post.due()
+    second = await post.called()
+    assert (second.message.key, second.message.attempt) == (first.message.key, 2)
+    second.sent("p1")
+    await post.until()
+    assert post.outcomes(one) == ["Unreachable", "sent"]
+
+
+@pytest.mark.parametrize("idempotent", [False, True])
+async def test_what_was_under_way_at_a_crash_is_uncertain_or_repeated_where_that_is_harmless(
+    post: Post, idempotent: bool
+) -> None:
+    await post.start(idempotent=idempotent)
+    one = await post.answer()
+    first = await post.called()
+    await post.die()
+    assert post.state(one) == "sending"
+    await post.start()
+    if idempotent:
+        second = await post.called()
+        assert (second.message.key, second.message.attempt) == (first.message.key, 2)
+        second.sent()
+        await post.until()
+        assert post.outcomes(one) == ["", "sent"]
+    await post.exchange()
+    assert post.state(one) == ("sent" if idempotent else "uncertain")
+    assert post.provider.calls.empty()
+
+
+async def test_the_late_answer_of_a_holder_that_lost_its_claim_settles_what_is_uncertain(post: Post) -> None:
+    await post.start()
+    one = await post.answer()
+    first = await post.called()
+    await post.start()  # another runner, which found the lease over
+    await post.exchange()
+    assert post.state(one) == "uncertain"
+    first.sent("p1")
+    await post.until()
+    assert post.state(one) == "sent"
+    assert post.rows("SELECT source FROM fact WHERE delivery = ?", one) == [("late result",)]
+
+
+async def test_a_holder_that_lost_its_claim_begins_nothing_more(post: Post) -> None:
+    await post.start()
+    await post.exchange()
+    await post.claim()
+    one = await post.answer()
+    with capture_logs() as logs:
+        await post.running[0]
+    assert [log["event"] for log in logs] == ["outbox_claim_lost"]
+    assert (post.state(one), post.outcomes(one)) == ("queued", [])
+
+
+async def test_a_receipt_that_comes_before_the_id_is_folded_when_the_id_is_known(post: Post) -> None:
+    await post.start()
+    one = await post.answer()
+    call = await post.called()
+    await post.receive(Receipt(key="r1", state=DeliveryState.DELIVERED, id="p1"))
+    call.sent("p1")
+    await post.until()
+    assert post.state(one) == "delivered"
+
+
+async def test_a_receipt_settles_an_uncertain_message_and_nothing_is_sent(post: Post) -> None:
+    await post.start(idempotent=True)
+    one = await post.answer()
+    call = await post.called()
+    call.fails(Unreachable("no answer", certain=False))
+    await post.until()
+    await post.receive(Receipt(key="r1", state=DeliveryState.DELIVERED, message_key=call.message.key))
+    await post.due()
+    await post.exchange()
+    assert (post.state(one), post.outcomes(one)) == ("delivered", ["Unreachable"])
+
+
+# ---- errors that reach further than their message
+async def test_a_missing_login_keeps_the_message_and_stops_the_channel_until_it_runs_again(post: Post) -> None:
+    await post.start(in_flight=2)
+    one, two = await post.answer(), await post.answer()
+    first, second = await post.called(), await post.called()
+    why = NeedsLogin("the token expired", code="190")
+    first.fails(why)
+    await post.until()
+    three = await post.answer()
+    assert not post.running[0].done()  # what is under way may end
+    second.sent("p2")
+    await post.until()
+    await post.running[0]
+    assert post.logins == [why]
+    assert [post.state(it) for it in (one, two, three)] == ["queued", "sent", "queued"]
+    assert post.provider.calls.empty()
+    await post.start()
+    again = await post.called()
+    assert (again.message.key, again.message.attempt) == (first.message.key, 2)
+    again.sent()
+    (await post.called()).sent()
+    await post.until()
+    await post.until()
+    assert [post.state(it) for it in (one, three)] == ["sent", "sent"]
+
+
+async def test_a_throttled_sender_pauses_and_then_goes_on(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outcome, "THROTTLED_MIN_S", 0.0)
+    await post.start()
+    loop = asyncio.get_running_loop()
+    await post.answer()
+    two = await post.answer()
+    call = await post.called()
+    throttled_at = loop.time()
+    call.fails(Throttled("slowly", after_s=0.15))
+    await post.until()
+    call = await post.called()
+    assert loop.time() - throttled_at >= 0.15
+    call.sent()
+    await post.until()
+    if call.message.key != post.names.message_key(two):
+        (await post.called()).sent()
+        await post.until()
+    assert post.state(two) == "sent"
+
+
+@pytest.mark.parametrize("certain", [True, False])
+async def test_trying_ends_when_its_time_is_over(post: Post, certain: bool) -> None:
+    post.retry_for_h = 1.0
+    await post.start(idempotent=True)
+    one = await post.answer()
+    (await post.called()).fails(Unreachable("away", certain=certain))
+    await post.until()
+    await post.sql("UPDATE delivery SET first_at = first_at - 3600000000")
+    await post.due()
+    (await post.called()).fails(Unreachable("still away", certain=certain))
+    await post.until()
+    assert post.state(one) == ("failed" if certain else "uncertain")
+    assert post.reason(one) == "still away"
+
+
+async def test_an_opt_out_stops_the_address_on_this_channel_with_the_reason(post: Post) -> None:
+    await post.start()
+    conversation = await post.customer()
+    await post.answer(conversation)
+    (await post.called()).fails(OptedOut("the recipient sent STOP", code="21610"))
+    await post.until()
+    two = await post.answer(conversation)
+    await post.until("outbox.refused")
+    assert post.state(two) == "refused"
+    assert "the recipient sent STOP" in post.reason(two)
+    assert post.outcomes(two) == []
+    await post.exchange()
+
+
+# ---- refused before it is tried
+class Policy:
+    """A policy of a plugin: it refuses what is said in its table, by text."""
+
+    def __init__(self, **table: Refusal | Exception) -> None:
+        self.table = table
+        self.asked: list[tuple[OutboundMessage, datetime]] = []
+
+    @hookimpl
+    def fernamt_allow_send(self, message: OutboundMessage, now: datetime) -> Refusal | None:
+        self.asked.append((message, now))
+        found = self.table.get(message.text)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+async def test_a_policy_refuses_for_good_or_until_a_time_and_is_asked_again_then(post: Post) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    policy = Policy(
+        never=Refusal(reason="he asked for letters\0only"),
+        later=Refusal(reason="it is night", until=tomorrow),
+        past=Refusal(reason="it was night", until=tomorrow - timedelta(days=7)),
+        broken=RuntimeError("a bug"),
+    )
+    await post.start(policy)
+    refused = {}
+    for text in ("never", "later", "past"):
+        refused[text] = await post.answer(text=text)
+        await post.until("outbox.refused")
+    assert post.state(refused["never"]) == "refused"
+    assert post.reason(refused["never"]).startswith("he asked for letters")
+    assert [post.state(refused[text]) for text in ("later", "past")] == ["queued", "queued"]
+    [(next_at,)] = post.rows("SELECT next_at FROM delivery WHERE id = ?", refused["later"])
+    assert datetime.fromtimestamp(next_at / 1_000_000, UTC) == tomorrow
+    asked = len(policy.asked)
+    with capture_logs():
+        await post.answer(text="broken")
+        (await post.called()).sent()
+        await post.until()
+    assert len(policy.asked) - asked <= 2  # a time that is past does not turn into a loop
+    del policy.table["later"]
+    await post.due()
+    call = await post.called()
+    assert call.message.text == "later"
+    assert call.message.attempt == 1
+    assert post.outcomes(refused["never"]) == []
+
+
+LONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {  # what the channel can, the message, the sentence
+    "characters": ({"max_units": 5}, {"text": "123456"}, "6 long"),
+    "bytes": ({"max_units": 5, "unit": "byte"}, {"text": "äää"}, "6 long"),
+    "utf16": ({"max_units": 5, "unit": "utf16"}, {"text": "😀😀😀"}, "6 long"),
+    "no files": ({}, {"files": 1}, "takes no attachments"),
+    "too many": ({"files": (Files(max_bytes=9, max_count=2),)}, {"files": 3}, "takes 2 such"),
+    "too large": ({"files": (Files(max_bytes=2),)}, {"files": 1}, "takes 2: send a link"),
+    "of a kind": ({"files": (Files(max_bytes=9, media_types=("image/*",)),)}, {"files": 1}, "takes no application/pdf"),
+}
+
+
+async def test_what_is_too_much_for_the_channel_is_refused_with_a_sentence_and_never_cut(post: Post) -> None:
+    await post.start()
+    file = Attachment(name="Vertrag.pdf", media_type="application/pdf; name=x", content=Blob("ab" * 32, 3))
+    found = {}
+    for label, (can, message, _) in LONG.items():
+        post.capabilities = Capabilities(**can)
+        one = await post.answer(text=message.get("text", "Hallo"), attachments=(file,) * message.get("files", 0))
+        await post.until("outbox.refused")
+        found[label] = (post.state(one), post.reason(one))
+    assert {state for state, _ in found.values()} == {"refused"}
+    assert [label for label, (_, reason) in found.items() if LONG[label][2] not in reason] == []
+    assert post.provider.calls.empty()
+
+
+async def test_what_fits_is_sent_whole(post: Post) -> None:
+    files = (Files(max_bytes=2), Files(max_bytes=9, media_types=("application/*",), max_count=2))
+    await post.start(max_units=4, unit="byte", files=files)
+    file = Attachment(name="Vertrag.pdf", media_type="Application/PDF", content=Blob("ab" * 32, 3))
+    await post.answer(text="ää", attachments=(file, file))
+    message = (await post.called()).message
+    assert (message.text, len(message.attachments)) == ("ää", 2)
+
+
+class Unable(Provider):
+    """A connector that fails before anything is sent, for some messages."""
+
+    def units(self, message: OutboundMessage) -> int:
+        return len(message.text) if message.text != "units" else 1 // 0
+
+    def id_for(self, message: OutboundMessage) -> str:
+        if message.text == "id":
+            raise ValueError("no id for this one")
+        return message.key
+
+
+@pytest.mark.parametrize("text", ["units", "id"])
+async def test_a_message_that_a_connector_cannot_count_or_name_is_refused_and_the_next_one_goes(
+    post: Post, text: str
+) -> None:
+    post.provider = Unable()
+    await post.start(unit="measured")
+    with capture_logs():
+        one = await post.answer(text=text)
+        await post.until("outbox.refused")
+    assert post.state(one) == "refused"
+    assert "the connector failed" in post.reason(one)
+    await post.exchange()
+
+
+async def test_a_message_that_cannot_be_made_is_refused_and_the_next_one_goes(post: Post) -> None:
+    await post.start()
+    conversation = await post.customer()
+    await post.sql("UPDATE content SET data = '{'")
+    with capture_logs() as logs:
+        one = await post.answer(conversation)
+        await post.until("outbox.refused")
+    assert post.state(one) == "refused"
+    assert "delivery_not_prepared" in [log["event"] for log in logs]
+    await post.exchange()
+
+
+# ---- order and bounds
+async def test_a_lane_is_sent_in_order_one_at_a_time_and_lanes_side_by_side(post: Post) -> None:
+    await post.start(in_flight=9)
+    lanes = [await post.customer(), await post.customer()]
+    texts = [["a1", "a2", "a3"], ["b1", "b2", "b3"]]
+    for column in zip(*texts, strict=True):
+        for conversation, text in zip(lanes, column, strict=True):
+            await post.answer(conversation, text)
+    got = []
+    for _ in range(3):
+        calls = [await post.called(), await post.called()]
+        assert post.provider.calls.empty()
+        for call in calls:
+            got.append(call.message.text)
+            call.sent()
+        await post.until()
+        await post.until()
+    assert [sorted(got)[:3], sorted(got)[3:]] == texts
+    assert [text for text in got if text[0] == "a"] == texts[0]
+
+
+async def test_a_retry_holds_its_lane_and_lets_the_next_pass_after_its_time(post: Post) -> None:
+    await post.start()
+    conversation = await post.customer()
+    one, two = await post.answer(conversation, "one"), await post.answer(conversation, "two")
+    (await post.called()).fails(Unreachable("away", certain=True))
+    await post.until()
+    await post.exchange()
+    assert post.state(two) == "queued"
+    await post.sql("UPDATE delivery SET first_at = first_at - 301000000 WHERE id = ?", one)
+    post.outbox.wake()
+    call = await post.called()
+    assert call.message.text == "two"
+    await post.due()
+    call.sent()
+    await post.until()
+    assert (await post.called()).message.text == "one"
+
+
+@pytest.mark.parametrize("why", [Rejected("no"), Unreachable("?", certain=False)])
+async def test_an_end_that_nobody_wanted_releases_its_lane(post: Post, why: ChannelError) -> None:
+    await post.start()
+    conversation = await post.customer()
+    await post.answer(conversation, "one")
+    await post.answer(conversation, "two")
+    (await post.called()).fails(why)
+    assert (await post.called()).message.text == "two"
+
+
+async def test_no_more_is_under_way_than_the_channel_allows(post: Post) -> None:
+    numbers = [await post.answer() for _ in range(5)]
+    await post.start(in_flight=2)
+    calls = [await post.called(), await post.called()]
+    for done in range(5):
+        await asyncio.sleep(0)
+        assert post.provider.calls.empty()
+        assert post.rows("SELECT count(*) FROM delivery WHERE state = 'sending'") == [(min(2, 5 - done),)]
+        calls.pop(0).sent()
+        await post.until()
+        if done < 3:
+            calls.append(await post.called())
+    assert {post.state(it) for it in numbers} == {"sent"}
+
+
+async def test_many_lanes_that_wait_do_not_hide_the_one_that_may_go(post: Post) -> None:
+    await asyncio.gather(*(post.answer() for _ in range(70)))
+    await post.sql("UPDATE delivery SET next_at = ?, first_at = ?", 2**60, 2**59)
+    await post.start()
+    await post.exchange()
+
+
+async def test_what_another_process_wrote_is_found_without_a_call(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "POLL_S", 0.01)
+    await post.start()
+    await post.exchange()
+    outbox, post.outbox = post.outbox, post.open()  # nobody wakes the one that runs
+    await post.answer()
+    (await post.called()).sent()
+    await post.until()
+    outbox.wake()
+
+
+async def test_a_provider_that_never_answers_leaves_the_message_uncertain(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "SEND_TIMEOUT_S", 0.01)
+    await post.start()
+    one = await post.answer()
+    await post.until()
+    assert (post.state(one), post.reason(one)) == ("uncertain", "the provider did not answer in time")
+
+
+# ---- a store that is away
+class Moody(Writer):
+    """A writer that refuses one operation as often as the test says."""
+
+    refused: Callable[..., Any] | None = None
+    refusals = 0
+
+    def write(self, operation: Any, payload: Any) -> Any:
+        if operation is self.refused and self.refusals:
+            self.refusals -= 1
+            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            future.set_exception(NotStored("away", after_s=0.0))
+            return future
+        return super().write(operation, payload)
+
+
+@pytest.fixture
+async def moody(store: Store) -> AsyncIterator[Moody]:
+    writer = Moody(store)
+    writer.start()
+    yield writer
+    await writer.stop()
+
+
+@pytest.mark.parametrize("operation", [take_over, begin, finish])
+async def test_an_outage_of_the_store_is_waited_for_and_nothing_is_sent_twice(
+    post: Post, moody: Moody, operation: Callable[..., Any]
+) -> None:
+    moody.refused, moody.refusals = operation, 1 if operation is begin else 5
+    await post.start(writer=moody)
+    one = await post.answer()
+    post.outbox.wake()
+    (await post.called()).sent("p1")
+    await post.until()
+    assert (post.state(one), post.outcomes(one)) == ("sent", ["sent"])
+    assert post.provider.calls.empty()
+
+
+async def test_an_answer_that_waits_for_the_store_is_recorded_though_its_holder_is_gone(
+    post: Post, moody: Moody
+) -> None:
+    moody.refused, moody.refusals = finish, 10**9
+    await post.start(writer=moody)
+    one = await post.answer()
+    (await post.called()).sent("p1")
+    await post.until("outbox.answered")
+    await post.die()  # the store was away for longer than the lease
+    assert post.state(one) == "sending"
+    old = post.outbox
+    await post.start()
+    await post.exchange()
+    assert post.state(one) == "uncertain"
+    moody.refusals = 0
+    await post.until()
+    await old.quiet(10.0)
+    assert post.state(one) == "sent"
+
+
+# ---- the end
+async def test_going_quiet_lets_what_is_under_way_end_and_begins_nothing(post: Post) -> None:
+    await post.start()
+    one = await post.answer()
+    call = await post.called()
+    quiet = asyncio.create_task(post.outbox.quiet(10.0))
+    two = await post.answer()
+    assert not quiet.done()
+    call.sent("p1")
+    await quiet
+    await post.die()
+    assert [post.state(it) for it in (one, two)] == ["sent", "queued"]
+
+
+async def test_what_is_being_begun_when_it_goes_quiet_is_sent_and_recorded(post: Post, moody: Moody) -> None:
+    reached = asyncio.Event()
+    write = moody.write
+
+    def beginning(operation: Any, payload: Any) -> Any:
+        if operation is begin:
+            reached.set()
+        return write(operation, payload)
+
+    moody.write = beginning  # type: ignore[method-assign]
+    await post.start(writer=moody)
+    one = await post.answer()
+    await reached.wait()
+    quiet = asyncio.create_task(post.outbox.quiet(10.0))
+    (await post.called()).sent("p1")
+    await quiet
+    await post.die()
+    assert post.state(one) == "sent"
+
+
+async def test_going_quiet_gives_up_after_its_time(post: Post) -> None:
+    await post.start()
+    one = await post.answer()
+    await post.called()
+    with capture_logs() as logs:
+        await post.outbox.quiet(0.01)
+    assert [log["event"] for log in logs] == ["outbox_not_quiet"]
+    await post.die()
+    assert post.state(one) == "sending"
+
+
+# ---- the message
+async def test_a_message_says_what_it_answers_and_how_to_come_back(post: Post) -> None:
+    await post.start(subject=True)
+    ann, bob = Address("email", "ann@example.org"), Address("email", "bob@example.org")
+    place = Thread(place="p")
+    conversation = await post.receive(
+        Received(key="k1", id="<m1>", sender=ann, subject="Rechnung", text="?", cc=(bob,), thread=place)
+    )
+    await post.answer(conversation, "Guten Tag")
+    call = await post.called()
+    first = call.message
+    assert (first.to, first.cc, first.text, first.attempt) == (ann, (), "Guten Tag", 1)
+    assert (first.subject, first.reply_to, first.references) == ("Re: Rechnung", "<m1>", ("<m1>",))
+    assert first.sent_ids == ()
+    assert not first.automatic
+    assert post.names.conversation_of(first.reply_token) == conversation
+    call.sent("<a1>")
+    await post.until()
+    await post.receive(
+        Received(key="k2", id="<m2>", sender=ann, subject="AW: Rechnung", thread=Thread(references=("<a1>",)))
+    )
+    await post.receive(Received(key="k3", sender=ann, thread=Thread(references=("<m2>",))))
+    await post.answer(conversation, "Gern", cc=(bob,))
+    call = await post.called()
+    second = call.message
+    assert (second.to, second.cc) == (ann, (bob,))
+    assert (second.subject, second.reply_to, second.references) == ("AW: Rechnung", "<m2>", ("<m1>", "<a1>", "<m2>"))
+    assert second.entry_key != first.entry_key
+    call.sent("<a2>")
+    await post.until()
+    call = await post.called()
+    copy = call.message
+    assert (copy.to, copy.cc) == (bob, (ann,))  # he sees who else got it
+    assert copy.entry_key == second.entry_key
+    assert copy.key != second.key
+
+
+async def test_parts_that_got_through_are_named_to_the_next_attempt(post: Post) -> None:
+    await post.start()
+    await post.answer()
+    (await post.called()).fails(Unreachable("part 2 of 3", certain=True, sent_ids=("p1",)))
+    await post.until()
+    await post.due()
+    call = await post.called()
+    assert call.message.sent_ids == ("p1",)
+    call.sent("p2", "p3")
+    await post.until()
+    assert post.rows("SELECT ids FROM delivery") == [('["p1","p2","p3"]',)]
