@@ -14,12 +14,13 @@ from fernamt.settings import read_settings
 
 
 def main() -> int:
-    """Run ``doomed.py CONFIG [POINT PASSES]``."""
+    """Run ``doomed.py CONFIG [POINT PASSES [FILE]]``; with *FILE*, only what passes once it is there counts."""
     point, passes = (sys.argv[2], int(sys.argv[3])) if len(sys.argv) > 2 else ("", 0)
+    armed_by = Path(sys.argv[4]) if len(sys.argv) > 4 else None
     left = [passes]
 
     def reached(here: str) -> None:
-        if here == point:
+        if here == point and (armed_by is None or armed_by.exists()):
             left[0] -= 1
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
