@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
+import uvloop
 
 from .dovecot import Dovecot
 from .fake_context import FakeContext
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run what touches transports on both loops: the daemon runs on uvloop, a plugin author's script on asyncio's own."""
+    both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return both if item.path.stem in ("test_listener", "test_smtp") else {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

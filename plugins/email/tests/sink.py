@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from attrs import define, field
@@ -54,7 +54,10 @@ class Sink:
             for one in connections:
                 if one.transport is not None:
                     one.transport.close()
-            await asyncio.sleep(0)
+            for _ in range(100):  # the loop needs a few turns to close what is closed; not so a failed TLS handshake
+                if all(one.transport is None for one in connections):
+                    break
+                await asyncio.sleep(0)
 
     def _authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, login: LoginPassword
@@ -86,8 +89,7 @@ class Sink:
         if reply == "silence":
             await asyncio.get_running_loop().create_future()
         if reply == "cut":
-            assert isinstance(server.transport, asyncio.Transport)
-            server.transport.abort()
+            cast("asyncio.Transport", server.transport).abort()
             await asyncio.get_running_loop().create_future()
         return reply
 

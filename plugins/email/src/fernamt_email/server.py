@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -88,8 +88,8 @@ class _Full(asyncio.Protocol):
     """Sends a connection away that is one too many."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.write(b"421 4.7.0 Too many connections, please try again later\r\n")
+        # Not isinstance: the transports of uvloop are of no class of asyncio.
+        cast("asyncio.WriteTransport", transport).write(b"421 4.7.0 Too many connections, please try again later\r\n")
         transport.close()
 
 
@@ -118,8 +118,8 @@ class _Smtp(SMTP):
 
     def part(self) -> None:
         """Say that we close, and close."""
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.write(b"421 4.3.2 Closing, please try again later\r\n")
+        if self.transport is not None:
+            cast("asyncio.WriteTransport", self.transport).write(b"421 4.3.2 Closing, please try again later\r\n")
             self.transport.close()
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802  the library's name
