@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from fernamt._runtime.clock import SystemClock
-from fernamt._store.engine import Store, Transaction, WriteSession
+from fernamt._store.engine import Store, Transaction, WriteSession, is_lost_race
 from fernamt._store.views.channels import is_served
 from fernamt.cli.options import Common
 from fernamt.cli.outcome import USAGE, Failure
@@ -53,16 +53,11 @@ def _written(
             with session.transaction() as tx:
                 [result] = operation(tx, [payload])
         except Exception as why:
-            if race == _RACES or not _lost_race(why):
+            if race == _RACES or not is_lost_race(why):
                 raise
             race += 1
         else:
             return result
-
-
-def _lost_race(why: Exception) -> bool:
-    names = {kind.__name__ for kind in type(why).__mro__}
-    return bool(names & {"UniqueViolation", "DeadlockDetected", "SerializationFailure"})
 
 
 def daemon_runs(store: Store) -> bool:
