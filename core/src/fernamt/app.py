@@ -35,13 +35,26 @@ from fernamt._store.lock import FileLock
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception
 from fernamt._store.writer import Writer
-from fernamt.connector import Channel, Clock, Connector, Verifies, Webhooks
+from fernamt.connector import (
+    Channel,
+    ChoosesId,
+    Clock,
+    Connector,
+    Describes,
+    Measures,
+    Receives,
+    Verifies,
+    Webhooks,
+    abilities_of,
+)
 from fernamt.errors import ConfigError, FernamtError, NotStored
 from fernamt.model import ChannelId
 from fernamt.settings import Settings, secrets_in
 
 DRAIN_S: Final = 20.0
 """What is under way when the daemon is told to stop has so long to end."""
+DRIVEN: Final = frozenset({Describes, Measures, ChoosesId, Receives, Webhooks, Verifies})
+"""The abilities that this version calls; a connector may have others, which come with the machinery that drives them."""
 _SWEEP_EVERY_S: Final = 3600.0
 _log = structlog.get_logger()
 
@@ -219,6 +232,8 @@ class App:
             state_reported=supervised.reported,
         )
         connector = planned.factory(channel_of(self._settings, planned), context)
+        if idle := idle_abilities(connector):
+            _log.warning("abilities_not_driven", channel=section.id, abilities=idle)
         sending = Sending(
             line=line,
             connector=connector,
@@ -265,10 +280,13 @@ class App:
             connector = self._connectors.get(one.section.id)
             if connector is None:
                 yield one.section.id, "failed", str(one.failure or "it could not be built: the log says why")
-            elif not isinstance(connector, Verifies):
-                yield one.section.id, "skipped", "this kind of channel cannot check itself"
+                continue
+            idle = f"; not driven by this version: {', '.join(names)}" if (names := idle_abilities(connector)) else ""
+            if isinstance(connector, Verifies):
+                outcome, text = await _verified(connector)
+                yield one.section.id, outcome, f"{text}{idle}"
             else:
-                yield one.section.id, *await _verified(connector)
+                yield one.section.id, "skipped", f"this kind of channel cannot check itself{idle}"
 
 
 def _ended(task: asyncio.Task[None]) -> None:
@@ -295,6 +313,11 @@ async def _verified(connector: Verifies) -> tuple[str, str]:
         return "failed", "no answer within 60 s"
     except Exception as why:  # noqa: BLE001 - third-party code: its fault is the result
         return "failed", f"{type(why).__name__}: {why}"
+
+
+def idle_abilities(connector: Connector) -> list[str]:
+    """Return the names of the connector's abilities that this version never calls."""
+    return sorted(ability.__name__ for ability in abilities_of(connector) - DRIVEN)
 
 
 def channel_of(settings: Settings, planned: PlannedChannel) -> Channel[Any]:

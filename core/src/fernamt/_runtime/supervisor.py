@@ -9,14 +9,15 @@ from typing import Final
 import structlog
 
 from fernamt._runtime.claims import Claims, stop_task
-from fernamt._runtime.outbox import Outbox
+from fernamt._runtime.outbox import SEND_TIMEOUT_S, Outbox
 from fernamt._runtime.outcome import retry_wait_s
+from fernamt._runtime.storable import storable_text
 from fernamt._store.channels import ChannelState, note_state
 from fernamt._store.claims import Claim
 from fernamt._store.reception import Line
 from fernamt._store.writer import Writer
-from fernamt.connector import Connector, Describes, Receives
-from fernamt.errors import NeedsLogin, NotStored
+from fernamt.connector import Clock, Connector, Describes, Receives
+from fernamt.errors import ChannelError, ConfigError, NeedsLogin, NotStored
 from fernamt.outbound import Capabilities
 
 _STEADY_S: Final = 60.0
@@ -28,17 +29,29 @@ _log = structlog.get_logger()
 class Supervised:
     """A channel under supervision: :meth:`equip` it, then :meth:`run` until cancelled."""
 
-    def __init__(self, line: Line, *, writer: Writer, claims: Claims) -> None:
+    def __init__(
+        self,
+        line: Line,
+        *,
+        writer: Writer,
+        claims: Claims,
+        clock: Clock,
+        redact: Callable[[str], str] = storable_text,
+    ) -> None:
+        """*redact* cleans what a connector's errors say before it is kept where anybody may read it."""
         self.line = line
         self.state = "starting"
         self.reason = ""
         self._writer = writer
         self._claims = claims
+        self._clock = clock
+        self._redact = redact
         self._connector: Connector | None = None
         self._capabilities = Capabilities()
         self._outbox: Outbox | None = None
-        self._login: asyncio.Future[NeedsLogin] | None = None
-        self._told: set[asyncio.Future[bool]] = set()
+        self._over: asyncio.Future[NeedsLogin | ConfigError] | None = None
+        self._said = ("starting", "")
+        self._telling: asyncio.Task[None] | None = None
         self._log = _log.bind(channel=line.id)
 
     def capabilities(self) -> Capabilities:
@@ -56,19 +69,31 @@ class Supervised:
             self._capabilities = self._connector.capabilities()
 
     def reported(self, state: str, reason: str) -> None:
-        """Take the connector's word for how it is."""
+        """Take the connector's word for how it is. Once the channel is over it has none any more."""
+        if state not in {"up", "degraded"}:
+            raise ValueError(f"a connector reports 'up' or 'degraded', not {state!r}: the other states are found out")
+        if self._over is not None and self._over.done():
+            return
         if state == "up" and self.state != "up":
             self._describe()
+        self._said = (state, reason)
         self._become(state, reason)
 
     def needs_login(self, why: NeedsLogin) -> None:
         """Stop the channel until a person acts."""
-        if self._login is not None and not self._login.done():
-            self._login.set_result(why)
+        self._end(why)
+
+    def _end(self, why: NeedsLogin | ConfigError) -> None:
+        if self._over is not None and not self._over.done():
+            self._over.set_result(why)
 
     async def run(self) -> None:
         """Hold the channel and work on it."""
-        await self._claims.hold(f"channel:{self.line.id}", self._work)
+        try:
+            await self._claims.hold(f"channel:{self.line.id}", self._work)
+        finally:
+            if self._telling is not None:
+                await stop_task(self._telling)
 
     async def quiet(self, within_s: float) -> None:
         """Begin nothing more, and return when what is under way has ended, or after *within_s* seconds."""
@@ -76,64 +101,107 @@ class Supervised:
             await self._outbox.quiet(within_s)
 
     async def _work(self, claim: Claim) -> None:
-        self._login = asyncio.get_running_loop().create_future()
-        self._become("starting", "")
+        self._over = asyncio.get_running_loop().create_future()
+        self._said = ("starting", "")
+        self._become(*self._said)
         outbox = self._outbox
         assert outbox is not None
-        tasks = [
-            asyncio.create_task(self._kept_running(self._receive), name=f"receive-{self.line.id}"),
-            asyncio.create_task(self._kept_running(lambda: outbox.run(claim)), name=f"send-{self.line.id}"),
-        ]
+        receiving = asyncio.create_task(self._receiving(), name=f"receive-{self.line.id}")
+        sending = asyncio.create_task(self._sending(outbox, claim), name=f"send-{self.line.id}")
         try:
-            why = await self._login
+            why = await self._over
+            if isinstance(why, NeedsLogin):
+                self._become("needs-login", why.reason)
+            else:
+                self._failed(why)
+            # What is under way may end, and may need the line that run() holds: cancelled, it would be uncertain.
+            outbox.hold_back()
+            await asyncio.wait({sending}, timeout=SEND_TIMEOUT_S)
         finally:
-            for task in tasks:
+            for task in (receiving, sending):
                 await stop_task(task)
-        self._become("needs-login", why.reason)
         await asyncio.Event().wait()  # holding it: another runner would only be refused as well
 
-    async def _receive(self) -> None:
-        if isinstance(self._connector, Receives):
-            await self._connector.run()
-        if self.state == "starting":
+    async def _receiving(self) -> None:
+        connector = self._connector
+        if isinstance(connector, Receives):
+            await self._kept_running(lambda: self._received_from(connector))
+        if self._said[0] == "starting":
             self.reported("up", "")
 
+    async def _received_from(self, connector: Receives) -> None:
+        steady = asyncio.create_task(self._steady())
+        try:
+            await connector.run()
+        finally:
+            await stop_task(steady)
+
+    async def _steady(self) -> None:
+        """Call a connector up that runs for a while and says nothing of itself."""
+        await self._clock.sleep(_STEADY_S)
+        if self.state in {"starting", "down"}:
+            self.reported("up", "")
+
+    async def _sending(self, outbox: Outbox, claim: Claim) -> None:
+        async def sent() -> None:
+            if self.state == "down" and self._said[0] != "starting":
+                self._become(*self._said)
+            await outbox.run(claim)
+
+        await self._kept_running(sent)
+
     async def _kept_running(self, body: Callable[[], Awaitable[None]]) -> None:
-        loop = asyncio.get_running_loop()
         failures = 0
         while True:
-            began = loop.time()
+            began = self._clock.now()
             try:
-                await body()
-            except NeedsLogin as why:
-                self.needs_login(why)
+                await _uncancelled(body)
+            except (NeedsLogin, ConfigError) as why:
+                self._end(why)
                 return
-            except Exception as why:  # noqa: BLE001 - third-party code: one channel's fault stays its own
-                failures = 1 if loop.time() - began > _STEADY_S else failures + 1
+            except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: one channel's fault stays its own
+                steady = (self._clock.now() - began).total_seconds() > _STEADY_S
+                failures = 1 if steady else failures + 1
                 pause_s = min(retry_wait_s(failures) / 5, _RESTART_MAX_S)
-                self._failed(why, pause_s)
-                await asyncio.sleep(pause_s)
+                self._failed(why, again_in_s=round(pause_s, 1))
+                await self._clock.sleep(pause_s)
             else:
                 return
 
-    def _failed(self, why: Exception, pause_s: float) -> None:
+    def _failed(self, why: BaseException, **more: float) -> None:
+        reason = why.reason if isinstance(why, ChannelError) else str(why)
         if self.state != "down":
-            self._log.warning(
-                "channel_down", error=type(why).__name__, reason=str(why), again_in_s=round(pause_s, 1), exc_info=why
-            )
-        self._become("down", f"{type(why).__name__}: {why}")
+            self._log.warning("channel_down", error=type(why).__name__, reason=reason, exc_info=why, **more)
+        self._become("down", f"{type(why).__name__}: {reason}")
 
     def _become(self, state: str, reason: str) -> None:
+        reason = self._redact(storable_text(reason))
         if (state, reason) == (self.state, self.reason):
             return
         if state != self.state and state in {"up", "degraded", "needs-login"}:
             self._log.info("channel_state_changed", state=state, reason=reason)
         self.state, self.reason = state, reason
-        told = self._writer.write(note_state, ChannelState(number=self.line.number, state=state, reason=reason))
-        self._told.add(told)
-        told.add_done_callback(self._noted)
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell(), name=f"tell-{self.line.id}")
 
-    def _noted(self, told: asyncio.Future[bool]) -> None:
-        self._told.discard(told)
-        if not told.cancelled() and (why := told.exception()) is not None and not isinstance(why, NotStored):
-            self._log.error("channel_state_not_kept", error=type(why).__name__)
+    async def _tell(self) -> None:
+        """Write how the channel is until the store knows."""
+        told = None
+        while told != (now := (self.state, self.reason)):
+            try:
+                one = ChannelState(number=self.line.number, state=now[0], reason=now[1])
+                await self._writer.write(note_state, one)
+                told = now
+            except NotStored as full:
+                await self._clock.sleep(full.after_s)
+
+
+async def _uncancelled(body: Callable[[], Awaitable[None]]) -> None:
+    """Run *body*; what it cancels inside itself is its own failure and not our end."""
+    try:
+        await body()
+    except asyncio.CancelledError as why:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("something inside it was cancelled") from why
