@@ -281,7 +281,8 @@ class App:
             if connector is None:
                 yield one.section.id, "failed", str(one.failure or "it could not be built: the log says why")
                 continue
-            idle = f"; not driven by this version: {', '.join(names)}" if (names := idle_abilities(connector)) else ""
+            abilities = ", ".join(idle_abilities(connector))
+            idle = f"; not driven by this version: {abilities}" if abilities else ""
             if isinstance(connector, Verifies):
                 outcome, text = await _verified(connector)
                 yield one.section.id, outcome, f"{text}{idle}"
