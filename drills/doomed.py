@@ -25,7 +25,9 @@ def main() -> int:
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    return uvloop.run(App.from_settings(read_settings(Path(sys.argv[1])), reached=reached).run())
+    settings = read_settings(Path(sys.argv[1]))
+    # A short lease: on PostgreSQL a dead runner's channels wait for its end.
+    return uvloop.run(App.from_settings(settings, reached=reached, lease_s=2.0).run())
 
 
 if __name__ == "__main__":

@@ -129,14 +129,26 @@ class Drill:
     async def _live_and_die(self, *, at_a_point: bool) -> None:
         doom = (self._dice.choice(POINTS), str(self._dice.randint(1, 25))) if at_a_point else ()
         daemon = await self._start(*doom)
-        limit_s = 12.0 if at_a_point else self._dice.uniform(0.3, 2.5)
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(20.0):
+                await self._listening(daemon)
+            async with asyncio.timeout(8.0 if at_a_point else self._dice.uniform(0.0, 1.0)):
                 await daemon.wait()
         except TimeoutError:
             daemon.kill()
             await daemon.wait()
         assert daemon.returncode == -signal.SIGKILL, f"the daemon ended by itself with {daemon.returncode}"
+
+    async def _listening(self, daemon: asyncio.subprocess.Process) -> None:
+        """Return when the daemon listens, or is dead."""
+        while daemon.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
 
     async def _answer(self, stop: asyncio.Event) -> None:
         """Play an agent who answers every other message, straight into the store as the command does."""

@@ -15,7 +15,7 @@ import structlog
 from attrs import evolve
 
 from fernamt._runtime import log
-from fernamt._runtime.claims import Claims, stop_task
+from fernamt._runtime.claims import LEASE_S, Claims, stop_task
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.context import ChannelContext, Context
 from fernamt._runtime.http import ClientHttp
@@ -63,7 +63,12 @@ class App:
     """One daemon."""
 
     def __init__(
-        self, settings: Settings, *, clock: Clock, reached: Callable[[str], None] = lambda _point: None
+        self,
+        settings: Settings,
+        *,
+        clock: Clock,
+        reached: Callable[[str], None] = lambda _point: None,
+        lease_s: float = LEASE_S,
     ) -> None:
         """*reached* is told the points that a message passes; a drill stops the process there."""
         self._settings = settings
@@ -72,7 +77,7 @@ class App:
         self._store = Store.open(settings.store, clock)
         self._writer = Writer(self._store, committing=reached)
         self._blobs: BlobStore = open_blobs(self._store)
-        self._claims = Claims(self._writer)
+        self._claims = Claims(self._writer, lease_s=lease_s)
         self._web = Web(settings.public_url, clock, self._why_not_ready)
         self._room = Room()
         self._channels: list[Supervised] = []
@@ -86,9 +91,11 @@ class App:
         self.port = 0
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, reached: Callable[[str], None] = lambda _point: None) -> App:
+    def from_settings(
+        cls, settings: Settings, *, reached: Callable[[str], None] = lambda _point: None, lease_s: float = LEASE_S
+    ) -> App:
         """Return the daemon that *settings* describe, not started. Raises ``ConfigError``."""
-        return cls(settings, clock=SystemClock(), reached=reached)
+        return cls(settings, clock=SystemClock(), reached=reached, lease_s=lease_s)
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT, then drain; return the exit code.

@@ -29,7 +29,9 @@ def running_postgres() -> Iterator[str]:
     try:
         user = unprivileged(folder)
         data = folder / "data"
-        _run([binaries / "initdb", "-D", data, "-U", "fernamt", "-A", "trust", "-E", "UTF8", "--locale=C"], user, folder)
+        _run(
+            [binaries / "initdb", "-D", data, "-U", "fernamt", "-A", "trust", "-E", "UTF8", "--locale=C"], user, folder
+        )
         port = _free_port()
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=50"
         _start(binaries, data, options, user, folder)
@@ -53,7 +55,8 @@ def _binaries() -> Path:
 
 
 def _start(binaries: Path, data: Path, options: str, user: dict[str, str | int], folder: Path) -> None:
-    command = [binaries / "pg_ctl", "-D", data, "-w", "-t", str(int(_START_S)), "-l", folder / "log", "-o", options, "start"]
+    log = ["-w", "-t", str(int(_START_S)), "-l", folder / "log"]
+    command = [binaries / "pg_ctl", "-D", data, *log, "-o", options, "start"]
     deadline = time.monotonic() + _START_S
     while True:
         try:
