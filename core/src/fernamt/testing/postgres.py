@@ -55,7 +55,7 @@ def _binaries() -> Path:
 
 
 def _start(binaries: Path, data: Path, options: str, user: dict[str, str | int], folder: Path) -> None:
-    log = ["-w", "-t", str(int(_START_S)), "-l", folder / "log"]
+    log: list[str | Path] = ["-w", "-t", str(int(_START_S)), "-l", folder / "log"]
     command = [binaries / "pg_ctl", "-D", data, *log, "-o", options, "start"]
     deadline = time.monotonic() + _START_S
     while True:

@@ -20,10 +20,14 @@ def install(*packages: str) -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise ServerMissing(f"{', '.join(packages)} is not installed, and only root on Debian can install it")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-        done = subprocess.run(  # noqa: S603 - our own command line
+
+    def apt_get(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603 - our own command line
             ["/usr/bin/apt-get", "-qq", *words], env=environment, capture_output=True, text=True, check=False
         )
+
+    apt_get("update")
+    done = apt_get("install", "-y", "--no-install-recommends", *packages)
     if done.returncode:
         raise ServerMissing(f"apt-get could not install {', '.join(packages)}: {done.stderr.strip()[-300:]}")
 
