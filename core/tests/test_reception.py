@@ -1,7 +1,8 @@
 """What becomes of what comes in: once, in order, in the right conversation. On both engines."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -52,14 +53,14 @@ class Desk:
         with self.session.transaction() as tx:
             return [accepted for one in self.reception(tx, submissions) for accepted in one]
 
-    def write(self, **composition: object) -> int:
+    def write(self, **composition: Any) -> int:
         with self.session.transaction() as tx:
             [done] = compose(tx, [Composition(author="agent:maria", **composition)])
         if isinstance(done, Exception):
             raise done
         return done.deliveries[0] if done.deliveries else 0
 
-    def rows(self, sql: str, *values: object) -> list[tuple]:
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with self.store.read() as connection:
             return [tuple(row) for row in self.store.statements(connection).rows(sql, values)]
 
@@ -74,13 +75,13 @@ def desk(store: Store) -> Iterator[Desk]:
     desk.session.close()
 
 
-def mail(key: str, sender: Address = ANN, **more: object) -> Received:
+def mail(key: str, sender: Address = ANN, **more: Any) -> Received:
     """A mail: it has a place of its own, so it joins nothing by its sender alone."""
     more.setdefault("thread", Thread(place=key))
     return Received(key=key, id=f"<{key}>", sender=sender, text=f"text of {key}", **more)
 
 
-def chat(key: str, sender: Address = ANN, **more: object) -> Received:
+def chat(key: str, sender: Address = ANN, **more: Any) -> Received:
     return Received(key=key, id=key, sender=sender, text=f"text of {key}", **more)
 
 
@@ -139,7 +140,7 @@ def test_somebody_in_copy_takes_part_and_joins_by_reference(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("spelled", [str.lower, str.upper])
-def test_a_reply_token_joins_whoever_brings_it(desk: Desk, spelled) -> None:
+def test_a_reply_token_joins_whoever_brings_it(desk: Desk, spelled: Callable[[str], str]) -> None:
     desk.take(mail("a"))
     token = spelled(desk.names.reply_token(1))
     assert numbers(desk.take(mail("b", BOB, thread=Thread(token=token, place="b")))) == [("1", 2, False)]
@@ -237,7 +238,7 @@ def test_a_receipt_finds_its_delivery(desk: Desk, named_by: str) -> None:
         from fernamt._store.names import id_hash
 
         tx.do.many("insert known", [(id_hash(CHAT.number, "wamid"), conversation, n, 0)])
-    name = {
+    name: dict[str, Any] = {
         "id": {"id": "wamid"},
         "key": {"message_key": desk.names.message_key(delivery)},
         "address": {"address": ANN, "up_to": datetime.now(UTC) + timedelta(minutes=1)},

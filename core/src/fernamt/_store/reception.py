@@ -18,7 +18,7 @@ from fernamt._store.names import Names, id_hash
 from fernamt._store.people import People
 from fernamt._store.receipts import Fact, settle
 from fernamt._store.statements import Batch, ConversationRow, Row
-from fernamt.errors import FernamtError, OptedOut
+from fernamt.errors import OptedOut
 from fernamt.inbound import (
     Accepted,
     Changed,
@@ -69,9 +69,7 @@ class Reception:
     def __init__(self, names: Names) -> None:
         self._names = names
 
-    def __call__(
-        self, tx: Transaction, payloads: Sequence[Submission]
-    ) -> Sequence[tuple[Accepted, ...] | FernamtError]:
+    def __call__(self, tx: Transaction, payloads: Sequence[Submission]) -> list[tuple[Accepted, ...]]:
         """Store all of it; see :class:`fernamt._store.writer.Operation`."""
         plan = _Plan(tx, self._names)
         digests = plan.look_up(payloads)
