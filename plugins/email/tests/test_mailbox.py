@@ -177,6 +177,15 @@ async def test_who_is_cancelled_does_not_wait_for_the_server(command: str) -> No
             await asyncio.sleep(0.01)
 
 
+async def test_after_a_command_that_was_given_up_the_connection_is_not_used_again() -> None:
+    async with server(Script(IDLE=b"silence")) as port, box(port, timeout_s=60) as found:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(looked_and_waited(found, 60), 0.2)
+        async with asyncio.timeout(2):
+            with pytest.raises(Unreachable):
+                await found.uids_after(0)
+
+
 async def test_who_is_cancelled_while_connecting_does_not_wait_for_the_server() -> None:
     before = threading.active_count()
     connected = asyncio.Event()

@@ -52,6 +52,7 @@ class Mailbox:
 
     Every method raises ``Unreachable(certain=True)`` if the connection is lost, closed by the server or too slow, and its
     subclass :class:`CommandRefused` if the server refuses just this. Entering raises ``NeedsLogin`` for a wrong password.
+    Cancelling any of them ends the connection.
     """
 
     def __init__(self, settings: ImapSettings) -> None:

@@ -176,7 +176,7 @@ class ImapSettings(MailSettings):
     sweep_s: float = field(
         default=120.0,
         validator=_within(1.0, 3_600.0),
-        metadata=_help("How often to look for mail although the server announced none."),
+        metadata=_help("How often to look although nothing was announced; the shorter of this and idle_s counts."),
     )
     timeout_s: float = field(
         default=60.0, validator=_at_least(0.1), metadata=_help("How long the server may stay silent within a command.")
