@@ -166,7 +166,8 @@ class App:
         self._store.close()
         if self._lock is not None:
             self._lock.release()
-        _log.info("daemon_stopped")
+        if self._plan is not None:
+            _log.info("daemon_stopped")
 
     def _open_store(self) -> None:
         if self._store.is_sqlite:

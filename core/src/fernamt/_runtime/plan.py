@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import frozen
@@ -10,7 +11,15 @@ from attrs import frozen
 from fernamt._runtime.installed import Installed
 from fernamt._runtime.loader import Loaded, PluginFailed, PluginFailure, load, wanted
 from fernamt.registry import Factory
-from fernamt.settings import ChannelSection, ConfigErrors, Mistake, NoSettings, Settings, structure_section
+from fernamt.settings import (
+    ChannelSection,
+    ConfigErrors,
+    Mistake,
+    NoSettings,
+    Settings,
+    read_settings,
+    structure_section,
+)
 
 
 @frozen(kw_only=True)
@@ -30,6 +39,24 @@ class Plan:
     loaded: Loaded
     channels: tuple[PlannedChannel, ...]
     plugin_settings: Mapping[str, Any]
+
+
+def checked(path: Path) -> Settings:
+    """Read a configuration, and look for every mistake in it at once: those that only its plugins see are told, too.
+
+    Raises:
+        ConfigErrors: There is at least one.
+    """
+    try:
+        return read_settings(path)
+    except ConfigErrors as why:
+        if why.seen is None:
+            raise
+        try:
+            plan(why.seen)
+        except ConfigErrors as more:
+            raise ConfigErrors(dict.fromkeys((*why.mistakes, *more.mistakes))) from None
+        raise
 
 
 def plan(settings: Settings, installed: tuple[Installed, ...] | None = None) -> Plan:

@@ -116,6 +116,9 @@ class Store:
 
     def migrate(self) -> None:
         """Bring the schema to :data:`HEAD`. Blocks; a second process waits for the first."""
+        if self.is_sqlite:
+            # Made by us, for us alone: the files that SQLite puts beside it get the same rights.
+            Path(str(self.url.database)).touch(mode=0o600)
         if self._schema() == HEAD:
             return
         from alembic import command

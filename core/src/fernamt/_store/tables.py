@@ -1,4 +1,7 @@
-"""The schema, for both engines. Words and identifiers of people stand in ``content``, ``raw`` and ``address`` alone.
+"""The schema, for both engines. Words and identifiers of people stand in ``content``, ``raw`` and ``address``, apart from the log.
+
+Where else a person's words may turn up, an erasure has to look, too: the reasons that providers give (``delivery``, ``attempt``,
+``fact``, ``quarantine``), ``early_receipt.address``, and the places of ``thread``.
 
 Times are integers, microseconds since 1970 in UTC. There are no foreign keys: one module writes each table, and every index
 in random order costs a page a message, so there is none that no statement needs.

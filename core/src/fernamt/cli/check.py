@@ -72,12 +72,12 @@ def examine(path: Path, *, online: bool) -> tuple[tuple[Mistake, ...], list[Find
     import asyncio
 
     from fernamt._runtime.loader import load, wanted
-    from fernamt._runtime.plan import plan
+    from fernamt._runtime.plan import checked, plan
     from fernamt.cli.words import counted
-    from fernamt.settings import ConfigErrors, read_settings
+    from fernamt.settings import ConfigErrors
 
     try:
-        settings = read_settings(path)
+        settings = checked(path)
     except ConfigErrors as why:
         return why.mistakes, []
     loaded = load(wanted(settings))

@@ -22,10 +22,10 @@ def run(*, common: Common = COMMON) -> int:
     """
     import asyncio
 
+    from fernamt._runtime.plan import checked
     from fernamt.app import App
-    from fernamt.settings import read_settings
 
-    app = App.from_settings(read_settings(common.config))
+    app = App.from_settings(checked(common.config))
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         return runner.run(app.run())
 

@@ -153,10 +153,8 @@ class _Reading:
         channels = [self.channel(name, table) for name, table in tables.items()]
         kinds = [kind for table in tables.values() if isinstance(kind := table.get("kind"), str)]
         self.unused(sections, {*enabled, *(kind.partition(".")[0] for kind in kinds)})
-        if self.found:
-            raise ConfigErrors(self.mistakes())
-        assert top is not None
-        return Settings(
+        top = top or _Top()
+        settings = Settings(
             file=self.source.file,
             store=top.store,
             public_url=top.public_url.rstrip("/"),
@@ -168,6 +166,9 @@ class _Reading:
             channels=tuple(channel for channel in channels if channel is not None),
             lines=self.source.lines,
         )
+        if self.found:
+            raise ConfigErrors(self.mistakes(), seen=settings)
+        return settings
 
     def top(self, raw: dict[str, Any]) -> _Top | None:
         raw |= {key: self.environ[name] for key, name in OVERRIDES.items() if name in self.environ}
@@ -196,6 +197,9 @@ class _Reading:
             self.found.append(Finding(("channels", name, "kind"), "is missing", fix))
             core["kind"] = "unknown"
         section = self.fill(ChannelSection, {**core, "id": name}, "channels", name)
+        if section is None and isinstance(core["kind"], str) and _KIND.fullmatch(core["kind"]):
+            # The other keys may be right or wrong: the plugin shall say so in the same round.
+            section = ChannelSection(id=ChannelId(name), kind=core["kind"])
         if section is None or enabled is not True:
             return None
         return attrs.evolve(section, options={key: value for key, value in table.items() if key not in CORE_KEYS})

@@ -5,10 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from fernamt.errors import FernamtError
+
+if TYPE_CHECKING:
+    from fernamt.settings.file import Settings
 
 
 class Wrong(ValueError):
@@ -45,9 +49,13 @@ class Mistake:
 
 
 class ConfigErrors(FernamtError):
-    """All mistakes of a configuration, in the order of their lines."""
+    """All mistakes of a configuration, in the order of their lines.
 
-    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+    *seen* is what could be read all the same: enough to look for the mistakes that only a plugin can see.
+    """
+
+    def __init__(self, mistakes: Iterable[Mistake], seen: Settings | None = None) -> None:
+        self.seen = seen
         self.mistakes = tuple(sorted(mistakes, key=lambda mistake: (str(mistake.file), mistake.line, mistake.key)))
         super().__init__("\n".join(map(str, self.mistakes)))
 
