@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from hashlib import sha256
+from secrets import token_hex
 from typing import Final
 
+import attrs
 import structlog
 from attrs import evolve
 
-from fernamt._runtime.storable import storable
+from fernamt._runtime.storable import QUICK_HTML, storable, storable_text
 from fernamt._store.blobs import BlobStore
 from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.writer import Writer
 from fernamt.connector import Clock
 from fernamt.errors import NotStored
 from fernamt.inbound import Accepted, Cursor, Ignored, InboundEvent, Received, Unparsed
-from fernamt.model import INLINE_MAX_BYTES, Attachment, Blob
+from fernamt.model import INLINE_MAX_BYTES, Attachment, Blob, Remote
 
 EVENTS_MAX: Final = 2_048
 BYTES_MAX: Final = 64 * 1024 * 1024
@@ -32,6 +35,8 @@ class Room:
         self._events = self._events_max = events_max
         self._bytes = self._bytes_max = bytes_max
         self._freed = asyncio.Event()
+        self.cleaning = asyncio.Lock()
+        """Large HTML is cleaned one at a time, so that it never takes all threads."""
 
     def take(self, events: int, size: int) -> bool:
         """Reserve room, or return ``False``. Something larger than all the room passes when there is nothing else."""
@@ -77,6 +82,7 @@ class ChannelIntake:
         cursor: Cursor | None = None,
         wait: bool = False,
     ) -> tuple[Accepted, ...]:
+        events = tuple(events)
         count = len(events) or 1
         size = _size(events, raw)
         while True:
@@ -99,29 +105,81 @@ class ChannelIntake:
     ) -> tuple[Accepted, ...]:
         if isinstance(raw, bytes) and len(raw) > INLINE_MAX_BYTES:
             raw = await self._blobs.put(_once(raw), max_bytes=len(raw))
-        clean = []
-        for event in events:
-            one = storable(event)
-            if type(one) is Ignored:
-                _log.info("event_ignored", channel=self._line.id, reason=one.reason)
-            elif type(one) is Received and one.attachments:
-                one = evolve(one, attachments=tuple([await self._in_store(file) for file in one.attachments]))
-            clean.append(one)
+        if cursor is not None:
+            cursor = Cursor(storable_text(cursor.name), storable_text(cursor.value))
+        clean = [await self._made_storable(event, index, raw) for index, event in enumerate(events)]
         submission = Submission(line=self._line, events=tuple(clean), raw=raw, cursor=cursor)
         try:
             return await self._writer.write(self._reception, submission)
         except NotStored:
             raise
-        except Exception as why:  # noqa: BLE001 - a message that no code foresaw must neither be lost nor stop its channel
-            _log.exception("event_not_storable", channel=self._line.id, error=type(why).__name__)
-            reason = f"this could not be stored as a message: {type(why).__name__}"
-            kept = tuple(Unparsed(key=getattr(event, "key", "") or "nameless", reason=reason) for event in clean)
-            return await self._writer.write(self._reception, evolve(submission, events=kept))
+        except Exception as why:  # noqa: BLE001 - no code foresaw it
+            if len(clean) == 1:
+                return await self._kept(submission, 0, why)
+        # One of them is to blame: each by itself, so that the others are stored as what they are.
+        accepted: list[Accepted] = []
+        for index, event in enumerate(clean):
+            last = index == len(clean) - 1
+            one = evolve(submission, events=(event,), cursor=cursor if last else None)
+            try:
+                accepted += await self._writer.write(self._reception, one)
+            except NotStored:
+                raise
+            except Exception as why:  # noqa: BLE001 - no code foresaw it
+                accepted += await self._kept(one, index, why)
+        return tuple(accepted)
+
+    async def _made_storable(self, event: InboundEvent, index: int, raw: bytes | Blob | None) -> InboundEvent:
+        try:
+            if type(event) is Received:
+                return await self._cleaned(event) if event.html or event.attachments else storable(event)
+            if type(event) is Ignored:
+                _log.info("event_ignored", channel=self._line.id, reason=event.reason)
+            return storable(event)
+        except NotStored:
+            raise
+        except Exception as why:  # noqa: BLE001 - what a connector made of a message must not stop it or its neighbours
+            return self._unparsed(event, index, raw, why)
+
+    async def _cleaned(self, event: Received) -> Received:
+        if len(event.html) > QUICK_HTML:
+            async with self._room.cleaning:
+                clean = await asyncio.to_thread(storable, event)
+            if not clean.html:
+                _log.warning("html_not_kept", channel=self._line.id, characters=len(event.html))
+        else:
+            clean = storable(event)
+        return evolve(clean, attachments=tuple([await self._in_store(file) for file in clean.attachments]))
+
+    async def _kept(self, submission: Submission, index: int, why: Exception) -> tuple[Accepted, ...]:
+        """Keep in quarantine what the store refused: it must neither be lost nor stop its channel."""
+        unparsed = self._unparsed(submission.events[0], index, submission.raw, why)
+        return await self._writer.write(self._reception, evolve(submission, events=(unparsed,)))
+
+    def _unparsed(self, event: InboundEvent, index: int, raw: bytes | Blob | None, why: Exception) -> Unparsed:
+        _log.error("event_not_storable", channel=self._line.id, error=type(why).__name__, exc_info=why)
+        key = getattr(event, "key", "")
+        if not key or not isinstance(key, str):
+            # Never a name that another event could have: as a repeat of that it would be lost.
+            whole = raw.digest if isinstance(raw, Blob) else sha256(raw).hexdigest() if raw else token_hex(16)
+            key = f"unstorable:{whole}:{index}"
+        reason = f"this could not be stored as a message: {type(why).__name__}"
+        if type(why) is ValueError:
+            reason += f", {why}"
+        return Unparsed(key=storable_text(key), reason=storable_text(reason), raw=b"" if raw else _dump(event))
 
     async def _in_store(self, file: Attachment) -> Attachment:
-        if not isinstance(file.content, bytes):
-            return file
-        return evolve(file, content=await self._blobs.put(_once(file.content), max_bytes=INLINE_MAX_BYTES))
+        match file.content:
+            case bytes(content):
+                return evolve(file, content=await self._blobs.put(_once(content), max_bytes=len(content)))
+            case Blob() | Remote():
+                return file
+        raise ValueError("an attachment has no content")
+
+
+def _dump(event: object) -> bytes:
+    """Return all of an event that has no raw bytes, for a person to read."""
+    return repr(attrs.asdict(event) if attrs.has(type(event)) else event).encode(errors="backslashreplace")  # type: ignore[arg-type]
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:
@@ -133,8 +191,13 @@ def _size(events: Sequence[InboundEvent], raw: bytes | Blob | None) -> int:
     for event in events:
         size += _EVENT_BYTES
         if type(event) is Received:
-            size += len(event.text) + len(event.html)
+            size += _length(event.text) + _length(event.html)
             for file in event.attachments:
-                if isinstance(file.content, bytes):
-                    size += len(file.content)
+                size += _length(file.content)
+        elif type(event) is Unparsed:
+            size += _length(event.raw)
     return size
+
+
+def _length(content: object) -> int:
+    return len(content) if isinstance(content, str | bytes) else 0

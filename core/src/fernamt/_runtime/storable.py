@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, Final, TypeVar
 
 import attrs
 import nh3
 
 from fernamt.errors import ChannelError
-from fernamt.inbound import InboundEvent, Received
+from fernamt.inbound import Changed, Consent, InboundEvent, Received, Renamed, Thread
+from fernamt.model import Address
 
 _T = TypeVar("_T")
+_Event = TypeVar("_Event", bound=InboundEvent)
 _TAGS: Final = nh3.ALLOWED_TAGS - {"map", "area"}
 _PICTURES: Final = {"cid", "data"}
 """A remote picture tells its sender that the mail was read."""
 _SCHEMES: Final = {"http", "https", "mailto", "tel", *_PICTURES}
+QUICK_HTML: Final = 16_384
+HTML_MAX: Final = 500_000
+_TAGS_MAX: Final = 20_000
+_FORMATTED_TAGS_MAX: Final = 500
+_FORMATTING: Final = re.compile(r"<(/?)(?:b|big|code|em|font|i|s|small|strike|strong|tt|u)(?=[\s/>])", re.IGNORECASE)
+REFERENCES_MAX: Final = 100
+_PLACE_MAX: Final = 500
+_VALUE_MAX: Final = 1_000
+"""Longer keys fit into no index of PostgreSQL."""
 
 
 def storable_text(text: str) -> str:
@@ -29,23 +43,61 @@ def storable_text(text: str) -> str:
     return text
 
 
-def storable(event: InboundEvent) -> InboundEvent:
-    """Return the event with every text in it storable and its HTML cleaned."""
-    if type(event) is Received and _is_plain(event):
-        whole = (
-            f"{event.key}{event.text}{event.id}{event.sender_name}{event.subject}{event.choice}{event.sender.scheme}"
-            f"{event.sender.value}{event.thread.token}{event.thread.place}"
-        )
-        if storable_text(whole) is whole:
-            return event
-    clean = _clean(event)
-    if isinstance(clean, Received) and clean.html:
-        return attrs.evolve(clean, html=clean_html(clean.html))
-    return clean
+def storable(event: _Event) -> _Event:
+    """Return the event with every text in it storable and its HTML cleaned.
+
+    Raises:
+        ValueError: It has no key, or somebody in it has no address.
+    """
+    if isinstance(event, Received) and _is_plain(event):
+        _check(event)
+        return event
+    clean: Any = _clean(event)
+    if type(clean) is Received:
+        clean = attrs.evolve(clean, html=clean_html(clean.html), thread=_bounded(clean.thread))
+    _check(clean)
+    result: _Event = clean
+    return result
+
+
+def _bounded(thread: Thread) -> Thread:
+    if len(thread.place) <= _PLACE_MAX and len(thread.references) <= REFERENCES_MAX:
+        return thread
+    place = thread.place
+    if len(place) > _PLACE_MAX:
+        place = f"sha256:{sha256(place.encode()).hexdigest()}"
+    return attrs.evolve(thread, references=thread.references[:REFERENCES_MAX], place=place)
+
+
+def _check(event: InboundEvent) -> None:
+    people: Sequence[Address | None] = ()
+    if type(event) is Received:
+        people = (event.sender, *event.aliases, *event.cc) if event.aliases or event.cc else (event.sender,)
+    elif isinstance(event, Changed):
+        people = (event.sender,)
+    elif isinstance(event, Consent):
+        people = (event.address,)
+    elif isinstance(event, Renamed):
+        people = (event.old, event.new)
+    for one in people:
+        if one is not None and not (
+            one.value and one.scheme and ":" not in one.scheme and len(one.value) <= _VALUE_MAX
+        ):
+            raise ValueError("somebody in it has no address")
+    if not getattr(event, "key", True):
+        raise ValueError("it has no key")
 
 
 def _is_plain(event: Received) -> bool:
-    return not (event.html or event.attachments or event.aliases or event.cc or event.part or event.thread.references)
+    """Say whether there is nothing to do: most messages are a few short texts, looked at together."""
+    thread, sender = event.thread, event.sender
+    if event.html or event.attachments or event.aliases or event.cc or event.part or thread.references:
+        return False
+    whole = (
+        f"{event.key}{event.text}{event.id}{event.sender_name}{event.subject}{event.choice}{sender.scheme}"
+        f"{sender.value}{thread.token}{thread.place}"
+    )
+    return storable_text(whole) is whole and len(thread.place) <= _PLACE_MAX
 
 
 def _clean(value: _T) -> _T:
@@ -73,7 +125,17 @@ def _clean(value: _T) -> _T:
 
 
 def clean_html(html: str) -> str:
-    """Return HTML that runs nothing and loads nothing from elsewhere."""
+    """Return HTML that runs nothing and loads nothing from elsewhere; nothing of it if reading it would take too long.
+
+    A parser of HTML works quadratically on some input, and repeats open formatting in every block after it: a small text
+    becomes a large tree. So beyond a few tags formatting is not kept, and beyond many the HTML is not. Above
+    :data:`QUICK_HTML` characters call it in a thread: it may take seconds there, and lets the others work.
+    """
+    tags = html.count("<")
+    if tags > _TAGS_MAX or len(html) > HTML_MAX:
+        return ""
+    if tags > _FORMATTED_TAGS_MAX:
+        html = _FORMATTING.sub(r"<\1span", html)
     return nh3.clean(
         html, tags=_TAGS, attribute_filter=_attribute, url_schemes=_SCHEMES, link_rel="noopener noreferrer"
     )
@@ -83,6 +145,7 @@ def _attribute(tag: str, attribute: str, value: str) -> str | None:
     scheme = value.strip().partition(":")[0].lower()
     if attribute == "src":
         return value if tag == "img" and scheme in _PICTURES else None
-    if attribute in {"href", "cite"}:
+    if attribute == "href":
         return None if scheme in _PICTURES else value
-    return value
+    # Of cite the cleaner does not look at the scheme, and nobody follows it.
+    return None if attribute == "cite" else value

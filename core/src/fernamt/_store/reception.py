@@ -91,6 +91,7 @@ class _Plan:
         self._conversations = Conversations(tx.do, self._batch, tx.now_us)
         self._known: dict[bytes, Row] = {}
         self._known_rows = self._batch.rows("insert known")
+        self._id_rows = self._batch.rows("insert known id")
         self._raw_rows = self._batch.rows("insert raw")
         self._raw: int | None = None
         self._facts: list[Fact] = []
@@ -207,7 +208,7 @@ class _Plan:
         """Remember a provider's id, unless another message had it before: the first one keeps it."""
         if digest not in self._known:
             self._known[digest] = known = (row.id, row.last_n, self._now)
-            self._known_rows.append((digest, *known))
+            self._id_rows.append((digest, *known))
 
     def _join(self, line: Line, event: Received, author: int, customer: int) -> tuple[ConversationRow, int]:
         """Return the conversation that the event joins, and the one that it follows when that is over (else 0)."""

@@ -29,6 +29,8 @@ _STATEMENTS: Final[Mapping[str, str]] = {
     **{f"insert {table}": _insert(table) for table in _APPENDED},
     "insert participant": f"{_insert('participant')} ON CONFLICT DO NOTHING",
     "insert blob_ref": f"{_insert('blob_ref')} ON CONFLICT DO NOTHING",
+    # Not looked up before: a second message with the id of a first one is stored, and the first one keeps the id.
+    "insert known id": f"{_insert('known')} ON CONFLICT DO NOTHING",
     "put known": f"{_insert('known')} ON CONFLICT (hash) DO UPDATE SET"
     " conversation = excluded.conversation, n = excluded.n, at = excluded.at",
     "put thread": f"{_insert('thread')} ON CONFLICT (address, channel, place) DO UPDATE SET"
