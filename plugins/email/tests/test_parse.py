@@ -235,6 +235,34 @@ def test_the_sender_is_found_where_from_names_none() -> None:
     assert read(raw).sender == "real@customer.test"
 
 
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        pytest.param(b"X-A: 1\r\nquite broken line: x\r\nFrom: ann@customer.test\r\nSubject: Hi", "Hallo\n", id="a line between"),
+        pytest.param(b"From : ann@customer.test\r\nSubject\t: Hi", "Hallo\n", id="blanks before the colon"),
+        pytest.param(b"From ann Mon Nov 1\r\nFrom: ann@customer.test\r\nSubject: Hi", "Hallo\n", id="from a mailbox file"),
+        pytest.param(b"\xff\r\nFrom: ann@customer.test\r\nSubject: Hi", "Hallo\n", id="rubbish at the top"),
+        pytest.param(b"From: ann@customer.test\r\nSubject: Hi\r\nDear all", "Dear all\n\nHallo\n", id="text without a blank line"),
+    ],
+)  # fmt: skip
+def test_a_broken_head_is_read_to_its_end(head: bytes, body: str) -> None:
+    for line_end in (b"\r\n", b"\n"):
+        found = read((head + b"\r\n\r\nHallo\r\n").replace(b"\r\n", line_end))
+        assert (found.sender, found.subject, found.body.text) == ("ann@customer.test", "Hi", body)
+
+
+def test_bare_bytes_in_a_head_are_in_the_charset_of_the_text() -> None:
+    raw = b"From: a@b.test\r\nSubject: \xc4\xe3\xba\xc3\r\nContent-Type: text/plain; charset=gb2312\r\n\r\n\xc4\xe3\xba\xc3\r\n"
+    assert (read(raw).subject, read(raw).body.text) == ("你好", "你好\n")
+
+
+def test_a_file_name_in_bare_bytes_is_read() -> None:
+    raw = (
+        "From: a@b.test\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename=für.pdf\r\n\r\nx"
+    )
+    assert [file.name for file in read(raw.encode()).body.files] == ["für.pdf"]
+
+
 KEYED = mail(ORDER)
 
 

@@ -17,6 +17,11 @@ from fernamt_email.html_text import text_of_html
 
 MAX_NAME: Final = 200
 
+_ENDINGS: Final = {
+    "message/delivery-status": ".txt",
+    "message/disposition-notification": ".txt",
+    "text/rfc822-headers": ".txt",
+}
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 
@@ -57,7 +62,7 @@ def file_name(written: str, media_type: str) -> str:
     plain = unicodedata.normalize("NFKC", visible).replace("\\", "/").rpartition("/")[2]
     name = " ".join(plain.split()).strip(". ")
     if not name:
-        return "file" + (mimetypes.guess_extension(media_type) or ".bin")
+        return "file" + (_ENDINGS.get(media_type) or mimetypes.guess_extension(media_type) or ".bin")
     stem, dot, ending = name.rpartition(".")
     return name if len(name) <= MAX_NAME else (stem or name)[: MAX_NAME - 20] + dot + ending[:19]
 
@@ -122,8 +127,11 @@ def _serialised(part: Message) -> bytes:
 
 
 def _written_name(part: Message) -> str:
+    headers, readable_part = Headers(part), Message()
+    for name in ("content-disposition", "content-type"):
+        readable_part[name] = headers.raw(name)  # the parser's own value has lost what was not ASCII
     try:
-        return readable(part.get_filename() or "")
+        return readable(readable_part.get_filename() or "")
     except (ValueError, LookupError, TypeError, AttributeError):  # RFC 2231 pieces that do not fit together
         return ""
 

@@ -33,9 +33,9 @@ _NO_CHARSETS: Final = frozenset(
 _GUESS_BYTES: Final = 65_536
 
 
-def decoded(data: bytes, declared: str = "") -> str:
-    """Return *data* as text: by the declared charset, else UTF-8, else by a guess, else as Latin-1 with what fits."""
-    for name in dict.fromkeys((_codec(declared), "utf-8")):
+def decoded(data: bytes, *declared: str) -> str:
+    """Return *data* as text: by the first declared charset that fits, else UTF-8, else by a guess, else as Latin-1."""
+    for name in dict.fromkeys((*map(_codec, declared), "utf-8")):
         try:
             return data.decode(name)
         except (UnicodeError, LookupError):  # LookupError: a codec that is not for text

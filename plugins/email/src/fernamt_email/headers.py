@@ -21,6 +21,14 @@ MAX_FIELDS: Final = 1_000
 MAX_VALUE: Final = 65_536
 """Characters of one field that are looked at."""
 
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+_KNOWN_FIELD = re.compile(
+    rb"(?:from|sender|reply-to|to|cc|subject|date|message-id|in-reply-to|references|received|return-path|mime-version"
+    rb"|content-[a-z-]+)[ \t]*:",
+    re.IGNORECASE,
+)
+_BLANK_BEFORE_COLON = re.compile(rb"^([!-9;-~]+)[ \t]+:")
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:+()-]{1,60})", re.IGNORECASE)
 _ENCODED_WORD = re.compile(
     r"=\?([^?\s]{1,60})\?([BbQq])\?(.{0,2000}?)\?="
 )  # RFC 2047, 2; some are longer than it allows
@@ -31,11 +39,34 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _SPACES = re.compile(r"\s+")
 
 
+def mended(raw: bytes) -> bytes:
+    """Return the mail with a head that the standard library reads to its end.
+
+    It takes the first line that is no field for the beginning of the text. So such a line becomes a field of its own if
+    fields of a mail come after it, and blanks before a colon (RFC 5322, 4.5) go.
+    """
+    end = raw.find(b"\n\n")
+    end = min((n for n in (end, raw.find(b"\r\n\r\n")) if n >= 0), default=-1)
+    if end < 0:
+        return raw
+    lines = raw[:end].split(b"\n")
+    last = max((n for n, line in enumerate(lines) if _KNOWN_FIELD.match(line)), default=0)
+    for n, line in enumerate(lines[:last]):
+        if not (_FIELD.match(line) or line[:1] in (b" ", b"\t") or (n == 0 and line.startswith(b"From "))):
+            lines[n] = b"X-Unreadable: " + line
+    return b"\n".join(_BLANK_BEFORE_COLON.sub(rb"\1:", line) for line in lines) + raw[end:]
+
+
 class Headers:
     """The fields of one part, in their order. Names are case-insensitive, values are read when asked for."""
 
     def __init__(self, part: Message) -> None:
         self._fields = [(name.lower(), str(value)[:MAX_VALUE]) for name, value in part.raw_items()][:MAX_FIELDS]
+        self._charset = ""
+        """Of the text: what bare bytes in the fields are in, if they are no UTF-8."""
+        for name, value in self._fields:
+            if name == "content-type" and (found := _CHARSET.search(value)):
+                self._charset = found[1]
 
     def raw(self, name: str) -> str:
         """Return the first field of that name, unfolded, encoded words as they are; ``""`` if there is none."""
@@ -45,7 +76,7 @@ class Headers:
         """Yield every field of that name, unfolded, encoded words as they are."""
         for field, value in self._fields:
             if field == name:
-                yield _unfolded(value)
+                yield self._unfolded(value)
 
     def has(self, name: str) -> bool:
         """Return whether there is such a field, be it empty."""
@@ -77,6 +108,11 @@ class Headers:
             return (written if written.tzinfo else written.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
+
+    def _unfolded(self, value: str) -> str:
+        """Return the value on one line; bytes beyond ASCII, which the parser kept as surrogates, are decoded."""
+        text = value if value.isascii() else decoded(value.encode("utf-8", "surrogateescape"), "utf-8", self._charset)
+        return _CONTROLS.sub(" ", text).strip()
 
 
 def children(part: Message) -> list[Message]:
@@ -119,12 +155,6 @@ def _word_bytes(encoding: str, text: str) -> bytes:
         return base64.b64decode(data + b"=" * (-len(data) % 4))
     except binascii.Error:
         return data
-
-
-def _unfolded(value: str) -> str:
-    """Return the value on one line; bytes beyond ASCII, which the parser kept as surrogates, are decoded."""
-    text = decoded(value.encode("utf-8", "surrogateescape")) if not value.isascii() else value
-    return _CONTROLS.sub(" ", text).strip()
 
 
 def _addresses(value: str) -> list[tuple[str, str]]:

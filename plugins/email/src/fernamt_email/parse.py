@@ -15,7 +15,7 @@ from attrs import field, frozen
 from fernamt import Unparsable
 from fernamt_email.automatic import is_automatic
 from fernamt_email.body import Body, body_of
-from fernamt_email.headers import Headers
+from fernamt_email.headers import Headers, mended
 from fernamt_email.identity import NO_ID_DOMAIN
 from fernamt_email.report import Report, report_of
 
@@ -67,7 +67,7 @@ def parse(raw: bytes, *, key: str) -> Mail:
     if lines > MAX_LINES or lines * (1 + len(_CONTAINER.findall(raw))) > MAX_TESTS:
         raise Unparsable(f"the mail has {lines} lines in more parts than any mail needs")
     # compat32 leaves the header fields alone; the default policy parses them while it reads, and raises on broken ones.
-    message = BytesParser(policy=compat32).parsebytes(raw)
+    message = BytesParser(policy=compat32).parsebytes(mended(raw))
     if sum(1 for _ in message.walk()) > MAX_PARTS:
         raise Unparsable(f"the mail has more than {MAX_PARTS} parts")
     return _mail(message, key)
