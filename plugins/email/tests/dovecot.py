@@ -117,6 +117,10 @@ class Dovecot:
         """Take a folder away, so that nothing can be moved there any more."""
         self._doveadm("mailbox", "delete", "-u", user, folder)
 
+    def add_folder(self, user: str, folder: str) -> None:
+        """Make a folder."""
+        self._doveadm("mailbox", "create", "-u", user, folder)
+
     def log(self) -> str:
         """Return what the server logged."""
         file = self.folder / "log" / "dovecot.log"

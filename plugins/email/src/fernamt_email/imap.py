@@ -34,6 +34,7 @@ class Imap:
         self._identity = Identity.of(channel.id, channel.settings)
         self._submission = Submission(channel.settings, self._identity, context)
         self._reader = Reader(self._identity, context)
+        self._stuck = False
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""
@@ -60,6 +61,7 @@ class Imap:
         """
         async with Mailbox(self._settings) as box:
             done = await self._cursor(box)
+            self._stuck = False
             self._context.report_state("degraded" if box.trouble else "up", box.trouble)
             if box.moves:  # stored before a crash, but not moved: intake knows them by their keys
                 await self._take_all(box, await box.uids_until(done), done)
@@ -91,11 +93,20 @@ class Imap:
         broken = Unparsed(key=key, reason=problem) if problem else None
         await self._store(content, broken, Cursor(self._settings.folder, f"{box.validity}:{max(uid, done)}"))
         if box.moves and content:
-            try:
-                await box.move(uid)
-            except CommandRefused as why:
+            await self._move(box, uid)
+
+    async def _move(self, box: Mailbox, uid: int) -> None:
+        try:
+            await box.move(uid)
+        except CommandRefused as why:
+            if not self._stuck:
                 reason = f"stored mails cannot be moved to {self._settings.done_folder!r}: {why.reason}"
                 self._context.report_state("degraded", reason)
+            self._stuck = True
+        else:
+            if self._stuck:
+                self._context.report_state("up")
+            self._stuck = False
 
     async def _fetched(self, box: Mailbox, uid: int, size: int) -> tuple[bytes, str] | None:
         """Return a mail, or what can be had of it and what is wrong with it; ``None`` if it is gone."""

@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from email.message import Message
 from email.parser import BytesParser
-from email.policy import compat32
+from email.policy import Compat32
 from typing import Final
 
 from attrs import field, frozen
@@ -23,6 +23,8 @@ MAX_PARTS: Final = 200
 MAX_LINES: Final = 1_000_000
 MAX_TESTS: Final = 20_000_000
 """How many lines may be held against how many boundaries: the parser compares each line with every open one."""
+MAX_PARAMETERS: Final = 8_192
+"""Characters of a Content-Type or Content-Disposition."""
 MAX_REFERENCES: Final = 50
 MAX_SUBJECT: Final = 1_000
 
@@ -66,11 +68,24 @@ def parse(raw: bytes, *, key: str) -> Mail:
     lines = raw.count(b"\n")
     if lines > MAX_LINES or lines * (1 + len(_CONTAINER.findall(raw))) > MAX_TESTS:
         raise Unparsable(f"the mail has {lines} lines in more parts than any mail needs")
-    # compat32 leaves the header fields alone; the default policy parses them while it reads, and raises on broken ones.
-    message = BytesParser(policy=compat32).parsebytes(mended(raw))
+    message = BytesParser(policy=_BOUNDED).parsebytes(mended(raw))
     if sum(1 for _ in message.walk()) > MAX_PARTS:
         raise Unparsable(f"the mail has more than {MAX_PARTS} parts")
     return _mail(message, key)
+
+
+class _Bounded(Compat32):
+    """Leaves the fields alone, where the default policy would parse them while it reads and raise on broken ones.
+
+    But fields with parameters are cut: the library needs minutes for long ones that are made of quotes.
+    """
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:MAX_PARAMETERS] if name.lower().startswith("content-") else value
+
+
+_BOUNDED: Final = _Bounded()
 
 
 def event_key(raw: bytes) -> str:

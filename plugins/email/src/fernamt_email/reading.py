@@ -28,8 +28,8 @@ from fernamt_email.identity import Identity
 from fernamt_email.parse import Mail, event_key, parse
 from fernamt_email.report import Report
 
-THREAD_FROM_BYTES: Final = 262_144
-"""Smaller mails are parsed on the loop: that takes less than handing them to a thread and back."""
+THREAD_FROM_BYTES: Final = 16_384
+"""Smaller mails are parsed on the loop: even one made to be slow cannot hold it up for long."""
 
 
 class Reader:
