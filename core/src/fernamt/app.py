@@ -132,7 +132,7 @@ class App:
         hooks: dict[str, Hook] = {}
         for one in planned.channels:
             await self._add(one, names, planned, hooks)
-        self._web.serve(hooks)
+        self._web.serve(hooks, down={one.section.id for one in planned.channels} - self._connectors.keys())
         host, port = settings.address
         try:
             self.port = await self._web.start(host, port)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -18,7 +18,19 @@ from fernamt.inbound import Handshake, InboundEvent, Request, Response, Unparsed
 
 BODY_MAX: Final = 4 * 1024 * 1024
 """The largest batches that a provider is known to send are 3 MB."""
-_MAY_REPEAT: Final = {"Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Cookie", "Forwarded", "Via"}
+_DOWN_S: Final = 60.0
+_MAY_REPEAT: Final = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"cache-control",
+        b"cookie",
+        b"forwarded",
+        b"via",
+        b"x-forwarded-for",
+    }
+)
 _log = structlog.get_logger()
 
 
@@ -44,12 +56,18 @@ class Web:
         self._clock = clock
         self._ready = ready
         self._hooks: dict[str, Hook] = {}
+        self._down: frozenset[str] = frozenset()
+        self._asking: asyncio.Task[str] | None = None
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
 
-    def serve(self, hooks: Mapping[str, Hook]) -> None:
-        """Answer these webhooks, by the paths below ``/in/``, from now on."""
+    def serve(self, hooks: Mapping[str, Hook], *, down: Collection[str] = ()) -> None:
+        """Answer these webhooks, by the paths below ``/in/``, from now on.
+
+        *down* are channels that could not be built: their providers are told to come again.
+        """
         self._hooks = {f"/in/{path}": hook for path, hook in hooks.items()}
+        self._down = frozenset(down)
 
     async def start(self, host: str, port: int) -> int:
         """Begin to listen, and return the port. Raises ``OSError``."""
@@ -59,8 +77,9 @@ class Web:
         app.router.add_route("*", "/in/{path:.*}", self._in)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=20.0)
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, host, port, backlog=1024, reuse_address=True)
-        await self._site.start()
+        site = web.TCPSite(self._runner, host, port, backlog=1024, reuse_address=True)
+        await site.start()
+        self._site = site
         sockets: list[tuple[str, int]] = self._runner.addresses
         return sockets[0][1]
 
@@ -68,6 +87,7 @@ class Web:
         """Take no new connection; those that are open may end what they began."""
         if self._site is not None:
             await self._site.stop()
+            self._site = None
 
     async def stop(self) -> None:
         """Wait for the requests under way, and close."""
@@ -78,15 +98,19 @@ class Web:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        why_not = await self._ready()
+        # Anybody may ask, and the answer costs a write: all who ask at once share one.
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(_text(self._ready))
+        why_not = await asyncio.shield(self._asking)
         return web.Response(text=f"{why_not or 'ready'}\n", status=503 if why_not else 200)
 
     async def _in(self, request: web.Request) -> web.StreamResponse:
         hook = self._hooks.get(request.path) or self._below(request.path)
         if hook is None:
+            if request.path.split("/")[2] in self._down:
+                return _come_again(_DOWN_S)
             return web.Response(status=404, text="no channel has a webhook here\n")
-        headers = request.headers
-        if len(headers) != len(set(headers)) and not _doubled(headers) <= _MAY_REPEAT:
+        if not _doubled(request.raw_headers) <= _MAY_REPEAT:
             return web.Response(status=400, text="a header stands twice\n")
         try:
             body = await request.read()
@@ -97,36 +121,38 @@ class Web:
             Request(
                 method=request.method,
                 url=f"{self._public_url}{request.raw_path}",
-                path=request.path.removeprefix(f"/in/{hook.channel}/{hook.webhook.path}").lstrip("/"),
+                path=request.path.removeprefix(f"/in/{hook.channel}/{hook.webhook.path}".rstrip("/")).lstrip("/"),
                 query=request.query,
-                headers=headers,
+                headers=request.headers,
                 body=body,
                 at=self._clock.now(),
             ),
         )
-        if answer is hook.done and not (request.keep_alive and request.version == HttpVersion11):
+        if answer is hook.done and not _is_kept(request):
             return _rendered(hook.webhook.done)
         return answer
 
     def _below(self, path: str) -> Hook | None:
         """Return the webhook that the longest beginning of *path* names."""
         while path != "/in":
-            path = path.rpartition("/")[0]
             hook = self._hooks.get(path) or self._hooks.get(f"{path}/")
             if hook is not None:
                 return hook
+            path = path.rpartition("/")[0]
         return None
 
     async def _answer(self, hook: Hook, request: Request) -> web.StreamResponse:
         try:
-            hook.webhook.verify(request)
-        except Exception as why:  # noqa: BLE001 - third-party code: whatever is not verified is refused
+            _verified(hook.webhook, request)
+        except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: whatever is not verified is refused
             forged = isinstance(why, BadSignature)
             _log.warning("webhook_refused", channel=hook.channel, exc_info=None if forged else why)
             return web.Response(status=403, text="the signature is missing or wrong\n")
         try:
             parsed = hook.webhook.parse(request)
-        except Exception as why:  # noqa: BLE001 - third-party code: nothing that was sent to us may be lost
+            if not isinstance(parsed, Handshake):
+                parsed = tuple(parsed)
+        except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: nothing that was sent to us may be lost
             parsed = self._unparsed(hook, request, why)
         if isinstance(parsed, Handshake):
             return _rendered(parsed.response)
@@ -134,11 +160,11 @@ class Web:
             await hook.intake.accept(parsed, raw=request.body)
         except NotStored as full:
             _log.warning("webhook_not_stored", channel=hook.channel, reason=full.reason)
-            return web.Response(status=503, headers={"Retry-After": str(max(1, round(full.after_s)))})
+            return _come_again(full.after_s)
         return hook.done
 
     @staticmethod
-    def _unparsed(hook: Hook, request: Request, why: Exception) -> list[InboundEvent]:
+    def _unparsed(hook: Hook, request: Request, why: BaseException) -> list[InboundEvent]:
         understood = isinstance(why, Unparsable)
         _log.warning("webhook_not_parsed", channel=hook.channel, exc_info=None if understood else why)
         reason = str(why) if understood else f"{type(why).__name__}: {why}"
@@ -153,8 +179,10 @@ class Acknowledgement(web.Response):
 
     def __init__(self, response: Response) -> None:
         super().__init__(status=response.status, body=response.body, content_type=response.media_type)
-        head = f"HTTP/1.1 {self.status} {self.reason}\r\nContent-Type: {response.media_type}"
-        self._whole = f"{head}\r\nContent-Length: {len(response.body)}\r\n\r\n".encode() + response.body
+        head = f"HTTP/1.1 {self.status} {self.reason}\r\n"
+        if self.status != 204:  # RFC 9110, 8.6: it has no length
+            head += f"Content-Type: {response.media_type}\r\nContent-Length: {len(response.body)}\r\n"
+        self._whole = f"{head}\r\n".encode() + response.body
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Write it; nothing is kept of the request, so one object answers them all."""
@@ -174,9 +202,35 @@ def _rendered(response: Response) -> web.Response:
     return web.Response(status=response.status, body=response.body, content_type=response.media_type)
 
 
-def _doubled(headers: Mapping[str, str]) -> set[str]:
-    seen: set[str] = set()
-    return {name for name in headers if name in seen or seen.add(name)}  # type: ignore[func-returns-value]
+def _come_again(after_s: float) -> web.Response:
+    return web.Response(status=503, headers={"Retry-After": str(max(1, round(after_s)))})
+
+
+def _is_kept(request: web.Request) -> bool:
+    """Say whether an :class:`Acknowledgement` is the right answer to a request."""
+    return request.keep_alive and request.version == HttpVersion11 and request.method != "HEAD"
+
+
+def _verified(webhook: Webhook, request: Request) -> None:
+    """Verify, and take nothing for a yes but silence: ``False`` or a coroutine would let everybody in."""
+    said: object = webhook.verify(request)  # type: ignore[func-returns-value]
+    if said is not None:
+        close = getattr(said, "close", None)
+        if close is not None:
+            close()
+        raise TypeError(f"verify must raise or return nothing, and returned {type(said).__name__}")
+
+
+def _doubled(headers: Sequence[tuple[bytes, bytes]]) -> set[bytes]:
+    """Return the names that stand more than once, in small letters: whoever signs and whoever reads might take another."""
+    names = [name.lower() for name, _ in headers]
+    if len(names) == len(set(names)):
+        return set()
+    return {name for name in names if names.count(name) > 1}
+
+
+async def _text(ask: Callable[[], Awaitable[str]]) -> str:
+    return await ask()
 
 
 async def writable(check: Callable[[], None]) -> str:
