@@ -14,6 +14,7 @@ from fernamt._store.engine import Store
 from fernamt._store.tables import metadata
 from fernamt._store.writer import Writer
 
+
 @pytest.fixture(autouse=True)
 def log_of_its_own() -> Iterator[None]:
     """A test that configures the log does it for itself: the stream it chose is closed when it is over."""
