@@ -80,8 +80,10 @@ class Imap:
 
     async def _take_all(self, box: Mailbox, uids: list[int], done: int) -> None:
         for start in range(0, len(uids), BATCH):
-            for uid, size in (await box.sizes(uids[start : start + BATCH])).items():
-                await self._take(box, uid, size, done)
+            batch = uids[start : start + BATCH]
+            sizes = await box.sizes(batch)
+            for uid in batch:
+                await self._take(box, uid, sizes.get(uid, 0), done)
 
     async def _take(self, box: Mailbox, uid: int, size: int, done: int) -> None:
         """Store one mail, and only then move it. The cursor never goes back below *done*."""

@@ -87,9 +87,8 @@ class Mailbox:
 
     async def uids_after(self, uid: int) -> list[int]:
         """Return the UIDs above *uid*, ascending."""
-        found = [
-            one for one in await self._call(self._look, uid + 1) if one > uid
-        ]  # a range to * always holds the last
+        # A range that ends in * always holds the last mail, whatever its UID.
+        found = [one for one in await self._call(self._look, uid + 1) if one > uid]
         self._looked_again = self._looked_again and not found
         return sorted(found)
 
@@ -100,7 +99,7 @@ class Mailbox:
         return sorted(await self._call(self._logged_in.search, ["UID", f"1:{uid}", "UNDELETED"]))
 
     async def sizes(self, uids: list[int]) -> dict[int, int]:
-        """Return the size in bytes of each mail that is still there."""
+        """Return the size in bytes of each mail; one that is gone, or of which the server does not say it, is missing."""
         found = await self._call(self._logged_in.fetch, uids, ["RFC822.SIZE"])
         return {uid: found[uid][b"RFC822.SIZE"] for uid in uids if b"RFC822.SIZE" in found.get(uid, {})}
 
@@ -142,7 +141,7 @@ class Mailbox:
         self._idles = client.has_capability("IDLE")  # may ask the server, so not on the loop
         if settings.done_folder:
             self._prepare(settings.done_folder)
-        self.validity = client.select_folder(settings.folder)[b"UIDVALIDITY"]
+        self.validity = client.select_folder(settings.folder).get(b"UIDVALIDITY", 0)
 
     def _prepare(self, folder: str) -> None:
         client = self._logged_in
@@ -184,9 +183,8 @@ class Mailbox:
         while (left := end - time.monotonic()) > 0:
             said = client.idle_check(left)
             if not said and time.monotonic() < end - 0.5:
-                raise IMAPClientAbortError(
-                    "the connection ended"
-                )  # the library reports that as silence that came early
+                # The library reports the end of a connection as silence that came early.
+                raise IMAPClientAbortError("the connection ended")
             if any(b"BYE" in line[:1] for line in said):
                 raise IMAPClientAbortError("the server said goodbye")
             if any(b"EXISTS" in line[1:2] for line in said):
@@ -232,9 +230,8 @@ class Mailbox:
 
     def _login_failed(self, why: LoginError) -> NeedsLogin | Unreachable:
         said = _said(why)
-        lost = isinstance(
-            why.__context__, IMAPClientAbortError
-        )  # the library calls every failure within login a wrong one
+        # The library calls every failure within a login a wrong one.
+        lost = isinstance(why.__context__, IMAPClientAbortError)
         if lost or any(code in said.upper() for code in _TEMPORARY):
             return Unreachable(f"the login at {self._settings.host} could not be tried: {said}", certain=True)
         return NeedsLogin(f"the mailbox at {self._settings.host} refuses the login of {self._settings.user}: {said}")
