@@ -62,7 +62,7 @@ fix: $(READY) ## let the formatter and the linter mend what they can
 	@$(BIN)/ruff check --fix
 
 bench: $(READY) ## one benchmark; the last line is JSON  [BENCH=inbound]
-	@$(BIN)/python -m benchmarks.$(BENCH)
+	@$(BIN)/python benchmarks/$(BENCH).py
 
 drill: $(READY) ## one drill; the last line is JSON  [DRILL=kill STORE=sqlite KILLS=20]
-	@$(BIN)/python -m drills.$(DRILL) --store $(STORE) --kills $(KILLS)
+	@$(BIN)/python drills/$(DRILL).py --store $(STORE) --kills $(KILLS)
