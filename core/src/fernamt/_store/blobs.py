@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
-from fernamt._store.engine import Store
+from fernamt._store.engine import Store, Transaction, is_outage
 from fernamt.errors import NotStored
 from fernamt.model import Blob
 
+_R = TypeVar("_R")
 CHUNK_BYTES: Final = 65_536
 SWEPT_AFTER_S: Final = 86_400.0
 """What no commit has named by then is swept."""
@@ -67,36 +69,33 @@ class FileBlobs:
         temporary = self._folder / f"new-{secrets.token_hex(8)}"
         digest, size = hashlib.sha256(), 0
         try:
-            file = await asyncio.to_thread(self._create, temporary)
+            file = await _whole(self._create, temporary)
             try:
                 async for chunk in _measured(chunks, max_bytes):
                     digest.update(chunk)
                     size += len(chunk)
-                    await asyncio.to_thread(os.write, file, chunk)
-                await asyncio.to_thread(os.fdatasync, file)
+                    await _whole(_write, file, chunk)
+                await _whole(os.fdatasync, file)
             finally:
                 os.close(file)
             blob = Blob(digest.hexdigest(), size)
-            await asyncio.to_thread(self._keep, temporary, self._path(blob))
-        except OSError as why:
-            raise NotStored(f"the blob folder cannot be written: {why.strerror}") from why
+            await _whole(self._keep, temporary, self._path(blob))
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
         return blob
 
     def _create(self, path: Path) -> int:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._folder.is_dir():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync(self._folder.parent)
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
     def _keep(self, temporary: Path, path: Path) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         temporary.rename(path)
         for folder in (path.parent, self._folder):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _sync(folder)
 
     def _path(self, blob: Blob) -> Path:
         if len(blob.digest) != 64 or not all(digit in "0123456789abcdef" for digit in blob.digest):
@@ -110,12 +109,53 @@ class FileBlobs:
 
     def sweep(self) -> int:
         old = time.time() - SWEPT_AFTER_S
-        candidates = [path for path in self._folder.rglob("*") if path.is_file() and path.stat().st_mtime < old]
+        candidates = [path for path in self._folder.rglob("*") if _is_older(path, old)]
         named = _named(self._store, (path.name for path in candidates))
-        unnamed = [path for path in candidates if path.name not in named]
-        for path in unnamed:
-            path.unlink(missing_ok=True)
-        return len(unnamed)
+        swept = 0
+        for path in candidates:
+            # Whoever puts the same content again makes it new.
+            if path.name not in named and _is_older(path, old):
+                path.unlink(missing_ok=True)
+                swept += 1
+        return swept
+
+
+def _write(file: int, chunk: bytes) -> None:
+    """Write all of it: on a disk that is nearly full the system takes a part, and says so only the next time."""
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_older(path: Path, than: float) -> bool:
+    try:
+        return path.is_file() and path.stat().st_mtime < than
+    except FileNotFoundError:
+        return False
+
+
+async def _whole(function: Callable[..., _R], *arguments: object) -> _R:
+    """Run *function* in a thread. Raises ``NotStored`` for its ``OSError``.
+
+    Cancelled, it returns when the thread is done: that works on a file that would be closed under it.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        running.exception()  # nobody else will ask for it
+        raise
+    except OSError as why:
+        raise NotStored(f"the blob folder cannot be written: {why.strerror}") from why
 
 
 class TableBlobs:
@@ -135,17 +175,23 @@ class TableBlobs:
         return blob
 
     def _insert(self, blob: Blob, whole: bytes) -> None:
-        session = self._store.session()
+        with self._written() as tx:
+            for n, start in enumerate(range(0, len(whole) or 1, CHUNK_BYTES)):
+                tx.do.one(
+                    "INSERT INTO blob_chunk (digest, n, body, stored_at) VALUES (?, ?, ?, ?)"
+                    " ON CONFLICT (digest, n) DO UPDATE SET stored_at = excluded.stored_at",
+                    (blob.digest, n, whole[start : start + CHUNK_BYTES], tx.now_us),
+                )
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[Transaction]:
         try:
-            with session.transaction() as tx:
-                for n, start in enumerate(range(0, len(whole) or 1, CHUNK_BYTES)):
-                    tx.do.one(
-                        "INSERT INTO blob_chunk (digest, n, body, stored_at) VALUES (?, ?, ?, ?)"
-                        " ON CONFLICT (digest, n) DO UPDATE SET stored_at = excluded.stored_at",
-                        (blob.digest, n, whole[start : start + CHUNK_BYTES], tx.now_us),
-                    )
-        finally:
-            session.close()
+            with contextlib.closing(self._store.session()) as session, session.transaction() as tx:
+                yield tx
+        except Exception as why:
+            if not is_outage(why):
+                raise
+            raise NotStored(f"the blobs cannot be written: {getattr(why, 'orig', why)}") from why
 
     async def open(self, blob: Blob) -> AsyncIterator[bytes]:
         n = 0
@@ -163,15 +209,13 @@ class TableBlobs:
         return bytes(rows[0][0]) if rows else None
 
     def sweep(self) -> int:
-        session = self._store.session()
-        try:
-            with session.transaction() as tx:
-                return tx.do.one(
-                    "DELETE FROM blob_chunk WHERE stored_at < ? AND digest NOT IN (SELECT digest FROM blob_ref)",
-                    (tx.now_us - int(SWEPT_AFTER_S * 1_000_000),),
-                )
-        finally:
-            session.close()
+        with self._written() as tx:
+            old = tx.now_us - int(SWEPT_AFTER_S * 1_000_000)
+            rows = tx.do.rows(
+                "DELETE FROM blob_chunk WHERE stored_at < ? AND digest NOT IN (SELECT digest FROM blob_ref) RETURNING n",
+                (old,),
+            )
+            return sum(n == 0 for (n,) in rows)
 
 
 def _named(store: Store, digests: Iterable[str]) -> set[str]:

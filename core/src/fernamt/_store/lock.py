@@ -32,6 +32,11 @@ class FileLock:
                 f"another daemon, process {holder}, has {database.name} open",
                 fix="Stop it first, or use PostgreSQL for several runners",
             ) from None
+        except OSError as why:
+            os.close(self._file)
+            raise ConfigError(
+                "store", f"{path} cannot be locked: {why.strerror}", fix="Keep the store on a disk of this machine"
+            ) from why
         os.truncate(self._file, 0)
         os.pwrite(self._file, str(os.getpid()).encode(), 0)
 
