@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,14 @@ from fernamt._runtime.clock import SystemClock
 from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
 from fernamt.errors import NotStored
+from fernamt.model import microseconds
 from fernamt.testing.postgres import running_postgres
 
 HERE = Path(__file__).parent
 POINTS = ("writer.before-commit", "writer.committed", "outbox.begun", "outbox.answered", "outbox.finished")
 SECRET = "a drill's secret"
 CUSTOMERS = 24
+STUCK_S = 60.0
 LINES = {"keyed": True, "plain": False}
 
 
@@ -177,10 +180,16 @@ class Drill:
         return rows[-1][0] if rows else seen
 
     async def _settled(self) -> None:
-        """Wait until nothing is open any more."""
-        deadline = time.monotonic() + 120
-        while await asyncio.to_thread(self._count, "delivery WHERE state IN ('queued', 'sending')"):
-            assert time.monotonic() < deadline, "a lane is stuck"
+        """Wait until nothing is open any more. A retry may be minutes away; a lane is stuck if what is due does not go."""
+        moved_at, last = time.monotonic(), -1
+        while count := await asyncio.to_thread(self._count, "delivery WHERE state IN ('queued', 'sending')"):
+            if count != last:
+                moved_at, last = time.monotonic(), count
+                print(f"{count} deliveries are open      ", file=sys.stderr, end="\r", flush=True)
+            due = f"delivery WHERE state = 'sending' OR (state = 'queued' AND next_at < {microseconds(datetime.now(UTC))})"
+            if not await asyncio.to_thread(self._count, due):
+                moved_at = time.monotonic()
+            assert time.monotonic() < moved_at + STUCK_S, f"a lane is stuck: {self._rows(f'SELECT * FROM {due}')[:5]}"
             await asyncio.sleep(0.2)
 
     def _count(self, what: str) -> int:

@@ -256,7 +256,7 @@ def test_an_exception_is_shown_by_type_message_frames_and_what_led_to_it(start: 
     assert (first["type"], first["said"]) == ("LookupError", "no customer with a…@example.org")
     assert first["after"] == ["ValueError: invalid literal for int() with base 10: '…(24)'"]
     assert first["notes"] == [f"called by +49…20 with {HIDDEN}"]
-    assert first["frames"][0].split(":")[0].endswith("core/tests/test_log.py")
+    assert first["frames"][0].split(":")[0].endswith("tests/test_log.py")
     assert first["frames"][0].endswith(" chained")
     assert (second["type"], second["said"]) == ("Unparsable", "no From header")
 

@@ -22,10 +22,10 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
+if TYPE_CHECKING:
+    from aiosmtpd.smtp import SMTP, Envelope, Session
 
 _MADE_HERE: Final = "# Made by `fernamt demo`: it is made anew each time."
 _START_S: Final = 60.0
@@ -111,6 +111,8 @@ class _Mailbox:
 
 @contextlib.contextmanager
 def _mail_server(mailbox: _Mailbox) -> Iterator[int]:
+    from aiosmtpd.controller import Controller
+
     server: Any = Controller(mailbox, hostname="127.0.0.1", port=_free_port())
     server.start()
     try:
