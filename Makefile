@@ -32,7 +32,7 @@ run: $(READY) ## the demo: one customer's mail comes in, and you answer it
 	@$(BIN)/fernamt demo
 
 test: $(READY) servers ## every test, the fast ones first  [TESTS=path]
-	@$(BIN)/pytest $(TESTS)
+	@$(BIN)/pytest $(or $(TESTS),-n 2 --dist loadfile)
 
 # A desk may lack a server (its tests are then skipped, with the reason); CI may not.
 servers:
