@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fernamt import app as module
-from fernamt._runtime import log
+from fernamt._runtime import log, outbox
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.redact import Redactor
 from fernamt._store.desk import Composition, compose
@@ -113,6 +114,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.delitem(sys.modules, f"{name}_of_a_test", raising=False)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setattr(log, "configure", lambda _settings: Redactor())
+    monkeypatch.setattr(outbox, "POLL_S", 0.02)
     return lambda: sys.modules["appline_of_a_test"]
 
 
@@ -349,6 +351,25 @@ async def test_after_a_kill_the_next_daemon_works_at_once(daemon: Daemon) -> Non
     assert message.attempt == 1
     answer.set_result(Sent())
     await daemon.until("outbox.finished")
+
+
+@on_sqlite
+async def test_systemd_is_told_when_it_is_ready_and_when_it_stops(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(path)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        app = await daemon.start()
+        assert told.recv(100) == b"READY=1"
+        await app.stop()
+        assert told.recv(100) == b"STOPPING=1"
+    daemon.apps.clear()
+    monkeypatch.setenv("NOTIFY_SOCKET", f"{path}-nobody")
+    with capture_logs() as logs:
+        await daemon.start()
+    assert "systemd_not_told" in [one["event"] for one in logs]
 
 
 @on_sqlite

@@ -71,6 +71,18 @@ def test_a_store_that_is_there_can_be_written(store: Store) -> None:
     store.probe()
 
 
+def test_what_is_committed_is_on_disk_whatever_the_server_is_told(store: Store) -> None:
+    wanted = (
+        {"PRAGMA synchronous": 2, "PRAGMA journal_mode": "wal"}
+        if store.is_sqlite
+        else {"SHOW synchronous_commit": "on"}
+    )
+    session = store.session()
+    with session.transaction() as tx:
+        assert {sql: tx.do.rows(sql)[0][0] for sql in wanted} == wanted
+    session.close()
+
+
 def test_a_reader_sees_one_state_and_hinders_no_writer(store: Store) -> None:
     session = store.session()
     count = sa.text("SELECT count(*) FROM cursor")

@@ -803,6 +803,20 @@ async def test_what_is_being_begun_when_it_goes_quiet_is_sent_and_recorded(post:
     assert post.state(one) == "sent"
 
 
+async def test_what_can_never_be_recorded_does_not_keep_the_daemon_from_ending(post: Post, moody: Moody) -> None:
+    moody.refused, moody.refusals = finish, 10**9
+    await post.start(writer=moody)
+    one = await post.answer()
+    (await post.called()).sent("p1")
+    await post.until("outbox.answered")
+    with capture_logs():
+        await post.outbox.quiet(0.01)
+    await post.die()
+    await post.outbox.close()
+    assert not post.outbox._recording
+    assert post.state(one) == "sending"
+
+
 async def test_going_quiet_gives_up_after_its_time(post: Post) -> None:
     await post.start()
     one = await post.answer()

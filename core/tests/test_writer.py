@@ -91,7 +91,17 @@ async def test_one_bad_payload_fails_alone_and_its_neighbours_are_committed(stor
     assert [str(one) for one in results] == ["A", "bad", "B", "refused", "C"]
     assert [type(one) for one in results] == [str, ValueError, str, Refused, str]
     assert names(store) == {"a", "b", "refused", "c"}
-    assert notes.groups == [5, 1, 1, 1, 1, 1]
+    assert notes.groups == [5, 2, 1, 1, 3]
+
+
+async def test_one_bad_payload_among_many_costs_a_few_transactions_more(store: Store, writer: Writer) -> None:
+    notes = Notes()
+    async with busy(writer):
+        futures = [writer.write(notes, f"{'bad' if number == 200 else 'good'}{number}") for number in range(GROUP_MAX)]
+    results = await asyncio.gather(*futures, return_exceptions=True)
+    assert [str(one) for one in results if isinstance(one, Exception)] == ["bad200"]
+    assert len(notes.groups) < 20
+    assert len(names(store)) == GROUP_MAX - 1
 
 
 async def test_several_operations_share_a_transaction_and_fail_apart(store: Store, writer: Writer) -> None:
@@ -221,6 +231,23 @@ async def test_a_connection_that_was_cut_is_made_again(store: Store, writer: Wri
     assert all(isinstance(one, NotStored) for one in results)
     assert await writer.write(Notes(), "c") == "C"
     assert names(store) == {"c"}
+
+
+@on_postgres
+async def test_a_row_that_somebody_keeps_locked_is_an_outage_and_not_the_end(store: Store, writer: Writer) -> None:
+    await writer.write(Notes(), "a")
+
+    def impatient(tx: Transaction, payloads: Sequence[None]) -> Sequence[None]:
+        assert tx.do.rows("SHOW lock_timeout") == [("10s",)]
+        tx.do.one("SET lock_timeout = '20ms'")
+        return payloads
+
+    await writer.write(impatient, None)
+    with contextlib.closing(store.session()) as other, other.transaction() as tx:
+        tx.do.one("UPDATE cursor SET value = 'mine'")
+        with pytest.raises(NotStored, match="lock timeout"):
+            await writer.write(Notes(), "a")
+    assert await writer.write(Notes(), "a") == "A"
 
 
 async def test_a_server_that_is_away_refuses_each_caller() -> None:

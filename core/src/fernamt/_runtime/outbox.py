@@ -140,6 +140,11 @@ class Outbox:
         except TimeoutError:
             self._log.warning("outbox_not_quiet", sending=len(self._in_flight), recording=len(self._recording))
 
+    async def close(self) -> None:
+        """Give up what could not be recorded: the store is away, and so are we."""
+        for task in tuple(self._recording):
+            await stop_task(task)
+
     async def _take_over(self, claim: Claim) -> None:
         takeover = Takeover(
             claim=claim, channel=self._sending.line.number, repeatable=self._sending.capabilities().idempotent

@@ -92,6 +92,8 @@ class Supervised:
         try:
             await self._claims.hold(f"channel:{self.line.id}", self._work)
         finally:
+            if self._outbox is not None:
+                await self._outbox.close()
             if self._telling is not None:
                 await stop_task(self._telling)
 

@@ -128,6 +128,7 @@ class Store:
         config.set_main_option("script_location", "fernamt._store:migrations")
         with self._engine.connect() as connection, connection.begin():
             if not self.is_sqlite:
+                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305871)")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -229,10 +230,23 @@ def _sqlite_engine(url: URL) -> sa.Engine:
 
 
 def _postgres_engine(url: URL) -> sa.Engine:
+    settings = {
+        "synchronous_commit": "on",  # acknowledged is durable, whatever the server is told otherwise
+        "idle_in_transaction_session_timeout": "60000",
+        "lock_timeout": "10000",
+    }
     return sa.create_engine(
         url,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "options": "-c idle_in_transaction_session_timeout=60000"},
+        connect_args={
+            "connect_timeout": 5,
+            "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+            # A server that vanished without a word is given up in seconds, not in a quarter of an hour.
+            "tcp_user_timeout": 15_000,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+        },
     )
 
 

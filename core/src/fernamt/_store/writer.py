@@ -114,7 +114,8 @@ class Writer:
             problem = why
         if len(group) == 1:
             return [problem]
-        return [outcome for wanted in group for outcome in self._commit([wanted])]
+        middle = len(group) // 2
+        return self._commit(group[:middle]) + self._commit(group[middle:])
 
     def _transaction(self, group: list[_Wanted[Any, Any]]) -> list[Any]:
         by_operation: dict[Operation[Any, Any], list[int]] = {}
