@@ -313,7 +313,7 @@ async def test_a_sender_that_broke_begins_again_and_the_channel_is_as_it_was(
     await ward.state("degraded")
     look = Outbox._look
 
-    def broken(outbox: Outbox, free: int) -> Any:
+    def broken(*_: object) -> Any:
         monkeypatch.setattr(Outbox, "_look", look)
         raise KeyError("a bug of ours")
 

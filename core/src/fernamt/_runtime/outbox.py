@@ -19,6 +19,7 @@ from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.correspondence import Prepared, prepare
 from fernamt._store.deliveries import (
     Beginning,
+    Lane,
     OpenDelivery,
     Refused,
     Result,
@@ -93,6 +94,7 @@ class Outbox:
         self._beginning = asyncio.Lock()
         self._paused_until = 0.0
         self._in_flight: dict[int, asyncio.Task[None]] = {}
+        self._busy: dict[int, Lane] = {}
         self._recording: set[asyncio.Task[None]] = set()
         self._held_back = False
         self._stopping = False
@@ -170,7 +172,7 @@ class Outbox:
         if free <= 0 or not self._may_begin():
             return None
         try:
-            found = await asyncio.to_thread(self._look, free)
+            found = await asyncio.to_thread(self._look, free, frozenset(self._busy.values()))
             async with self._beginning:
                 for delivery, prepared in found.prepared:
                     if self._may_begin():
@@ -182,21 +184,20 @@ class Outbox:
     def _may_begin(self) -> bool:
         return not (self._stopping or self._held_back)
 
-    def _look(self, free: int) -> _Found:
+    def _look(self, free: int, busy: frozenset[Lane]) -> _Found:
         """Find up to *free* heads of lanes, looking further only where many lanes are held."""
         with self._store.read() as connection:
             do = self._store.statements(connection)
-            now_us = do.now_us()
+            now_us, hold_us = do.now_us(), int(self._sending.hold_s * 1_000_000)
             window = 4 * free + 60
             while True:
                 deliveries = open_deliveries(do, self._sending.line.number, window)
-                found = heads(deliveries, now_us=now_us, hold_us=int(self._sending.hold_s * 1_000_000))
-                ready = [one for one in found.ready if one.id not in self._in_flight]
-                if len(ready) >= free or len(deliveries) < window:
+                found = heads(deliveries, now_us=now_us, hold_us=hold_us, busy=busy)
+                if len(found.ready) >= free or len(deliveries) < window:
                     break
                 window *= 8
             return _Found(
-                prepared=tuple((one, self._prepared(do, one)) for one in ready[:free]),
+                prepared=tuple((one, self._prepared(do, one)) for one in found.ready[:free]),
                 next_in_s=None if found.next_at is None else (found.next_at - now_us) / 1_000_000,
             )
 
@@ -223,6 +224,7 @@ class Outbox:
             self._reached("outbox.begun")
             task = asyncio.create_task(self._attempt(claim, delivery, prepared.message), name=f"send-{delivery.id}")
             self._in_flight[delivery.id] = task
+            self._busy[delivery.id] = delivery.lane
             task.add_done_callback(lambda _task: self._ended(delivery.id))
 
     async def _refuse(self, refusal: Refused) -> None:
@@ -245,7 +247,7 @@ class Outbox:
         return refusal, ""
 
     def _ended(self, delivery: int) -> None:
-        del self._in_flight[delivery]
+        del self._in_flight[delivery], self._busy[delivery]
         self.wake()
 
     def _refusal(self, claim: Claim, delivery: OpenDelivery, prepared: Prepared) -> Refused | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import TypeAlias
 
 import orjson
 from attrs import frozen
@@ -13,6 +14,9 @@ from fernamt._store.names import id_hash
 from fernamt._store.receipts import Fact, settle, settle_early
 from fernamt._store.statements import Statements
 from fernamt.model import DeliveryState, fold
+
+Lane: TypeAlias = tuple[int, int]
+"""A conversation and a recipient, of one channel."""
 
 
 @frozen(kw_only=True)
@@ -29,6 +33,11 @@ class OpenDelivery:
     first_at: int | None
     next_at: int
     ids: tuple[str, ...]
+
+    @property
+    def lane(self) -> Lane:
+        """What is sent one after the other."""
+        return self.conversation, self.address
 
 
 @frozen
@@ -63,17 +72,19 @@ def open_deliveries(do: Statements, channel: int, limit: int) -> list[OpenDelive
     ]
 
 
-def heads(deliveries: Sequence[OpenDelivery], *, now_us: int, hold_us: int) -> Heads:
+def heads(
+    deliveries: Sequence[OpenDelivery], *, now_us: int, hold_us: int, busy: Collection[Lane] = frozenset()
+) -> Heads:
     """Return the first delivery of each lane that may go now. Pure.
 
-    A lane is a conversation and a recipient of one channel. What is being sent holds its lane; what waits for another try
-    holds it for *hold_us* from its first one, then the next may pass, visibly.
+    What is being sent holds its lane, and so do those that are *busy*; what waits for another try holds it for *hold_us*
+    from its first one, then the next may pass, visibly.
     """
-    held = {_lane(delivery) for delivery in deliveries if delivery.state == DeliveryState.SENDING}
+    held = {one.lane for one in deliveries if one.state == DeliveryState.SENDING} | set(busy)
     ready: list[OpenDelivery] = []
     next_at: int | None = None
     for delivery in deliveries:
-        lane = _lane(delivery)
+        lane = delivery.lane
         if lane in held:
             continue
         if delivery.next_at <= now_us:
@@ -87,10 +98,6 @@ def heads(deliveries: Sequence[OpenDelivery], *, now_us: int, hold_us: int) -> H
             wake_at = min(wake_at, released_at)
         next_at = wake_at if next_at is None else min(next_at, wake_at)
     return Heads(tuple(ready), next_at)
-
-
-def _lane(delivery: OpenDelivery) -> tuple[int, int]:
-    return delivery.conversation, delivery.address
 
 
 @frozen(kw_only=True)
