@@ -8,7 +8,7 @@ import pytest
 
 from tests.story.daemon import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])

@@ -376,6 +376,7 @@ async def test_mails_that_cannot_be_moved_degrade_the_channel_until_they_can(
         dovecot.add_folder(user, "Weg")
         dovecot.deliver(user, mail(3))
         await eventually(lambda: len(dovecot.mails(user, "Weg")) == 1)
+        await eventually(lambda: context.states[-1][0] == "up")
     assert ids(context.intake) == names(1, 2, 3)
     assert [state for state, _ in context.states] == ["up", "degraded", "up"]
 
