@@ -311,7 +311,7 @@ async def test_an_event_that_no_code_foresaw_is_kept_in_quarantine_and_its_neigh
         with capture_logs() as logs:
             accepted = await door.accept(*batch, raw=label.encode())
         assert [one.n for one in accepted] == [2 * number + 1, None, 2 * number + 2], label
-        assert [log["event"] for log in logs] == ["event_not_storable"], label
+        assert [log["event"] for log in logs].count("event_not_storable") == 1, label
         assert len(door.quarantined()) == number + 1, label
     assert [body for _, body in door.quarantined()] == [label.encode() for label in WRONG]
 
@@ -369,7 +369,7 @@ async def test_two_mails_with_one_message_id_are_both_stored_and_the_first_keeps
     with capture_logs() as logs:
         [accepted] = await door.accept(second)
     assert (accepted.n, accepted.repeat) == (1, False)
-    assert logs == []
+    assert "event_not_storable" not in [log["event"] for log in logs]
     [joined] = await door.accept(said("c", thread=Thread(references=("<same@example.org>",), place="c")))
     assert joined.conversation == "1"
 

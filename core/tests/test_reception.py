@@ -238,11 +238,12 @@ def test_a_receipt_finds_its_delivery(desk: Desk, named_by: str) -> None:
         from fernamt._store.names import id_hash
 
         tx.do.many("insert known", [(id_hash(CHAT.number, "wamid"), conversation, n, 0)])
-    name: dict[str, Any] = {
+    names: dict[str, dict[str, Any]] = {
         "id": {"id": "wamid"},
         "key": {"message_key": desk.names.message_key(delivery)},
         "address": {"address": ANN, "up_to": datetime.now(UTC) + timedelta(minutes=1)},
-    }[named_by]
+    }
+    name = names[named_by]
     desk.take(Receipt(key="r1", state=DeliveryState.READ, **name), line=CHAT)
     desk.take(Receipt(key="r2", state=DeliveryState.DELIVERED, **name), line=CHAT)
     assert desk.rows("SELECT state FROM delivery") == [("read",)]
