@@ -98,14 +98,18 @@ class Drill:
                 await self._live_and_die(at_a_point=kill % 2 == 0)
                 print(f"kill {kill + 1} of {self._kills}", file=sys.stderr, end="\r", flush=True)
             last = await self._start()
-            for customers in self._customers.values():
-                customers.stopped = True
-            await asyncio.gather(*writing)
-        stop_agent.set()
-        await agent
-        await self._settled()
-        last.send_signal(signal.SIGTERM)
-        assert await last.wait() == 0, "the daemon did not drain"
+            try:
+                for customers in self._customers.values():
+                    customers.stopped = True
+                await asyncio.gather(*writing)
+                stop_agent.set()
+                await agent
+                await self._settled()
+                last.send_signal(signal.SIGTERM)
+                assert await last.wait() == 0, "the daemon did not drain"
+            finally:
+                if last.returncode is None:
+                    last.kill()
         return await asyncio.to_thread(self._compare)
 
     async def _write_configuration(self) -> None:
@@ -174,8 +178,8 @@ class Drill:
             if row[0] % 2
         ]
         if answers:
-            with contextlib.closing(self._store.session()) as session, session.transaction() as tx:
-                compose(tx, answers)
+            with contextlib.closing(self._store.session()) as session:
+                session.run(lambda tx: compose(tx, answers))
             self._answered += len(answers)
         return rows[-1][0] if rows else seen
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -314,6 +315,28 @@ async def test_the_same_event_at_two_runners_is_one_entry(runners: Runners) -> N
     assert (accepted.n, accepted.repeat) == (1, True)
     assert runners.runs == 2
     assert runners.rows("SELECT count(*) FROM entry") == [(1,)]
+
+
+@on_postgres
+def test_a_deadlock_with_another_runner_is_run_again(store: Store) -> None:
+    sessions = [store.session(), store.session()]
+    met = threading.Barrier(2)
+    runs: list[int] = []
+
+    def swap(first: int) -> None:
+        def body(tx: Transaction) -> None:
+            runs.append(first)
+            tx.do.one("UPDATE meta SET value = value WHERE name = ?", (("salt", "secret")[first],))
+            if len(runs) <= 2:
+                met.wait(20)
+            tx.do.one("UPDATE meta SET value = value WHERE name = ?", (("secret", "salt")[first],))
+
+        with contextlib.closing(sessions[first]) as session:
+            session.run(body)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(swap, (0, 1)))
+    assert len(runs) == 3
 
 
 @on_postgres

@@ -128,10 +128,11 @@ class App:
         self._http = ClientHttp(allow_private=frozenset(settings.http.allow_private))
         await asyncio.to_thread(self._open_store)
         self._writer.start()
-        names = Names(self._store.keys())
+        # One for all channels: what one transaction stores is looked up, and its conversations locked, in one go.
+        reception = Reception(Names(self._store.keys()))
         hooks: dict[str, Hook] = {}
         for one in planned.channels:
-            await self._add(one, names, planned, hooks)
+            await self._add(one, reception, planned, hooks)
         self._web.serve(hooks, down={one.section.id for one in planned.channels} - self._connectors.keys())
         host, port = settings.address
         try:
@@ -196,7 +197,7 @@ class App:
     async def _why_not_ready(self) -> str:
         return self._not_ready or await writable(self._store.probe)
 
-    async def _add(self, planned: PlannedChannel, names: Names, whole: Plan, hooks: dict[str, Hook]) -> None:
+    async def _add(self, planned: PlannedChannel, reception: Reception, whole: Plan, hooks: dict[str, Hook]) -> None:
         section = planned.section
         entrance = Entrance(id=section.id, kind=section.kind, label=section.name)
         number = await self._writer.write(enter, entrance)
@@ -204,13 +205,13 @@ class App:
         intake = ChannelIntake(
             line,
             writer=self._writer,
-            reception=Reception(names),
+            reception=reception,
             blobs=self._blobs,
             room=self._room,
             clock=self._clock,
         )
         try:
-            connector, supervised = self._connected(planned, line, intake, names, whole)
+            connector, supervised = self._connected(planned, line, intake, reception.names, whole)
             webhooks = tuple(connector.webhooks()) if isinstance(connector, Webhooks) else ()
         except Exception as why:  # noqa: BLE001 - third-party code: one channel's fault stays its own
             _log.error("channel_not_built", channel=section.id, error=str(why), exc_info=why)
@@ -281,9 +282,9 @@ class App:
         self._http = ClientHttp(allow_private=frozenset(self._settings.http.allow_private))
         await asyncio.to_thread(self._open_store)
         self._writer.start()
-        names = Names(self._store.keys())
+        reception = Reception(Names(self._store.keys()))
         for one in planned.channels:
-            await self._add(one, names, planned, {})
+            await self._add(one, reception, planned, {})
         for one in planned.channels:
             connector = self._connectors.get(one.section.id)
             if connector is None:

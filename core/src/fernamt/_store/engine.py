@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from attrs import frozen
@@ -23,6 +23,9 @@ from fernamt.model import microseconds
 
 HEAD: Final = "0001"
 """The migration that this code is written for."""
+RACES: Final = 5
+"""How often a transaction that lost a race (a unique row, a deadlock) is run at most."""
+_R = TypeVar("_R")
 
 
 # fmt: off
@@ -73,6 +76,18 @@ class WriteSession:
         with self._connection.begin():
             self._do.begin()
             yield Transaction(connection=self._connection, do=self._do, now_us=self._do.now_us())
+
+    def run(self, body: Callable[[Transaction], _R]) -> _R:
+        """Run *body* in a transaction and return what it returns; where another runner was faster, run it again at once."""
+        for _ in range(RACES - 1):
+            try:
+                with self.transaction() as tx:
+                    return body(tx)
+            except Exception as why:
+                if not is_lost_race(why):
+                    raise
+        with self.transaction() as tx:
+            return body(tx)
 
     def close(self) -> None:
         """Give the connection back."""

@@ -67,11 +67,11 @@ class Reception:
     """The writer's operation for submissions."""
 
     def __init__(self, names: Names) -> None:
-        self._names = names
+        self.names = names
 
     def __call__(self, tx: Transaction, payloads: Sequence[Submission]) -> list[tuple[Accepted, ...]]:
         """Store all of it; see :class:`fernamt._store.writer.Operation`."""
-        plan = _Plan(tx, self._names)
+        plan = _Plan(tx, self.names)
         digests = plan.look_up(payloads)
         accepted = [plan.take(submission, keys) for submission, keys in zip(payloads, digests, strict=True)]
         plan.write()

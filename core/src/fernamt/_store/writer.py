@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import structlog
 
-from fernamt._store.engine import Store, Transaction, WriteSession, is_lost_race, is_outage
+from fernamt._store.engine import Store, Transaction, WriteSession, is_outage
 from fernamt.errors import FernamtError, NotStored
 
 _P_contra = TypeVar("_P_contra", contravariant=True)
@@ -19,8 +19,6 @@ _P = TypeVar("_P")
 _R = TypeVar("_R")
 
 GROUP_MAX: Final = 512
-_RACES: Final = 5
-"""How often a transaction that lost a race (a unique row, a deadlock) is run again at once."""
 _log = structlog.get_logger()
 
 
@@ -121,22 +119,19 @@ class Writer:
         by_operation: dict[Operation[Any, Any], list[int]] = {}
         for index, wanted in enumerate(group):
             by_operation.setdefault(wanted.operation, []).append(index)
-        for race in range(_RACES):
+
+        def body(tx: Transaction) -> list[Any]:
             outcomes: list[Any] = [None] * len(group)
-            try:
-                with self._connected().transaction() as tx:
-                    for operation, indices in by_operation.items():
-                        results = operation(tx, [group[index].payload for index in indices])
-                        for index, result in zip(indices, results, strict=True):
-                            outcomes[index] = result
-                    self._told("writer.before-commit")
-            except Exception as why:
-                if not is_lost_race(why) or race == _RACES - 1:
-                    raise
-                continue
-            self._told("writer.committed")
+            for operation, indices in by_operation.items():
+                results = operation(tx, [group[index].payload for index in indices])
+                for index, result in zip(indices, results, strict=True):
+                    outcomes[index] = result
+            self._told("writer.before-commit")
             return outcomes
-        raise AssertionError("unreachable")
+
+        outcomes = self._connected().run(body)
+        self._told("writer.committed")
+        return outcomes
 
     def _connected(self) -> WriteSession:
         if self._session is None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import getpass
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from fernamt._runtime.clock import SystemClock
-from fernamt._store.engine import Store, Transaction, WriteSession, is_lost_race
+from fernamt._store.engine import Store, Transaction
 from fernamt._store.views.channels import is_served
 from fernamt.cli.options import Common
 from fernamt.cli.outcome import USAGE, Failure
@@ -18,8 +18,6 @@ from fernamt.settings import read_settings
 
 _P = TypeVar("_P")
 _R = TypeVar("_R")
-_RACES: Final = 5
-"""How often a write that met another one is run again."""
 
 
 @contextlib.contextmanager
@@ -38,26 +36,10 @@ def write(
 ) -> _R:
     """Run one operation of the store in a transaction of its own and return its result, or raise it if it is an error."""
     with contextlib.closing(store.session()) as session:
-        result = _written(session, operation, payload)
+        [result] = session.run(lambda tx: operation(tx, [payload]))
     if isinstance(result, FernamtError):
         raise result
     return result
-
-
-def _written(
-    session: WriteSession, operation: Callable[[Transaction, Sequence[_P]], Sequence[_R | FernamtError]], payload: _P
-) -> _R | FernamtError:
-    race = 1
-    while True:
-        try:
-            with session.transaction() as tx:
-                [result] = operation(tx, [payload])
-        except Exception as why:
-            if race == _RACES or not is_lost_race(why):
-                raise
-            race += 1
-        else:
-            return result
 
 
 def daemon_runs(store: Store) -> bool:
