@@ -30,6 +30,7 @@ from fernamt.connector import (
     Webhook,
     Webhooks,
 )
+from fernamt.effects import AddEntry, Effect, Job, Remember, Reply, Subscriber, Timer, Told
 from fernamt.errors import (
     BadSignature,
     ChannelError,
@@ -65,6 +66,7 @@ from fernamt.inbound import (
     Thread,
     Unparsed,
 )
+from fernamt.menu import Menu, MenuState, Step
 from fernamt.model import (
     INLINE_MAX_BYTES,
     Address,
@@ -86,7 +88,9 @@ from fernamt.model import (
 )
 from fernamt.outbound import Capabilities, Files, OutboundMessage, Sent, Voice
 from fernamt.registry import Registry
+from fernamt.services import CustomerCard, FaqAnswer, FaqQuestion, Hours, HoursQuestion, Question
 from fernamt.session import (
+    Action,
     Call,
     Finished,
     Gather,
@@ -97,6 +101,9 @@ from fernamt.session import (
     HungUp,
     Key,
     LineAction,
+    LookedUp,
+    LookUp,
+    LookUpFailed,
     Polled,
     Pressed,
     Prompt,
@@ -116,6 +123,8 @@ from fernamt.settings import Secret
 
 __all__ = (
     "Accepted",
+    "Action",
+    "AddEntry",
     "Address",
     "Answers",
     "Attachment",
@@ -141,12 +150,16 @@ __all__ = (
     "ConversationState",
     "Cursor",
     "Customer",
+    "CustomerCard",
     "CustomerId",
     "DeliveryState",
     "Describes",
     "Dials",
     "Duty",
+    "Effect",
     "Entry",
+    "FaqAnswer",
+    "FaqQuestion",
     "FernamtError",
     "Fetch",
     "FetchesMedia",
@@ -158,6 +171,8 @@ __all__ = (
     "Happened",
     "Heard",
     "Hold",
+    "Hours",
+    "HoursQuestion",
     "Http",
     "HttpReply",
     "HungUp",
@@ -165,11 +180,17 @@ __all__ = (
     "Ignored",
     "InboundEvent",
     "Intake",
+    "Job",
     "Json",
     "Key",
     "LineAction",
+    "LookUp",
+    "LookUpFailed",
+    "LookedUp",
     "MarksRead",
     "Measures",
+    "Menu",
+    "MenuState",
     "NeedsLogin",
     "NotStored",
     "OptedOut",
@@ -181,6 +202,7 @@ __all__ = (
     "Polled",
     "Pressed",
     "Prompt",
+    "Question",
     "Receipt",
     "Received",
     "Receives",
@@ -190,8 +212,10 @@ __all__ = (
     "Refusal",
     "Registry",
     "Rejected",
+    "Remember",
     "Remote",
     "Renamed",
+    "Reply",
     "Request",
     "Response",
     "Route",
@@ -205,10 +229,14 @@ __all__ = (
     "ShowsTyping",
     "Silence",
     "Started",
+    "Step",
     "Subject",
+    "Subscriber",
     "Template",
     "Thread",
     "Throttled",
+    "Timer",
+    "Told",
     "Transfer",
     "Transferred",
     "Turn",

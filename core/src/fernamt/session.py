@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from attrs import frozen
 
+from fernamt.effects import Effect
 from fernamt.model import Address, Attachment, ChannelId
+from fernamt.services import Question
 
 
 @frozen(kw_only=True)
@@ -79,7 +81,23 @@ class Polled:
     """Nothing happened: the provider wants the current turn, and no step is made."""
 
 
-Happened: TypeAlias = Started | Pressed | Said | Silence | Finished | Recorded | Transferred | HungUp | Polled
+@frozen
+class LookedUp:
+    """The answer to a :class:`LookUp`, of the type that its question names."""
+
+    answer: object
+
+
+@frozen
+class LookUpFailed:
+    """A :class:`LookUp` brought nothing: nobody offers it, it failed, or it took too long."""
+
+    reason: str
+
+
+Happened: TypeAlias = (
+    Started | Pressed | Said | Silence | Finished | Recorded | Transferred | LookedUp | LookUpFailed | HungUp | Polled
+)
 
 
 # What shall happen there.
@@ -139,6 +157,17 @@ class HangUp:
 
 
 LineAction: TypeAlias = Say | Gather | Record | Transfer | Hold | HangUp
+
+
+@frozen(kw_only=True)
+class LookUp:
+    """Ask a service. The core asks; the answer comes back as :class:`LookedUp` or :class:`LookUpFailed`."""
+
+    question: Question[Any]
+    timeout_s: float = 4.0
+
+
+Action: TypeAlias = LineAction | LookUp | Effect
 
 
 @frozen(kw_only=True)

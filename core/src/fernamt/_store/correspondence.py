@@ -13,11 +13,13 @@ from fernamt._store.names import Names
 from fernamt._store.statements import Statements
 from fernamt.model import (
     Address,
+    Button,
     Conversation,
     ConversationId,
     ConversationState,
     Customer,
     CustomerId,
+    Template,
 )
 from fernamt.outbound import OutboundMessage
 
@@ -60,6 +62,8 @@ def prepare(do: Statements, names: Names, channel: int, delivery: OpenDelivery) 
         subject=data.get("subject") or _subject(received),
         cc=_others(do, channel, delivery),
         attachments=attachments_of(files),
+        buttons=tuple(Button(*button) for button in data.get("buttons", ())),
+        template=_template(data.get("template")),
         reply_to=next((row[1] for row in received if row[1]), ""),
         references=_references(do, delivery.conversation, channel, n, received),
         reply_token=names.reply_token(delivery.conversation),
@@ -82,6 +86,10 @@ def _others(do: Statements, channel: int, delivery: OpenDelivery) -> tuple[Addre
         (delivery.entry, channel, delivery.id),
     )
     return tuple(Address.parse(row[0]) for row in rows)
+
+
+def _template(words: list[str] | None) -> Template | None:
+    return None if words is None else Template(name=words[0], language=words[1], values=tuple(words[2:]))
 
 
 def _subject(received: list[Any]) -> str:

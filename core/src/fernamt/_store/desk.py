@@ -12,7 +12,7 @@ from fernamt._store.people import People
 from fernamt._store.receipts import Fact, settle
 from fernamt._store.statements import Batch
 from fernamt.errors import FernamtError
-from fernamt.model import NOTHING, Address, Attachment, DeliveryState, Json
+from fernamt.model import NOTHING, Address, Attachment, Button, DeliveryState, Json, Template
 
 
 class NoSuchThing(FernamtError):
@@ -34,6 +34,13 @@ class Composition:
     """The id of a channel; empty: where the customer wrote last."""
     attachments: tuple[Attachment, ...] = ()
     """Their content is in the blob store."""
+    buttons: tuple[Button, ...] = ()
+    template: Template | None = None
+    """Used when the reply window is closed."""
+    automatic: bool = False
+    """Written by a machine."""
+    bulk: bool = False
+    """One of many: goes after whatever answers somebody."""
     data: Mapping[str, Json] = NOTHING
 
 
@@ -71,19 +78,34 @@ def _composed(
         raise NoSuchThing(f"There is no conversation {composition.conversation}. fernamt inbox lists them.")
     channel, recipients = _route(tx, composition, people) if composition.kind == "sent" else (None, [])
     entry = conversations.enter(row, composition.kind, channel=channel)
-    data = dict(composition.data)
-    if composition.cc:
-        data["cc"] = [str(person) for person in composition.cc]
     conversations.fill(
-        entry, composition.text, author=composition.author, data=data, attachments=composition.attachments
+        entry,
+        composition.text,
+        author=composition.author,
+        data=_data(composition),
+        attachments=composition.attachments,
     )
     deliveries = []
     for address in recipients:
         number, now = tx.do.next_id("delivery"), tx.now_us
         deliveries.append(number)
-        queued = (number, entry, row.id, channel, address, DeliveryState.QUEUED, 0, now, None, now, now, "[]", "", "")
-        batch.add("insert delivery", queued)
+        queued = (number, entry, row.id, channel, address, DeliveryState.QUEUED, 0, now, None, now, now)
+        batch.add("insert delivery", (*queued, "[]", "", "", composition.bulk, 0))
     return Composed(conversation=row.id, n=row.last_n, deliveries=tuple(deliveries))
+
+
+def _data(composition: Composition) -> dict[str, Json]:
+    """Return what an entry keeps beside its words; :mod:`fernamt._store.correspondence` reads it back."""
+    data = dict(composition.data)
+    if composition.cc:
+        data["cc"] = [str(person) for person in composition.cc]
+    if composition.buttons:
+        data["buttons"] = [[button.label, button.value] for button in composition.buttons]
+    if composition.template is not None:
+        data["template"] = [composition.template.name, composition.template.language, *composition.template.values]
+    if composition.automatic:
+        data["automatic"] = True
+    return data
 
 
 def _route(tx: Transaction, composition: Composition, people: People) -> tuple[int, list[int]]:

@@ -21,7 +21,7 @@ from fernamt.connector import Clock
 from fernamt.errors import ConfigError, NotStored
 from fernamt.model import microseconds
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The migration that this code is written for."""
 RACES: Final = 5
 """How often a transaction that lost a race (a unique row, a deadlock) is run at most."""

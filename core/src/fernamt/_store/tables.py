@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, false, text
 
 metadata: Final = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
@@ -180,6 +180,8 @@ delivery = Table(
     Column("ids", Text, nullable=False, doc="the provider's, JSON"),
     Column("reason", Text, nullable=False, doc="why it is where it is"),
     Column("code", Text, nullable=False),
+    Column("bulk", Boolean, nullable=False, server_default=false(), doc="goes after what answers somebody"),
+    Column("parts", Integer, nullable=False, server_default="0", doc="of a split message, so many are through"),
     Index(
         "ix_delivery_open",
         "channel",
@@ -243,6 +245,97 @@ due = Table(
     Column("owner", Text, nullable=False),
     Column("fence", Integer, nullable=False),
     Column("until", _Time, nullable=False, doc="of the claim"),
+)
+
+# Durable work of plugins and channels: a row is done when it is gone, parked when it has no time.
+task = Table(
+    "task",
+    metadata,
+    _id(),
+    Column("owner", Text, nullable=False, doc="the claim under which it runs: work:<plugin>, channel:<id>"),
+    Column("kind", Text, nullable=False, doc="tell, timer, job, fetch, media, duty ..."),
+    Column("key", Text, nullable=False, unique=True),
+    Column("conversation", _Id),
+    Column("n", Integer, doc="the entry that it is about"),
+    Column("data", Text, nullable=False, doc="JSON"),
+    Column("due_at", _Time, doc="null: parked, a person decides"),
+    Column("tries", Integer, nullable=False),
+    Column("reason", Text, nullable=False, doc="of the last failure"),
+    Column("since", _Time, nullable=False),
+    Index("ix_task_owner_due_at", "owner", "due_at"),
+)
+
+# Who is told of which kind of entry.
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("subscriber", Text, primary_key=True, doc="<plugin>.<name>"),
+    sqlite_with_rowid=False,
+)
+
+# How far a subscriber was told in a conversation, and what it remembers of it.
+position = Table(
+    "position",
+    metadata,
+    Column("subscriber", Text, primary_key=True),
+    Column("conversation", _Id, primary_key=True, autoincrement=False),
+    Column("n", Integer, nullable=False),
+    Column("memory", Text, nullable=False, doc="JSON"),
+    sqlite_with_rowid=False,
+)
+
+# A live exchange; moved on by comparing its version.
+session = Table(
+    "session",
+    metadata,
+    _id(),
+    Column("channel", _Id, nullable=False),
+    Column("call", Text, nullable=False, doc="the provider's id of it"),
+    Column("address", _Id, nullable=False),
+    Column("conversation", _Id, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("turn", Integer, nullable=False, doc="the last one"),
+    Column("menu", Text, nullable=False),
+    Column("digest", Text, nullable=False, doc="of the menu's content"),
+    Column("state", Text, nullable=False, doc="JSON"),
+    Column("at", _Time, nullable=False),
+    Column("ended_at", _Time),
+    Index("uq_session_channel_call", "channel", "call", unique=True),
+)
+
+# What was committed to happen in each turn, so that a repeat renders the same.
+turn = Table(
+    "turn",
+    metadata,
+    Column("session", _Id, primary_key=True, autoincrement=False),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("actions", Text, nullable=False, doc="JSON"),
+    sqlite_with_rowid=False,
+)
+
+# Merges and splits: pointers, taken back by undoing them. Entries never move.
+link = Table(
+    "link",
+    metadata,
+    _id(),
+    Column("kind", Text, nullable=False, doc="customer, conversation, split"),
+    Column("source", _Id, nullable=False, index=True),
+    Column("target", _Id, nullable=False, index=True),
+    Column("n", Integer, doc="split: the first entry that belongs to the target"),
+    Column("author", Text, nullable=False),
+    Column("at", _Time, nullable=False),
+    Column("undone_at", _Time),
+)
+
+# Whom we were told to forget: keyed hashes of addresses, applied again after a restore.
+erased = Table(
+    "erased",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("at", _Time, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 quarantine = Table(

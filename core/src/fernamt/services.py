@@ -1,0 +1,58 @@
+"""Services: typed questions that one plugin answers and others ask, without knowing each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from attrs import field, frozen
+
+from fernamt.model import Address, Json
+
+_A_co = TypeVar("_A_co", covariant=True)
+
+
+class Question(Generic[_A_co]):
+    """A service is one frozen question type, answered with an ``A`` by one plugin; subclass ``Question[A]``."""
+
+
+@frozen
+class FaqAnswer:
+    """One answer of a collection; *confidence* is between 0 and 1, *source* a link that a customer may open."""
+
+    text: str
+    confidence: float
+    source: str
+
+
+@frozen(kw_only=True)
+class FaqQuestion(Question[tuple[FaqAnswer, ...]]):
+    """What does our collection of answers say? Best first."""
+
+    text: str = field(repr=False)
+    language: str
+
+
+@frozen(kw_only=True)
+class Hours:
+    """Whether we are open; *reason* is for people: ``closed``, ``holiday: Tag der Deutschen Einheit``."""
+
+    is_open: bool
+    reason: str
+    changes_at: datetime | None
+
+
+@frozen(kw_only=True)
+class HoursQuestion(Question[Hours]):
+    """Are we open at that time, by that calendar?"""
+
+    calendar: str
+    at: datetime
+
+
+@frozen(kw_only=True)
+class CustomerCard(Question[Mapping[str, Json]]):
+    """What does the company's own record say of the customer?"""
+
+    addresses: tuple[Address, ...]
