@@ -59,8 +59,8 @@ class Files:
     media_types: tuple[str, ...] = ("*/*",)
     max_bytes: int
     max_count: int = 1
-    caption: int = 0
-    """How much text may ride along."""
+    caption: int | None = None
+    """How much text may ride along; ``None``: as much as in any message, 0: none, so that the text goes first."""
 
 
 @frozen(kw_only=True)
