@@ -42,6 +42,13 @@ _STATEMENTS: Final[Mapping[str, str]] = {
     "rename address": "UPDATE address SET handle = ? WHERE id = ?",
     "fold delivery": "UPDATE delivery SET state = ?, changed_at = ?, reason = ?, code = ? WHERE id = ?",
     "end attempt": "UPDATE attempt SET ended_at = ?, outcome = ?, reason = ?, code = ? WHERE delivery = ? AND n = ?",
+    # A new number each time: whoever was at work on what was planned before ends nothing of this.
+    "wake task": f"{_insert('task')} ON CONFLICT (key) DO UPDATE SET id = excluded.id, due_at = CASE"
+    " WHEN task.due_at IS NULL OR task.tries = 0 AND task.due_at > excluded.due_at THEN excluded.due_at"
+    " ELSE task.due_at END",
+    "put task": f"{_insert('task')} ON CONFLICT (key) DO UPDATE SET id = excluded.id, owner = excluded.owner,"
+    " kind = excluded.kind, conversation = excluded.conversation, n = excluded.n, data = excluded.data,"
+    " due_at = excluded.due_at, tries = 0, reason = '', since = excluded.since",
     "forget early_receipt": "DELETE FROM early_receipt WHERE id = ?",
 }
 
