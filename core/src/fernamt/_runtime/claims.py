@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from fernamt._store.claims import Claim, Renewal, Wish, renew, take
-from fernamt._store.writer import Writer
+from fernamt._store.writer import Writes
 from fernamt.errors import NotStored
 
 LEASE_S: Final = 15.0
@@ -35,7 +35,7 @@ class _Held:
 class Claims:
     """The claims of one runner. :meth:`renewing` has to run beside :meth:`hold`."""
 
-    def __init__(self, writer: Writer, *, lease_s: float = LEASE_S) -> None:
+    def __init__(self, writer: Writes, *, lease_s: float = LEASE_S) -> None:
         self._writer = writer
         self._lease_s = lease_s
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -15,7 +15,7 @@ from attrs import evolve
 from fernamt._runtime.storable import QUICK_HTML, storable, storable_text
 from fernamt._store.blobs import BlobStore
 from fernamt._store.reception import Line, Reception, Submission
-from fernamt._store.writer import Writer
+from fernamt._store.writer import Writes
 from fernamt.connector import Clock
 from fernamt.errors import NotStored
 from fernamt.inbound import Accepted, Cursor, Ignored, InboundEvent, Received, Unparsed
@@ -65,7 +65,7 @@ class ChannelIntake:
     """The intake of one channel; see :class:`fernamt.Intake`."""
 
     def __init__(
-        self, line: Line, *, writer: Writer, reception: Reception, blobs: BlobStore, room: Room, clock: Clock
+        self, line: Line, *, writer: Writes, reception: Reception, blobs: BlobStore, room: Room, clock: Clock
     ) -> None:
         self._line = line
         self._writer = writer

@@ -35,7 +35,7 @@ from fernamt._store.engine import Store, is_outage
 from fernamt._store.names import Names
 from fernamt._store.reception import Line
 from fernamt._store.statements import Statements
-from fernamt._store.writer import Operation, Writer
+from fernamt._store.writer import Operation, Writes
 from fernamt.connector import ChoosesId, Connector
 from fernamt.errors import ChannelError, NeedsLogin, NotStored
 from fernamt.model import DeliveryState, microseconds
@@ -77,7 +77,7 @@ class Outbox:
         sending: Sending,
         *,
         store: Store,
-        writer: Writer,
+        writer: Writes,
         names: Names,
         plugins: Plugins,
         reached: Callable[[str], None] = lambda _point: None,

@@ -15,7 +15,7 @@ from fernamt._runtime.storable import storable_text
 from fernamt._store.channels import ChannelState, note_state
 from fernamt._store.claims import Claim
 from fernamt._store.reception import Line
-from fernamt._store.writer import Writer
+from fernamt._store.writer import Writes
 from fernamt.connector import Clock, Connector, Describes, Receives
 from fernamt.errors import ChannelError, ConfigError, NeedsLogin, NotStored
 from fernamt.outbound import Capabilities
@@ -33,7 +33,7 @@ class Supervised:
         self,
         line: Line,
         *,
-        writer: Writer,
+        writer: Writes,
         claims: Claims,
         clock: Clock,
         redact: Callable[[str], str] = storable_text,

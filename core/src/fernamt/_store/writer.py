@@ -31,7 +31,17 @@ class Operation(Protocol[_P_contra, _R_co]):
     def __call__(self, tx: Transaction, payloads: Sequence[_P_contra]) -> Sequence[_R_co | FernamtError]: ...
 
 
-class _Wanted(Generic[_P, _R]):
+class Writes(Protocol):
+    """What the way in and the way out need of a writer, so that a simulation can put one of its own there."""
+
+    def write(self, operation: Operation[_P, _R], payload: _P) -> asyncio.Future[_R]:
+        """See :meth:`Writer.write`."""
+        ...
+
+
+class Wanted(Generic[_P, _R]):
+    """One caller: what it wants written, and the future that it waits for."""
+
     __slots__ = ("future", "operation", "payload")
 
     def __init__(self, operation: Operation[_P, _R], payload: _P, future: asyncio.Future[_R]) -> None:
@@ -40,17 +50,76 @@ class _Wanted(Generic[_P, _R]):
         self.future = future
 
 
+class Committer:
+    """Owns the connection that writes. Blocks; not for two threads at a time."""
+
+    def __init__(self, store: Store, committing: Callable[[str], None] = lambda _point: None) -> None:
+        """*committing* is told ``writer.before-commit`` and ``writer.committed``."""
+        self._store = store
+        self._told = committing
+        self._session: WriteSession | None = None
+
+    def commit(self, group: list[Wanted[Any, Any]]) -> list[Any]:
+        """Write what a group of callers wants, and return what each gets: a result, or the error that it is to be told."""
+        try:
+            return self._transaction(group)
+        except Exception as why:  # noqa: BLE001 - whatever one payload brings, its neighbours must not pay for it
+            if is_outage(why):
+                return [self._not_stored(why)] * len(group)
+            problem = why
+        if len(group) == 1:
+            return [problem]
+        middle = len(group) // 2
+        return self.commit(group[:middle]) + self.commit(group[middle:])
+
+    def _transaction(self, group: list[Wanted[Any, Any]]) -> list[Any]:
+        by_operation: dict[Operation[Any, Any], list[int]] = {}
+        for index, wanted in enumerate(group):
+            by_operation.setdefault(wanted.operation, []).append(index)
+
+        def body(tx: Transaction) -> list[Any]:
+            outcomes: list[Any] = [None] * len(group)
+            for operation, indices in by_operation.items():
+                results = operation(tx, [group[index].payload for index in indices])
+                for index, result in zip(indices, results, strict=True):
+                    outcomes[index] = result
+            self._told("writer.before-commit")
+            return outcomes
+
+        outcomes = self._connected().run(body)
+        self._told("writer.committed")
+        return outcomes
+
+    def _connected(self) -> WriteSession:
+        if self._session is None:
+            self._session = self._store.session()
+        return self._session
+
+    def close(self) -> None:
+        """Give the connection back; the next commit makes a new one."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _not_stored(self, why: Exception) -> NotStored:
+        _log.error("store_unavailable", error=str(getattr(why, "orig", why)))
+        try:
+            self.close()
+        except Exception as again:  # noqa: BLE001 - a broken connection may fail to close in any way
+            self._session = None
+            _log.debug("store_close_failed", error=str(again))
+        return NotStored(f"the store cannot be written: {getattr(why, 'orig', why)}", after_s=1.0)
+
+
 class Writer:
-    """Owns the connection that writes. Callers resume after the commit, all callers of one group at once."""
+    """The thread that commits. Callers resume after the commit, all callers of one group at once."""
 
     def __init__(self, store: Store, *, committing: Callable[[str], None] = lambda _point: None) -> None:
         """*committing* is told ``writer.before-commit`` and ``writer.committed``, from the writer's thread."""
-        self._store = store
-        self._told = committing
-        self._queue: deque[_Wanted[Any, Any]] = deque()
+        self._committer = Committer(store, committing)
+        self._queue: deque[Wanted[Any, Any]] = deque()
         self._wake = threading.Condition()
         self._stopping = False
-        self._session: WriteSession | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -80,7 +149,7 @@ class Writer:
             future.set_exception(NotStored("the daemon is stopping", after_s=5.0))
             return future
         queue = self._queue
-        queue.append(_Wanted(operation, payload, future))
+        queue.append(Wanted(operation, payload, future))
         if len(queue) == 1:
             with self._wake:
                 self._wake.notify()
@@ -91,69 +160,21 @@ class Writer:
             with self._wake:
                 while not self._queue:
                     if self._stopping:
-                        self._disconnect()
+                        self._committer.close()
                         return
                     self._wake.wait()
             # Left in the queue until taken one by one: append and popleft of a deque are atomic.
             group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_MAX))]
-            outcomes = self._commit(group)
+            outcomes = self._committer.commit(group)
             assert self._loop is not None
             try:
-                self._loop.call_soon_threadsafe(_resolve, group, outcomes)
+                self._loop.call_soon_threadsafe(resolve, group, outcomes)
             except RuntimeError:
                 return  # the loop is closed: nobody waits any more
 
-    def _commit(self, group: list[_Wanted[Any, Any]]) -> list[Any]:
-        try:
-            return self._transaction(group)
-        except Exception as why:  # noqa: BLE001 - whatever one payload brings, its neighbours must not pay for it
-            if is_outage(why):
-                return [self._not_stored(why)] * len(group)
-            problem = why
-        if len(group) == 1:
-            return [problem]
-        middle = len(group) // 2
-        return self._commit(group[:middle]) + self._commit(group[middle:])
 
-    def _transaction(self, group: list[_Wanted[Any, Any]]) -> list[Any]:
-        by_operation: dict[Operation[Any, Any], list[int]] = {}
-        for index, wanted in enumerate(group):
-            by_operation.setdefault(wanted.operation, []).append(index)
-
-        def body(tx: Transaction) -> list[Any]:
-            outcomes: list[Any] = [None] * len(group)
-            for operation, indices in by_operation.items():
-                results = operation(tx, [group[index].payload for index in indices])
-                for index, result in zip(indices, results, strict=True):
-                    outcomes[index] = result
-            self._told("writer.before-commit")
-            return outcomes
-
-        outcomes = self._connected().run(body)
-        self._told("writer.committed")
-        return outcomes
-
-    def _connected(self) -> WriteSession:
-        if self._session is None:
-            self._session = self._store.session()
-        return self._session
-
-    def _disconnect(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
-    def _not_stored(self, why: Exception) -> NotStored:
-        _log.error("store_unavailable", error=str(getattr(why, "orig", why)))
-        try:
-            self._disconnect()
-        except Exception as again:  # noqa: BLE001 - a broken connection may fail to close in any way
-            self._session = None
-            _log.debug("store_close_failed", error=str(again))
-        return NotStored(f"the store cannot be written: {getattr(why, 'orig', why)}", after_s=1.0)
-
-
-def _resolve(group: list[_Wanted[Any, Any]], outcomes: list[Any]) -> None:
+def resolve(group: list[Wanted[Any, Any]], outcomes: list[Any]) -> None:
+    """Tell each caller what became of what it wanted."""
     for wanted, outcome in zip(group, outcomes, strict=True):
         if wanted.future.done():
             continue  # its caller was cancelled
