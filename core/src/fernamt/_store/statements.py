@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeAlias
@@ -19,14 +20,14 @@ def _insert(table: str) -> str:
 
 
 # fmt: off
-_APPENDED: Final = (
+APPENDED: Final = (
     "channel", "customer", "address", "conversation", "thread", "participant", "entry", "content", "raw", "known",
     "delivery", "attempt", "fact", "early_receipt", "quarantine", "blob_ref",
 )
 # fmt: on
 
-_STATEMENTS: Final[Mapping[str, str]] = {
-    **{f"insert {table}": _insert(table) for table in _APPENDED},
+STATEMENTS: Final[Mapping[str, str]] = {
+    **{f"insert {table}": _insert(table) for table in APPENDED},
     "insert participant": f"{_insert('participant')} ON CONFLICT DO NOTHING",
     "insert blob_ref": f"{_insert('blob_ref')} ON CONFLICT DO NOTHING",
     # Not looked up before: a second message with the id of a first one is stored, and the first one keeps the id.
@@ -83,9 +84,10 @@ class Batch:
 
     def write(self, do: Statements) -> None:
         """Write all of it, a statement at a time."""
-        for statement, rows in self._rows.items():
-            if rows:
-                do.many(statement, rows)
+        with do.pipelined():
+            for statement, rows in self._rows.items():
+                if rows:
+                    do.many(statement, rows)
 
 
 class Statements(ABC):
@@ -97,7 +99,7 @@ class Statements(ABC):
 
     def __init__(self, connection: Any) -> None:
         self._cursor = connection.cursor()
-        self._sql = {name: sql.replace("?", self.placeholder) for name, sql in _STATEMENTS.items()}
+        self._sql = {name: sql.replace("?", self.placeholder) for name, sql in STATEMENTS.items()}
 
     # ---- what differs by engine
     @abstractmethod
@@ -151,6 +153,10 @@ class Statements(ABC):
         return found
 
     # ---- writing
+    def pipelined(self) -> contextlib.AbstractContextManager[Any]:
+        """Give a context in which statements may be on their way together; errors come at its end at the latest."""
+        return contextlib.nullcontext()
+
     def many(self, name: str, rows: Iterable[Row]) -> None:
         """Run the statement called *name* once for each row."""
         self._cursor.executemany(self._sql[name], rows)
