@@ -1,0 +1,239 @@
+"""An HTTP provider on loopback that misbehaves as it is told, and keeps what it got: the other side of a connector's tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+import orjson
+from aiohttp import web
+from attrs import evolve, field, frozen
+from attrs.validators import ge
+
+from fernamt.inbound import Response
+
+_HTML: Final = b"<!doctype html><title>Bad gateway</title><h1>Something went wrong</h1>"
+_MAX_BYTES: Final = 64 * 1024 * 1024
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+
+
+@frozen(kw_only=True)
+class ProviderFault:
+    """How one call ends. ``ProviderFault()`` is a good end; the methods of the class name the bad ones.
+
+    What *acts* reaches the customer, whatever the caller is told.
+    """
+
+    acts: bool = True
+    delay_s: float = field(default=0.0, validator=ge(0))
+    """The answer comes so much later."""
+    status: int | None = None
+    """Said instead of the provider's own status."""
+    headers: Mapping[str, str] = _NO_HEADERS
+    """Said beside the provider's own."""
+    body: bytes | None = None
+    """Said instead of the provider's own body."""
+    media_type: str = ""
+    truncated: bool = False
+    """Half of the body comes, then the connection ends."""
+    lost: bool = False
+    """Nothing comes; the connection ends."""
+
+    @classmethod
+    def throttled(cls, after_s: int | None = None) -> ProviderFault:
+        """429, with ``Retry-After`` if a number is given; nothing was done."""
+        headers = {} if after_s is None else {"Retry-After": str(after_s)}
+        return cls(acts=False, status=429, headers=headers, body=b'{"error": "too many requests"}')
+
+    @classmethod
+    def failed(cls, status: int = 503, *, acts: bool = False) -> ProviderFault:
+        """A 5xx, which does not say whether it was done: *acts* does."""
+        return cls(acts=acts, status=status, body=b'{"error": "something went wrong"}')
+
+    @classmethod
+    def html(cls, status: int = 200, *, acts: bool = True) -> ProviderFault:
+        """A page for people where JSON should be, as a proxy in between says it."""
+        return cls(acts=acts, status=status, body=_HTML, media_type="text/html")
+
+    @classmethod
+    def cut_short(cls) -> ProviderFault:
+        """It was done, and the answer ends in the middle."""
+        return cls(truncated=True)
+
+    @classmethod
+    def lost_answer(cls) -> ProviderFault:
+        """It was done, and nobody is told."""
+        return cls(lost=True)
+
+    @classmethod
+    def lost_question(cls) -> ProviderFault:
+        """It was not done, and nobody is told: from outside the same as a lost answer."""
+        return cls(acts=False, lost=True)
+
+    @classmethod
+    def slow(cls, delay_s: float) -> ProviderFault:
+        """It was done, and the answer comes late."""
+        return cls(delay_s=delay_s)
+
+    def late(self, delay_s: float) -> ProviderFault:
+        """Return the same fault, and its answer comes late."""
+        return evolve(self, delay_s=delay_s)
+
+
+@frozen(kw_only=True)
+class ProviderCall:
+    """A call that the provider got."""
+
+    number: int
+    """1, 2, 3 ... in the order in which they came."""
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    fault: ProviderFault
+
+    def json(self) -> Any:
+        """Return what the body says; raises ``ValueError`` if it is no JSON."""
+        return orjson.loads(self.body)
+
+
+def _key(call: ProviderCall) -> str:
+    return call.headers.get("Idempotency-Key", "")
+
+
+def _answer(call: ProviderCall) -> Response:
+    return Response(body=orjson.dumps({"id": f"p-{call.number}"}), media_type="application/json")
+
+
+class FaultyProvider:
+    """Takes calls of any method on any path of :attr:`url` while it is entered.
+
+    ::
+
+        async with FaultyProvider(honours_keys=True) as provider:
+            provider.next(ProviderFault.lost_answer())
+            ...                                     # the connector sends to provider.url, twice
+            assert len(provider.calls) == 2
+            assert len(provider.acted) == 1         # it knew the repeat by its key
+
+    *answer* says what a call that acts is told; it may have effects of its own, such as to plan a webhook. *key* finds the
+    idempotency key of a call, by default the header ``Idempotency-Key``. With *honours_keys* a call whose key acted before does
+    not act again and is told the same. Not for several event loops.
+    """
+
+    def __init__(
+        self,
+        *,
+        honours_keys: bool = False,
+        key: Callable[[ProviderCall], str] = _key,
+        answer: Callable[[ProviderCall], Response] = _answer,
+    ) -> None:
+        self.url = ""
+        """``http://127.0.0.1:PORT``, once entered."""
+        self.port = 0
+        self.calls: list[ProviderCall] = []
+        self.acted: list[ProviderCall] = []
+        """Those that reached the customer, in order."""
+        self._honours_keys = honours_keys
+        self._key = key
+        self._answer = answer
+        self._answers: dict[str, Response] = {}
+        self._fault: Callable[[ProviderCall], ProviderFault] = lambda _call: ProviderFault()
+        self._next: deque[ProviderFault] = deque()
+        self._came = asyncio.Condition()
+        self._runner: web.AppRunner | None = None
+
+    def next(self, fault: ProviderFault, *, times: int = 1) -> None:
+        """End the next calls like that, *times* of them, after those that were named before."""
+        self._next.extend([fault] * times)
+
+    def use(self, fault: ProviderFault | Callable[[ProviderCall], ProviderFault]) -> None:
+        """End every call like that for which :meth:`next` says nothing else; a function chooses for each."""
+        self._fault = fault if callable(fault) else lambda _call: fault
+
+    def heal(self) -> None:
+        """Forget every fault."""
+        self._next.clear()
+        self.use(ProviderFault())
+
+    def doubled(self) -> int:
+        """Return how often something reached the customer that had reached it before, by the keys of the calls that acted."""
+        counts = Counter(key for call in self.acted if (key := self._key(call)))
+        return sum(count - 1 for count in counts.values())
+
+    async def called(self, times: int) -> None:
+        """Return when so many calls have come, since the beginning."""
+        async with self._came:
+            await self._came.wait_for(lambda: len(self.calls) >= times)
+
+    async def _take(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        call = ProviderCall(
+            number=len(self.calls) + 1,
+            method=request.method,
+            path=request.path,
+            query=request.query,
+            headers=request.headers,
+            body=body,
+            fault=ProviderFault(),
+        )
+        call = evolve(call, fault=self._next.popleft() if self._next else self._fault(call))
+        fault = call.fault
+        said = self._act(call) if fault.acts else Response()
+        self.calls.append(call)
+        async with self._came:
+            self._came.notify_all()
+        await asyncio.sleep(fault.delay_s)
+        assert request.transport is not None
+        if fault.lost:
+            request.transport.abort()
+        answer = web.Response(
+            status=fault.status or said.status,
+            body=said.body if fault.body is None else fault.body,
+            content_type=fault.media_type or said.media_type,
+            headers=fault.headers,
+        )
+        return await _half(request, answer) if fault.truncated else answer
+
+    def _act(self, call: ProviderCall) -> Response:
+        key = self._key(call)
+        if self._honours_keys and key in self._answers:
+            return self._answers[key]
+        self.acted.append(call)
+        said = self._answer(call)
+        if key:
+            self._answers[key] = said
+        return said
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=_MAX_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._take)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, why: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+
+async def _half(request: web.Request, whole: web.Response) -> web.StreamResponse:
+    """Say how long the answer is, and give half of it."""
+    body = whole.body
+    assert isinstance(body, bytes)
+    assert request.transport is not None
+    answer = web.StreamResponse(status=whole.status, headers=whole.headers)
+    answer.content_length = len(body)
+    await answer.prepare(request)
+    await answer.write(body[: len(body) // 2])
+    request.transport.close()
+    return answer
