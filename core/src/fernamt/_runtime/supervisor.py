@@ -12,6 +12,7 @@ from fernamt._runtime.claims import Claims, stop_task
 from fernamt._runtime.outbox import SEND_TIMEOUT_S, Outbox
 from fernamt._runtime.outcome import retry_wait_s
 from fernamt._runtime.storable import storable_text
+from fernamt._runtime.work import Worker
 from fernamt._store.channels import ChannelState, note_state
 from fernamt._store.claims import Claim
 from fernamt._store.reception import Line
@@ -49,6 +50,7 @@ class Supervised:
         self._connector: Connector | None = None
         self._capabilities = Capabilities()
         self._outbox: Outbox | None = None
+        self._worker: Worker | None = None
         self._over: asyncio.Future[NeedsLogin | ConfigError] | None = None
         self._said = ("starting", "")
         self._telling: asyncio.Task[None] | None = None
@@ -58,10 +60,14 @@ class Supervised:
         """Return what the channel can do, as it said when it last came up."""
         return self._capabilities
 
-    def equip(self, connector: Connector, outbox: Outbox) -> None:
-        """Take what receives and sends here. Raises what the connector raises when it is asked what it can do."""
+    def equip(self, connector: Connector, outbox: Outbox, worker: Worker | None = None) -> None:
+        """Take what receives, sends and works here, *worker* under the owner ``channel:<id>``.
+
+        Raises what the connector raises when it is asked what it can do.
+        """
         self._connector = connector
         self._outbox = outbox
+        self._worker = worker
         self._describe()
 
     def _describe(self) -> None:
@@ -99,8 +105,7 @@ class Supervised:
 
     async def quiet(self, within_s: float) -> None:
         """Begin nothing more, and return when what is under way has ended, or after *within_s* seconds."""
-        if self._outbox is not None:
-            await self._outbox.quiet(within_s)
+        await asyncio.gather(*(one.quiet(within_s) for one in (self._outbox, self._worker) if one is not None))
 
     async def _work(self, claim: Claim) -> None:
         self._over = asyncio.get_running_loop().create_future()
@@ -110,6 +115,7 @@ class Supervised:
         assert outbox is not None
         receiving = asyncio.create_task(self._receiving(), name=f"receive-{self.line.id}")
         sending = asyncio.create_task(self._sending(outbox, claim), name=f"send-{self.line.id}")
+        working = asyncio.create_task(self._working(claim), name=f"work-{self.line.id}")
         try:
             why = await self._over
             if isinstance(why, NeedsLogin):
@@ -120,7 +126,7 @@ class Supervised:
             outbox.hold_back()
             await asyncio.wait({sending}, timeout=SEND_TIMEOUT_S)
         finally:
-            for task in (receiving, sending):
+            for task in (receiving, sending, working):
                 await stop_task(task)
         await asyncio.Event().wait()  # holding it: another runner would only be refused as well
 
@@ -151,6 +157,11 @@ class Supervised:
             await outbox.run(claim)
 
         await self._kept_running(sent)
+
+    async def _working(self, claim: Claim) -> None:
+        worker = self._worker
+        if worker is not None:
+            await self._kept_running(lambda: worker.run(claim))
 
     async def _kept_running(self, body: Callable[[], Awaitable[None]]) -> None:
         failures = 0

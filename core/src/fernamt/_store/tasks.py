@@ -95,10 +95,10 @@ def due_tasks(
     now_us: int,
     limit: int,
     *,
-    busy: Collection[int] = (),
-    busy_conversations: Collection[int] = (),
+    busy: Collection[str] = (),
+    held: Collection[int] = (),
 ) -> DueTasks:
-    """Return up to *limit* tasks that may begin: none that is *busy*, and one a conversation that is not."""
+    """Return up to *limit* tasks that may begin: none whose key is *busy*, and one a conversation that is not *held*."""
     window = limit + len(busy)
     while True:
         rows = do.rows(
@@ -106,16 +106,16 @@ def due_tasks(
             (owner, window),
         )
         ready: list[Task] = []
-        held = set(busy_conversations)
+        taken = set(held)
         next_at = None
         for row in rows:
             if row[7] > now_us:
                 next_at = row[7]
                 break
-            if row[0] in busy or row[4] in held:
+            if row[3] in busy or row[4] in taken:
                 continue
             if row[4] is not None:
-                held.add(row[4])
+                taken.add(row[4])
             ready.append(_task(row))
         if len(ready) >= limit or next_at is not None or len(rows) < window:
             return DueTasks(tuple(ready[:limit]), next_at)
