@@ -535,6 +535,66 @@ def test_an_uncertain_delivery_is_listed_and_settled(desk: Desk) -> None:
     assert desk.json("uncertain") == []
 
 
+# ---- why
+def _lane(desk: Desk) -> tuple[int, int]:
+    number = desk.mailed()
+    answers = [desk.json("reply", str(number), text)["deliveries"][0]["number"] for text in ("first", "second")]
+    return answers[0], answers[1]
+
+
+def test_why_tells_what_was_tried_what_it_waits_for_and_what_to_do(desk: Desk) -> None:
+    first, second = _lane(desk)
+    desk.attempt(first, DeliveryState.QUEUED, reason="greylisted", code="450", after_us=DAY_US)
+    out = desk.called("why", str(first))
+    assert out.startswith(
+        f"Delivery {first}  queued\nto email:ann@example.org, #1, entry 2, mail\nIt waits. greylisted (450)."
+    )
+    assert re.search(r"\nWhat happened\n  \d\d:\d\d attempt 1: Unreachable, greylisted \(450\)\n", out)
+    assert "\nWhat it waits for\n  The next try is in 23 h, at " in out
+    assert "  No daemon works on this store.\n" in out
+    assert "\nWhat you can do\n  Start the daemon: fernamt run\n" in out
+    assert f"  Delivery {first} to the same person goes first: fernamt why {first}\n" in desk.called("why", str(second))
+
+
+def test_why_names_the_channel_that_is_not_up_and_the_opt_out(desk: Desk) -> None:
+    first, _ = _lane(desk)
+    desk.run(take, Wish(key="channel:mail", owner="somebody", lease_us=DAY_US))
+    with desk.session.transaction() as tx:
+        tx.do.one("UPDATE channel SET state = 'needs-login', reason = 'the password is wrong'")
+        tx.do.many("put consent", [(1, desk.line.number, "", False, "STOP", 0)])
+    found = desk.json("why", str(first))
+    assert found["waits_for"] == [
+        {"kind": "stopped", "delivery": None, "reason": "STOP"},
+        {"kind": "channel", "delivery": None, "reason": "needs-login: the password is wrong"},
+    ]
+    assert found["next_steps"] == ["See what is wrong with the channel: fernamt channels"]
+    out = desk.called("why", str(first))
+    assert "The recipient opted out (STOP): it will be refused.\n" in out
+    assert "mail is needs-login: the password is wrong\n" in out
+
+
+WHY_STEPS = {
+    DeliveryState.UNCERTAIN: "fernamt uncertain settle {0} --sent",
+    DeliveryState.FAILED: "Write again, perhaps on another channel: fernamt reply 1",
+    DeliveryState.SENT: "",
+}
+
+
+@pytest.mark.parametrize("state", WHY_STEPS)
+def test_why_says_the_next_step_for_each_end(desk: Desk, state: DeliveryState) -> None:
+    first, _ = _lane(desk)
+    desk.attempt(first, state, reason="so it was")
+    found = desk.json("why", str(first))
+    assert (found["state"], found["waits_for"]) == (state, [])
+    assert WHY_STEPS[state].format(first) in "".join(found["next_steps"])
+    assert ("What you can do" in desk.called("why", str(first))) is bool(WHY_STEPS[state])
+
+
+def test_why_of_what_does_not_exist_says_where_numbers_are(desk: Desk) -> None:
+    desk.called("why", "99", code=1)
+    assert "There is no delivery 99. fernamt show CONVERSATION gives the numbers." in desk.err
+
+
 # ---- on a terminal
 def _on_a_terminal(*words: str, columns: int) -> str:
     """Return what a command writes to a terminal of this width."""

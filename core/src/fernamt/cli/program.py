@@ -21,6 +21,7 @@ from fernamt.cli.quarantine import mark_done, quarantine, show_item
 from fernamt.cli.screen import say
 from fernamt.cli.show import show
 from fernamt.cli.uncertain import settle, uncertain
+from fernamt.cli.why import why
 from fernamt.cli.writing import note, reply, solve
 
 _ABOUT: Final = "Customer service on every channel from one place."
@@ -30,7 +31,7 @@ _EPILOGUE: Final = (
 )
 _COMMANDS: Final[Mapping[str, tuple[Callable[..., int], ...]]] = {
     "At the desk": (inbox, show, reply, note, solve),
-    "When something is unclear": (quarantine, uncertain),
+    "When something is unclear": (why, quarantine, uncertain),
     "The daemon": (run, check, channels, plugins, demo),
 }
 _BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (

@@ -33,9 +33,9 @@ def _standing(delivery: DeliveryView, now: datetime) -> str:
         case DeliveryState.SENDING:
             return f"attempt {delivery.tried} began {ago(delivery.changed_at, now)}"
         case DeliveryState.UNCERTAIN:
-            return f"{_reason(delivery)}; it may have arrived. {settle_with(delivery)}"
+            return f"{reason(delivery)}; it may have arrived. {settle_with(delivery)}"
         case DeliveryState.FAILED | DeliveryState.REFUSED:
-            return f"{_reason(delivery)}. It is not tried again: fernamt reply {delivery.conversation}"
+            return f"{reason(delivery)}. It is not tried again: fernamt reply {delivery.conversation}"
         case DeliveryState.SENT:
             accepted = f"accepted as {', '.join(delivery.ids)}" if delivery.ids else "accepted"
             return f"{accepted}, {ago(delivery.changed_at, now)}"
@@ -52,7 +52,7 @@ def _queued(delivery: DeliveryView, now: datetime) -> str:
     when = until(delivery.next_at, now)
     if delivery.tried:
         tried = "tried once" if delivery.tried == 1 else f"tried {counted(delivery.tried, 'time')}"
-        said = f"{tried}: {_reason(delivery)}; {'again now' if when == 'now' else f'again {when}'}"
+        said = f"{tried}: {reason(delivery)}; {'again now' if when == 'now' else f'again {when}'}"
     elif delivery.reason:
         said = f"{delivery.reason}; asked again {when}"
     else:
@@ -62,18 +62,23 @@ def _queued(delivery: DeliveryView, now: datetime) -> str:
     return said
 
 
-def _reason(delivery: DeliveryView) -> str:
-    reason = delivery.reason.rstrip(".") or "no reason was given"
-    return f"{reason} ({delivery.code})" if delivery.code and delivery.code not in reason else reason
+def reason(delivery: DeliveryView) -> str:
+    """Return why it is where it is, with the provider's code."""
+    said = delivery.reason.rstrip(".") or "no reason was given"
+    return f"{said} ({delivery.code})" if delivery.code and delivery.code not in said else said
 
 
 def history(delivery: DeliveryView, now: datetime) -> list[str]:
     """Return a line for each attempt and each fact, in the order of time; none of a single attempt that explains it all."""
-    told = [(attempt.started_at, _attempt(attempt, now)) for attempt in delivery.attempts]
-    if len(told) == 1 and not delivery.facts and delivery.attempts[0].reason in {"", delivery.reason}:
-        told = []
-    told += [(fact.at, _fact(fact, now)) for fact in delivery.facts]
-    return [one_line(line) for _, line in sorted(told, key=lambda pair: pair[0])]
+    alone = len(delivery.attempts) == 1 and not delivery.facts
+    return [] if alone and delivery.attempts[0].reason in {"", delivery.reason} else told(delivery, now)
+
+
+def told(delivery: DeliveryView, now: datetime) -> list[str]:
+    """Return a line for each attempt and each fact, in the order of time."""
+    lines = [(attempt.started_at, _attempt(attempt, now)) for attempt in delivery.attempts]
+    lines += [(fact.at, _fact(fact, now)) for fact in delivery.facts]
+    return [one_line(line) for _, line in sorted(lines, key=lambda pair: pair[0])]
 
 
 def _attempt(attempt: AttemptView, now: datetime) -> str:
