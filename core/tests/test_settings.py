@@ -164,6 +164,10 @@ def test_a_channel_without_a_name_is_called_by_its_id(tmp_path: Path) -> None:
             (1, "store", "this is no store", "Write 'sqlite:///fernamt.db' or 'postgresql://user@host/name'"),
         ),
         (
+            "listen_url = 'sqlite:///a.db'",
+            (1, "listen_url", "this is no PostgreSQL server", "Leave it away: only PostgreSQL needs it"),
+        ),
+        (
             "store = 'sqlite://'",
             (
                 1,
@@ -333,6 +337,7 @@ def test_a_password_of_the_store_is_referred_to_like_any_secret(tmp_path: Path) 
     (tmp_path / "dsn").write_text(url + "\n")
     assert read_settings(written(tmp_path, "store = 'file:dsn'"), environ={}).store == url
     assert read_settings(written(tmp_path, "store = 'env:DSN'"), environ={"DSN": url}).store == url
+    assert read_settings(written(tmp_path, "listen_url = 'env:DSN'"), environ={"DSN": url}).listen_url == url
 
 
 def test_a_store_without_a_password_may_stand_in_the_file(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from fernamt._runtime.claims import LEASE_S, Claims, stop_task
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.context import ChannelContext, Context
 from fernamt._runtime.http import ClientHttp
+from fernamt._runtime.hub import Hub
 from fernamt._runtime.intake import ChannelIntake, Room
 from fernamt._runtime.outbox import Outbox, Sending
 from fernamt._runtime.plan import Plan, PlannedChannel, plan
@@ -33,6 +34,7 @@ from fernamt._store.claims import Claim, void
 from fernamt._store.engine import Store
 from fernamt._store.lock import FileLock
 from fernamt._store.names import Names
+from fernamt._store.notices import Notices
 from fernamt._store.reception import Line, Reception
 from fernamt._store.writer import Writer
 from fernamt.connector import (
@@ -75,14 +77,17 @@ class App:
         self._clock = clock
         self._reached = reached
         self._store = Store.open(settings.store, clock)
-        self._writer = Writer(self._store, committing=reached)
+        self._notices = None if self._store.is_sqlite else Notices(self._store, listen_url=settings.listen_url)
+        self._hub = Hub(self._notices.send if self._notices else None)
+        self._writer = Writer(self._store, committing=reached, touched=self._hub.told)
         self._blobs: BlobStore = open_blobs(self._store)
-        self._claims = Claims(self._writer, lease_s=lease_s)
+        self._claims = Claims(self._writer, lease_s=lease_s, hub=self._hub)
         self._web = Web(settings.public_url, clock, self._why_not_ready)
         self._room = Room()
         self._channels: list[Supervised] = []
         self._connectors: dict[ChannelId, Connector] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._woken = contextlib.ExitStack()
         self._lock: FileLock | None = None
         self._http: ClientHttp | None = None
         self._plan: Plan | None = None
@@ -122,7 +127,7 @@ class App:
         redactor = self._redactor = log.configure(settings.log)
         planned = self._plan = plan(settings)
         redactor.known(secrets_in([one.settings for one in planned.channels] + [*planned.plugin_settings.values()]))
-        redactor.known([str(self._store.url.password or "")])
+        redactor.known([str(self._store.url.password or ""), self._notices.password if self._notices else ""])
         for failure in planned.loaded.failures:
             _log.error("plugin_failed", plugin=failure.name, cause=str(failure), exc_info=failure.error)
         self._http = ClientHttp(allow_private=frozenset(settings.http.allow_private))
@@ -141,6 +146,9 @@ class App:
             raise ConfigError(
                 "listen", f"{settings.listen} cannot be listened on: {why.strerror}", fix="Is another daemon running?"
             ) from why
+        if self._notices:
+            loop = asyncio.get_running_loop()
+            self._notices.listen(lambda topics: loop.call_soon_threadsafe(self._hub.wake, topics))
         self._begin("renew-claims", self._claims.renewing())
         self._begin("sweep-blobs", self._claims.hold("sweep", self._sweep))
         for channel in self._channels:
@@ -162,6 +170,10 @@ class App:
             await stop_task(task)
         await self._web.stop()
         await self._writer.stop()
+        await self._hub.flushed()
+        if self._notices:
+            await asyncio.to_thread(self._notices.stop)
+        self._woken.close()
         if self._http is not None:
             await self._http.close()
         self._store.close()
@@ -260,6 +272,7 @@ class App:
             reached=self._reached,
         )
         supervised.equip(connector, outbox)
+        self._woken.enter_context(self._hub.waking(outbox.wake, f"send:{line.number}"))
         return connector, supervised
 
     def _plugin_context(self, name: str) -> Context:

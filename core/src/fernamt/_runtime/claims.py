@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
@@ -11,11 +12,13 @@ from typing import Final
 
 import structlog
 
+from fernamt._runtime.hub import Hub
 from fernamt._store.claims import Claim, Renewal, Wish, renew, take
 from fernamt._store.writer import Writes
 from fernamt.errors import NotStored
 
 LEASE_S: Final = 15.0
+_ASK_EVERY_S: Final = 0.5
 STOP_S: Final = 10.0
 """Third-party code that was cancelled and goes on for longer is left behind: nobody waits for it."""
 _log = structlog.get_logger()
@@ -35,8 +38,9 @@ class _Held:
 class Claims:
     """The claims of one runner. :meth:`renewing` has to run beside :meth:`hold`."""
 
-    def __init__(self, writer: Writes, *, lease_s: float = LEASE_S) -> None:
+    def __init__(self, writer: Writes, *, lease_s: float = LEASE_S, hub: Hub | None = None) -> None:
         self._writer = writer
+        self._hub = hub or Hub()
         self._lease_s = lease_s
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._held: dict[str, _Held] = {}
@@ -61,10 +65,11 @@ class Claims:
                 await self._give_back(held.claim)
 
     async def _taken(self, key: str) -> _Held:
-        loop = asyncio.get_running_loop()
+        loop, freed = asyncio.get_running_loop(), asyncio.Event()
         while True:
+            freed.clear()
             asked_at = loop.time()
-            pause_s = min(1.0, self._lease_s / 3)
+            pause_s = min(_ASK_EVERY_S, self._lease_s / 3)
             try:
                 wish = Wish(key=key, owner=self._owner, lease_us=int(self._lease_s * 1_000_000))
                 claim = await self._writer.write(take, wish)
@@ -74,7 +79,9 @@ class Claims:
                 if claim is not None:
                     held = self._held[key] = _Held(claim, asked_at + self._lease_s)
                     return held
-            await asyncio.sleep(pause_s)
+            with self._hub.waking(freed.set, f"claim:{key}"), contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await freed.wait()
 
     async def _give_back(self, claim: Claim) -> None:
         try:

@@ -79,6 +79,7 @@ class Conversations:
             changed_at=self._now_us,
         )
         self._rows[row.id] = row
+        self._do.topics.add(f"customer:{customer}")
         self._new.add(row.id)
         self._opened[place] = row.id
         return row
@@ -88,6 +89,7 @@ class Conversations:
         if (row.id, address) not in self._participants:
             self._participants.add((row.id, address))
             self._batch.add("insert participant", (row.id, address))
+            self._do.topics.add(f"address:{address}")
 
     def enter(self, row: ConversationRow, kind: str, *, author: int | None = None, channel: int | None = None) -> int:
         """Add an entry and return its number in the store; its number in the conversation is ``row.last_n`` then."""
@@ -95,6 +97,7 @@ class Conversations:
         row.last_n += 1
         row.last_entry = entry
         row.changed_at = self._now_us
+        self._do.topics.add(f"conversation:{row.id}")
         row.state = STATE_AFTER.get(kind, row.state)
         if row.id not in self._new:
             self._moved.add(row.id)

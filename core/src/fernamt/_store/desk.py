@@ -90,6 +90,7 @@ def _composed(
         number, now = tx.do.next_id("delivery"), tx.now_us
         deliveries.append(number)
         queued = (number, entry, row.id, channel, address, DeliveryState.QUEUED, 0, now, None, now, now)
+        tx.topics.add(f"send:{channel}")
         batch.add("insert delivery", (*queued, "[]", "", "", composition.bulk, 0))
     return Composed(conversation=row.id, n=row.last_n, deliveries=tuple(deliveries))
 
@@ -166,6 +167,7 @@ def decide(tx: Transaction, payloads: Sequence[Verdict]) -> list[DeliveryState |
                 " WHERE id = ?",
                 (tx.now_us, tx.now_us, fact.reason, verdict.delivery),
             )
+            tx.topics.add(f"send:{rows[0][1]}")
         results.append(state)
     return results
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy.engine import URL, make_url
 
-from fernamt._store.postgres import PostgresStatements
+from fernamt._store.postgres import PostgresStatements, is_pooled
 from fernamt._store.sqlite import SqliteStatements
 from fernamt._store.statements import Statements
 from fernamt._store.tables import meta
@@ -36,6 +37,16 @@ _SQLITE_AWAY: Final = frozenset({
 # fmt: on
 _POSTGRES_AWAY: Final = frozenset({"08", "40", "53", "55", "57", "58"})
 """Classes of SQLSTATE: connection, lost race, resources, not in the state for it, operator, system."""
+PATIENCE: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 15_000,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
+)
+"""A server that vanished without a word is given up in seconds, not in a quarter of an hour."""
 _POSTGRES_SHUT: Final = frozenset({"25006", "25P03"})
 """It became a stand-by, or it ended our transaction for idling."""
 
@@ -47,6 +58,11 @@ class Transaction:
     connection: sa.Connection
     do: Statements
     now_us: int
+
+    @property
+    def topics(self) -> set[str]:
+        """What this transaction touches: add to it whatever somebody may wait for."""
+        return self.do.topics
 
 
 @frozen(kw_only=True)
@@ -88,6 +104,11 @@ class WriteSession:
                     raise
         with self.transaction() as tx:
             return body(tx)
+
+    @property
+    def topics(self) -> set[str]:
+        """What the last transaction touched, to be told to those who wait for it."""
+        return self._do.topics
 
     def close(self) -> None:
         """Give the connection back."""
@@ -245,24 +266,15 @@ def _sqlite_engine(url: URL) -> sa.Engine:
 
 
 def _postgres_engine(url: URL) -> sa.Engine:
-    settings = {
-        "synchronous_commit": "on",  # acknowledged is durable, whatever the server is told otherwise
-        "idle_in_transaction_session_timeout": "60000",
-        "lock_timeout": "10000",
-    }
-    return sa.create_engine(
-        url,
-        pool_pre_ping=True,
-        connect_args={
-            "connect_timeout": 5,
-            "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
-            # A server that vanished without a word is given up in seconds, not in a quarter of an hour.
-            "tcp_user_timeout": 15_000,
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-        },
-    )
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=dict(PATIENCE))
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        if is_pooled(connection):
+            connection.prepare_threshold = None  # the next transaction may meet a server that prepared nothing
+        connection.rollback()
+
+    return engine
 
 
 def _kinds(why: Exception) -> set[str]:

@@ -14,6 +14,11 @@ from fernamt._store.statements import APPENDED, STATEMENTS, Row, Statements
 from fernamt._store.tables import metadata
 
 _IDS_AT_ONCE: Final = 256
+_BEGIN: Final = """SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+ set_config('synchronous_commit', 'on', true), set_config('lock_timeout', '10000', true),
+ set_config('idle_in_transaction_session_timeout', '60000', true)"""
+"""Every transaction says so itself, with the question that it asks anyway: acknowledged is durable whatever the server is told
+otherwise, and behind a pooler a setting of the session would be somebody else's."""
 _ONE_BY_ONE: Final = frozenset({"delivery"})
 """Numbers that say what comes first, whichever process took them: none is kept for later."""
 
@@ -49,8 +54,21 @@ _SETS: Final[Mapping[str, str]] = MappingProxyType(
 """A statement for many rows: columns as binary arrays cost psycopg and the server a fraction of row after row."""
 
 
+def is_pooled(connection: Any) -> bool:
+    """Say whether a pooler stands between us and the server: then the next statement may meet another session.
+
+    It is told by the process that answers, which is not the one that greeted us.
+    """
+    answers: int = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
+    greeted: int = connection.info.backend_pid
+    return answers != greeted
+
+
 class PostgresStatements(Statements):
-    """Several runners write: ids come from sequences, a handful at a time, and rows that move are locked in one order."""
+    """Several runners write: ids come from sequences, a handful at a time, and rows that move are locked in one order.
+
+    A number from a sequence stays ours, whatever becomes of the transaction.
+    """
 
     placeholder = "%s"
     lock = " FOR UPDATE"
@@ -61,11 +79,8 @@ class PostgresStatements(Statements):
         self._ids: defaultdict[str, deque[int]] = defaultdict(deque)
 
     def now_us(self) -> int:
-        now: int = self.rows("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")[0][0]
+        now: int = self.rows(_BEGIN)[0][0]
         return now
-
-    def begin(self) -> None:
-        """A number from a sequence stays ours, whatever becomes of the transaction."""
 
     def next_id(self, table: str) -> int:
         ids = self._ids[table]

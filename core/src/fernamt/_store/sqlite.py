@@ -26,6 +26,7 @@ class SqliteStatements(Statements):
         return self._now_us()
 
     def begin(self) -> None:
+        super().begin()
         self._last.clear()
 
     def next_id(self, table: str) -> int:

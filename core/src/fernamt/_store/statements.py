@@ -98,6 +98,8 @@ class Statements(ABC):
     """Appended to a SELECT that precedes an update of the same rows."""
 
     def __init__(self, connection: Any) -> None:
+        self.topics: set[str] = set()
+        """What this transaction touches, for those who wait for it: ``conversation:<id>``, ``send:<channel>`` ..."""
         self._cursor = connection.cursor()
         self._sql = {name: sql.replace("?", self.placeholder) for name, sql in STATEMENTS.items()}
 
@@ -110,9 +112,9 @@ class Statements(ABC):
     def next_id(self, table: str) -> int:
         """Return an id that no row of *table* has, larger than that of any committed row that this connection saw."""
 
-    @abstractmethod
     def begin(self) -> None:
         """Forget what was remembered of an earlier transaction."""
+        self.topics = set()
 
     @abstractmethod
     def _among(self, sql: str, values: Sequence[Any]) -> list[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import structlog
@@ -55,6 +55,8 @@ class Committer:
 
     def __init__(self, store: Store, committing: Callable[[str], None] = lambda _point: None) -> None:
         """*committing* is told ``writer.before-commit`` and ``writer.committed``."""
+        self.topics: set[str] = set()
+        """What was committed has touched these; whoever tells them empties it."""
         self._store = store
         self._told = committing
         self._session: WriteSession | None = None
@@ -86,7 +88,9 @@ class Committer:
             self._told("writer.before-commit")
             return outcomes
 
-        outcomes = self._connected().run(body)
+        session = self._connected()
+        outcomes = session.run(body)
+        self.topics |= session.topics
         self._told("writer.committed")
         return outcomes
 
@@ -114,9 +118,19 @@ class Committer:
 class Writer:
     """The thread that commits. Callers resume after the commit, all callers of one group at once."""
 
-    def __init__(self, store: Store, *, committing: Callable[[str], None] = lambda _point: None) -> None:
-        """*committing* is told ``writer.before-commit`` and ``writer.committed``, from the writer's thread."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        committing: Callable[[str], None] = lambda _point: None,
+        touched: Callable[[Collection[str]], None] = lambda _topics: None,
+    ) -> None:
+        """*committing* is told ``writer.before-commit`` and ``writer.committed``, from the writer's thread.
+
+        *touched* is told on the loop what each group of commits has touched, once its callers have been.
+        """
         self._committer = Committer(store, committing)
+        self._touched = touched
         self._queue: deque[Wanted[Any, Any]] = deque()
         self._wake = threading.Condition()
         self._stopping = False
@@ -167,10 +181,15 @@ class Writer:
             group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_MAX))]
             outcomes = self._committer.commit(group)
             assert self._loop is not None
+            topics, self._committer.topics = self._committer.topics, set()
             try:
-                self._loop.call_soon_threadsafe(resolve, group, outcomes)
+                self._loop.call_soon_threadsafe(self._resolve, group, outcomes, topics)
             except RuntimeError:
                 return  # the loop is closed: nobody waits any more
+
+    def _resolve(self, group: list[Wanted[Any, Any]], outcomes: list[Any], topics: set[str]) -> None:
+        resolve(group, outcomes)
+        self._touched(topics)
 
 
 def resolve(group: list[Wanted[Any, Any]], outcomes: list[Any]) -> None:

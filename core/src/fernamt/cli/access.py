@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from fernamt._runtime.clock import SystemClock
 from fernamt._store.engine import Store, Transaction
+from fernamt._store.notices import Notices
 from fernamt._store.views.channels import is_served
 from fernamt.cli.options import Common
 from fernamt.cli.outcome import USAGE, Failure
@@ -37,6 +38,9 @@ def write(
     """Run one operation of the store in a transaction of its own and return its result, or raise it if it is an error."""
     with contextlib.closing(store.session()) as session:
         [result] = session.run(lambda tx: operation(tx, [payload]))
+        touched = session.topics
+    if not store.is_sqlite and touched:
+        Notices(store).send(touched)
     if isinstance(result, FernamtError):
         raise result
     return result

@@ -95,6 +95,8 @@ class Settings:
     file: Path
     store: str = field(default="sqlite:///fernamt.db", repr=lambda store: repr(store.partition(":")[0]))
     """May contain a password: never log it. The path of an SQLite store is absolute."""
+    listen_url: str = field(default="", repr=False)
+    """The PostgreSQL server itself, where the store's address is a pooler's; may contain a password."""
     public_url: str = "http://127.0.0.1:8080"
     """Without a slash at the end."""
     listen: str = "127.0.0.1:8080"
@@ -119,6 +121,7 @@ class Settings:
 @frozen(kw_only=True)
 class _Top:
     store: str = "sqlite:///fernamt.db"
+    listen_url: str = ""
     public_url: str = field(default="http://127.0.0.1:8080", validator=_public_url)
     listen: str = field(default="127.0.0.1:8080", validator=_listen)
     log: LogSettings = LogSettings()
@@ -157,6 +160,7 @@ class _Reading:
         settings = Settings(
             file=self.source.file,
             store=top.store,
+            listen_url=top.listen_url,
             public_url=top.public_url.rstrip("/"),
             listen=top.listen,
             log=top.log,
@@ -173,13 +177,18 @@ class _Reading:
     def top(self, raw: dict[str, Any]) -> _Top | None:
         raw |= {key: self.environ[name] for key, name in OVERRIDES.items() if name in self.environ}
         top = self.fill(_Top, raw, also_known=("plugins", "channels"))
-        store = raw.get("store", _Top().store)
-        if isinstance(store, str):
-            try:
-                store = _store(store, self.folder, self.environ, literal="FERNAMT_STORE" in self.environ)
-            except Wrong as why:
-                self.found.append(Finding(("store",), why.problem, why.fix))
-        return attrs.evolve(top, store=store) if top else None
+        addresses = {"store": raw.get("store", _Top().store), "listen_url": raw.get("listen_url", "")}
+        for key, address in addresses.items():
+            if isinstance(address, str) and address:
+                try:
+                    addresses[key] = _store(
+                        address, self.folder, self.environ, literal=OVERRIDES.get(key) in self.environ
+                    )
+                    if key == "listen_url" and not addresses[key].startswith("postgresql"):
+                        raise Wrong("this is no PostgreSQL server", "Leave it away: only PostgreSQL needs it")
+                except Wrong as why:
+                    self.found.append(Finding((key,), why.problem, why.fix))
+        return attrs.evolve(top, **addresses) if top else None
 
     def channel(self, name: str, table: Mapping[str, Any]) -> ChannelSection | None:
         if not _CHANNEL_ID.fullmatch(name):
