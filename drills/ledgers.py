@@ -85,7 +85,7 @@ class Provider:
             request.transport.abort()
         elif chance < 0.08:
             await asyncio.sleep(1.5)
-        return web.Response(headers={"X-Id": f"id-{key}"})
+        return web.json_response({"id": f"id-{key}"})
 
     async def start(self) -> str:
         """Listen on a free port and return the address."""
