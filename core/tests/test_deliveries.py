@@ -241,6 +241,27 @@ def test_what_is_not_queued_is_not_begun(desk: Desk) -> None:
     assert desk.run(begin, Beginning(claim=desk.claim, channel=1, delivery=seen)) is False
 
 
+def test_an_attempt_whose_commit_was_not_heard_of_is_begun_once(desk: Desk) -> None:
+    [one] = desk.answer()
+    [seen] = desk.open()
+    again = Beginning(claim=desk.claim, channel=1, delivery=seen, again=True)
+    assert [desk.run(begin, again) for _ in range(2)] == [True, True]
+    assert desk.rows("SELECT delivery, n FROM attempt") == [(one, 1)]
+    desk.finish(one, SENT)
+    assert desk.run(begin, again) is False
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_what_another_holder_began_is_not_begun_by_asking_again(desk: Desk, repeatable: bool) -> None:
+    [one] = desk.answer()
+    [seen] = desk.open()
+    assert desk.begin(one)
+    desk.take_over(repeatable=repeatable)
+    if repeatable:
+        assert desk.begin(one)
+    assert desk.run(begin, Beginning(claim=desk.claim, channel=1, delivery=seen, again=True)) is False
+
+
 def test_a_holder_that_lost_its_claim_begins_refuses_and_takes_over_nothing(desk: Desk) -> None:
     [one] = desk.answer()
     [seen] = desk.open()

@@ -749,6 +749,37 @@ async def test_an_outage_of_the_store_is_waited_for_and_nothing_is_sent_twice(
     assert post.provider.calls.empty()
 
 
+@pytest.mark.parametrize("operation", [take_over, begin, finish])
+async def test_a_commit_whose_answer_was_lost_holds_no_lane_and_makes_no_second_copy(
+    post: Post, store: Store, operation: Callable[..., Any]
+) -> None:
+    class Deaf(Writer):
+        deaf = True
+
+        def write(self, wanted: Any, payload: Any) -> Any:
+            written = super().write(wanted, payload)
+            if wanted is not operation or not self.deaf:
+                return written
+            self.deaf = False
+            return asyncio.ensure_future(self.unheard(written))
+
+        async def unheard(self, written: Any) -> None:
+            await written
+            raise NotStored("the connection broke", after_s=0.0)
+
+    writer = Deaf(store)
+    writer.start()
+    await post.start(writer=writer)
+    one = await post.answer()
+    post.outbox.wake()
+    (await post.called()).sent("p1")
+    await post.until()
+    assert (post.state(one), post.outcomes(one)) == ("sent", ["sent"])
+    assert post.provider.calls.empty()
+    await post.die()
+    await writer.stop()
+
+
 async def test_an_answer_that_waits_for_the_store_is_recorded_though_its_holder_is_gone(
     post: Post, moody: Moody
 ) -> None:

@@ -220,12 +220,23 @@ class Outbox:
             await self._refuse(refusal)
             return
         beginning = Beginning(claim=claim, channel=self._sending.line.number, delivery=delivery, chosen_id=chosen)
-        if await self._writer.write(begin, beginning):
+        if await self._begun(beginning):
             self._reached("outbox.begun")
             task = asyncio.create_task(self._attempt(claim, delivery, prepared.message), name=f"send-{delivery.id}")
             self._in_flight[delivery.id] = task
             self._busy[delivery.id] = delivery.lane
             task.add_done_callback(lambda _task: self._ended(delivery.id))
+
+    async def _begun(self, beginning: Beginning) -> bool:
+        """Record the attempt. A commit whose answer was lost may have been made: left alone, it would hold its lane."""
+        while True:
+            try:
+                return await self._writer.write(begin, beginning)
+            except NotStored as full:
+                if not self._may_begin():
+                    raise  # the next holder settles it
+                await self._store.clock.sleep(full.after_s)
+                beginning = evolve(beginning, again=True)
 
     async def _refuse(self, refusal: Refused) -> None:
         await self._writer.write(refuse, refusal)

@@ -141,6 +141,8 @@ class Beginning:
     channel: int
     delivery: OpenDelivery
     chosen_id: str = ""
+    again: bool = False
+    """It was asked for before, and nobody heard whether that was committed: then it counts as begun."""
 
 
 def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLost]:
@@ -161,11 +163,21 @@ def _begun(tx: Transaction, payload: Beginning) -> bool | ClaimLost:
         (n, tx.now_us, tx.now_us, delivery.id),
     )
     if not changed:
-        return False
+        return payload.again and _is_under_way(tx, payload.claim, delivery.id, n)
     tx.do.many("insert attempt", [(delivery.id, n, payload.claim.fence, tx.now_us, None, "", "", "")])
     if payload.chosen_id:
         _know(tx, payload.channel, (payload.chosen_id,), delivery.id)
     return True
+
+
+def _is_under_way(tx: Transaction, claim: Claim, delivery: int, n: int) -> bool:
+    return bool(
+        tx.do.rows(
+            "SELECT 1 FROM attempt a JOIN delivery d ON d.id = a.delivery AND d.attempts = a.n AND d.state = 'sending'"
+            " WHERE a.delivery = ? AND a.n = ? AND a.fence = ? AND a.ended_at IS NULL",
+            (delivery, n, claim.fence),
+        )
+    )
 
 
 @frozen(kw_only=True)
