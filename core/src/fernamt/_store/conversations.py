@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 
 from fernamt._store.engine import LostRace
+from fernamt._store.pointers import Pointers, Span
 from fernamt._store.statements import Batch, ConversationRow, Statements
 from fernamt.model import NOTHING, STATE_AFTER, Attachment, Blob, ConversationState, Json, Remote
 
@@ -29,6 +30,7 @@ class Conversations:
         self._participants: set[tuple[int, int]] = set()
         self._new: set[int] = set()
         self._moved: set[int] = set()
+        self._pointers = Pointers()
 
     # ---- look up
     def look_up(self, places: Sequence[tuple[int, int, str]], wanted: Iterable[int]) -> None:
@@ -39,34 +41,56 @@ class Conversations:
             numbers.update(self._threads.values())
         if numbers:
             self._rows = self._do.conversations(sorted(numbers))
+            if linked := [row.id for row in self._rows.values() if row.linked]:
+                self._pointers = self._do.pointers(linked)
+                further = {
+                    self._pointers.follow(one, n) for one in linked for n in (0, None, *self._pointers.firsts(one))
+                }
+                self._rows |= self._do.conversations(sorted(further - numbers))
+                numbers |= further
             self._participants = self._do.participants(sorted(numbers))
 
-    def get(self, number: int) -> ConversationRow | None:
-        """Return one that was looked up or is new."""
+    def get(self, number: int, n: int | None = 0) -> ConversationRow | None:
+        """Return one that was looked up or is new, or where it goes on: see :meth:`Pointers.follow` for *n*."""
+        return self._rows.get(self._pointers.follow(number, n))
+
+    def row(self, number: int) -> ConversationRow | None:
+        """Return one that was looked up or is new, as it is itself."""
         return self._rows.get(number)
+
+    def spans(self, row: ConversationRow) -> tuple[Span, ...]:
+        """Return the entries that are shown as this conversation."""
+        return self._pointers.spans(row.id) if row.linked else (Span(row.id, 1, None),)
 
     def at(self, address: int, channel: int, place: str) -> ConversationRow | None:
         """Return the one that this sender's next message at this place joins."""
         key = (address, channel, place)
         number = self._opened.get(key) or self._threads.get(key)
-        return None if number is None else self._rows.get(number)
+        return None if number is None else self.get(number, None)
 
     def includes(self, row: ConversationRow, address: int, customer: int) -> bool:
         """Say whether a person is the customer or takes part."""
-        return row.customer == customer or (row.id, address) in self._participants
+        return (row.id, address) in self._participants or self.is_of(row, customer)
+
+    def is_of(self, row: ConversationRow, customer: int) -> bool:
+        """Say whether the conversation is this customer's, or of one that was merged with them."""
+        if row.customer == customer:
+            return True
+        merged = self._do.pointers([row.customer, customer], customers=True)
+        return merged.follow(row.customer) == merged.follow(customer)
 
     def goes_on(self, row: ConversationRow, reopen_days: float) -> bool:
         """Say whether a message still joins: it is not solved, or was not long ago."""
         return row.state != ConversationState.SOLVED or row.changed_at >= self._now_us - reopen_days * _DAY_US
 
     # ---- change
-    def open(self, customer: int, place: tuple[int, int, str]) -> ConversationRow:
-        """Return a new conversation, which the next message at (address, channel, place) joins.
+    def open(self, customer: int, place: tuple[int, int, str] | None) -> ConversationRow:
+        """Return a new conversation, which the next message at *place* (address, channel, place) joins.
 
         Raises:
             LostRace: Another runner opened one there since we looked.
         """
-        if place in self._threads and self._do.threads([place]) != {place: self._threads[place]}:
+        if place is not None and place in self._threads and self._do.threads([place]) != {place: self._threads[place]}:
             raise LostRace(f"somebody else opened a conversation for address {place[0]}")
         row = ConversationRow(
             id=self._do.next_id("conversation"),
@@ -81,7 +105,8 @@ class Conversations:
         self._rows[row.id] = row
         self._do.topics.add(f"customer:{customer}")
         self._new.add(row.id)
-        self._opened[place] = row.id
+        if place is not None:
+            self._opened[place] = row.id
         return row
 
     def take_part(self, row: ConversationRow, address: int) -> None:
@@ -154,6 +179,7 @@ class Conversations:
                     row.last_n,
                     row.last_entry,
                     row.changed_at,
+                    row.linked,
                 ),
             )
         for number in sorted(self._moved):

@@ -9,6 +9,7 @@ from attrs import frozen
 from fernamt._store.conversations import Conversations
 from fernamt._store.engine import Transaction
 from fernamt._store.people import People
+from fernamt._store.pointers import Span
 from fernamt._store.receipts import Fact, settle
 from fernamt._store.statements import Batch
 from fernamt.errors import FernamtError
@@ -76,7 +77,9 @@ def _composed(
     row = conversations.get(composition.conversation)
     if row is None:
         raise NoSuchThing(f"There is no conversation {composition.conversation}. fernamt inbox lists them.")
-    channel, recipients = _route(tx, composition, people) if composition.kind == "sent" else (None, [])
+    channel, recipients = (
+        _route(tx, composition, people, conversations.spans(row)) if composition.kind == "sent" else (None, [])
+    )
     entry = conversations.enter(row, composition.kind, channel=channel)
     conversations.fill(
         entry,
@@ -109,13 +112,18 @@ def _data(composition: Composition) -> dict[str, Json]:
     return data
 
 
-def _route(tx: Transaction, composition: Composition, people: People) -> tuple[int, list[int]]:
+def _route(tx: Transaction, composition: Composition, people: People, spans: Sequence[Span]) -> tuple[int, list[int]]:
     """Return the channel and the addresses that an answer goes to."""
-    last = tx.do.rows(
-        "SELECT channel, author FROM entry WHERE conversation = ? AND kind = 'received' AND author IS NOT NULL"
-        " ORDER BY n DESC LIMIT 1",
-        (composition.conversation,),
-    )
+    received = [
+        row
+        for span in spans
+        for row in tx.do.rows(
+            "SELECT channel, author, at FROM entry WHERE conversation = ? AND n >= ? AND n <= ? AND kind = 'received'"
+            " AND author IS NOT NULL ORDER BY n DESC LIMIT 1",
+            (span.conversation, span.first, span.end),
+        )
+    ]
+    last = sorted(received, key=lambda row: row[2])[-1:]
     if composition.channel:
         found = tx.do.rows("SELECT id FROM channel WHERE name = ?", (composition.channel,))
         if not found:

@@ -34,7 +34,7 @@ class People:
         person = self._known.get(handle)
         if person is None:
             customer = self._do.next_id("customer")
-            self._customers.append((customer, name, "", "", self._now_us))
+            self._customers.append((customer, name, "", "", self._now_us, False))
             person = self._link(handle, customer, evidence)
         return person
 

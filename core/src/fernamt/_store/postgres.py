@@ -19,8 +19,8 @@ _BEGIN: Final = """SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::big
  set_config('idle_in_transaction_session_timeout', '60000', true)"""
 """Every transaction says so itself, with the question that it asks anyway: acknowledged is durable whatever the server is told
 otherwise, and behind a pooler a setting of the session would be somebody else's."""
-_ONE_BY_ONE: Final = frozenset({"delivery"})
-"""Numbers that say what comes first, whichever process took them: none is kept for later."""
+_ONE_BY_ONE: Final = frozenset({"delivery", "link"})
+"""Numbers that say what comes first, whichever process took them, or that people type: none is kept for later."""
 
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types for it

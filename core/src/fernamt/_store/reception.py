@@ -214,7 +214,7 @@ class _Plan:
         """Return the conversation that the event joins, and the one that it follows when that is over (else 0)."""
         found = self._belongs_to(line, event, author, customer)
         if found is not None and self._conversations.goes_on(found, line.reopen_days):
-            if found.customer != customer:
+            if not self._conversations.includes(found, author, customer):
                 self._conversations.take_part(found, author)
             return found, 0
         opened = self._conversations.open(customer, (author, line.number, event.thread.place))
@@ -223,8 +223,11 @@ class _Plan:
     def _belongs_to(self, line: Line, event: Received, author: int, customer: int) -> ConversationRow | None:
         thread, conversations = event.thread, self._conversations
         if thread.token:
-            row = conversations.get(self._names.conversation_of(thread.token))
-            if row is not None:
+            number = self._names.conversation_of(thread.token)
+            named = (
+                known[1] for one in thread.references if (known := self._known_by_id(line, one)) and known[0] == number
+            )
+            if (row := conversations.get(number, next(named, None))) is not None:
                 return row
         for reference in thread.references:
             row = self._named(line, reference)
@@ -234,7 +237,7 @@ class _Plan:
 
     def _named(self, line: Line, provider_id: str) -> ConversationRow | None:
         known = self._known_by_id(line, provider_id)
-        return None if known is None or known[0] is None else self._conversations.get(known[0])
+        return None if known is None or known[0] is None else self._conversations.get(*known[:2])
 
     def _known_by_id(self, line: Line, provider_id: str) -> Row | None:
         """A message whose key is its id is known by its key alone."""
@@ -264,7 +267,8 @@ class _Plan:
         author = self._people.number(event.sender, evidence="wrote")[0] if event.sender is not None else None
         entry = conversations.enter(row, event.kind, author=author, channel=line.number)
         raw = self._raw_of(submission)
-        conversations.fill(entry, event.text, data={"of": known[1]}, key=event.key, raw=raw)
+        of: dict[str, Json] = {"of": known[1]} if row.id == known[0] else {"of": known[1], "in": known[0]}
+        conversations.fill(entry, event.text, data=of, key=event.key, raw=raw)
         return Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
 
     def _receipt(self, submission: Submission, event: Receipt) -> Accepted:

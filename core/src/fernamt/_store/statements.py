@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 from attrs import define
 
+from fernamt._store.pointers import NEAR_CONVERSATIONS, NEAR_CUSTOMERS, Link, Pointers
 from fernamt._store.tables import metadata
 
 Row: TypeAlias = tuple[Any, ...]
@@ -22,7 +23,7 @@ def _insert(table: str) -> str:
 # fmt: off
 APPENDED: Final = (
     "channel", "customer", "address", "conversation", "thread", "participant", "entry", "content", "raw", "known",
-    "delivery", "attempt", "fact", "early_receipt", "quarantine", "blob_ref",
+    "delivery", "attempt", "fact", "early_receipt", "quarantine", "blob_ref", "link",
 )
 # fmt: on
 
@@ -66,6 +67,8 @@ class ConversationRow:
     last_n: int
     last_entry: int
     changed_at: int
+    linked: bool = False
+    """Pointers lead from it or to it."""
 
 
 class Batch:
@@ -138,7 +141,7 @@ class Statements(ABC):
     def conversations(self, ids: Sequence[int]) -> dict[int, ConversationRow]:
         """Return the conversations, locked until the end of the transaction, in the order of their ids."""
         sql = (
-            "SELECT id, customer, kind, state, language, last_n, last_entry, changed_at FROM conversation"
+            "SELECT id, customer, kind, state, language, last_n, last_entry, changed_at, linked FROM conversation"
             " WHERE id IN {} ORDER BY id" + self.lock
         )
         return {row[0]: ConversationRow(*row) for row in self._among(sql, ids)}
@@ -147,6 +150,11 @@ class Statements(ABC):
         """Return (conversation, address) of the people beside the customer."""
         rows = self._among("SELECT conversation, address FROM participant WHERE conversation IN {}", conversations)
         return {(row[0], row[1]) for row in rows}
+
+    def pointers(self, numbers: Sequence[int], *, customers: bool = False) -> Pointers:
+        """Return where conversations, or customers, lead to: whatever is tied to them, in one read."""
+        rows = self._among(NEAR_CUSTOMERS if customers else NEAR_CONVERSATIONS, numbers)
+        return Pointers(Link(*row) for row in rows)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement with ``?`` for its values and return what it gives."""

@@ -60,6 +60,7 @@ customer = Table(
     Column("language", Text, nullable=False),
     Column("plan", Text, nullable=False),
     Column("since", _Time, nullable=False),
+    Column("linked", Boolean, nullable=False, server_default=false(), doc="``link`` has a word about it"),
 )
 
 address = Table(
@@ -95,6 +96,7 @@ conversation = Table(
     Column("last_n", Integer, nullable=False),
     Column("last_entry", _Id, nullable=False, doc="orders the inbox"),
     Column("changed_at", _Time, nullable=False),
+    Column("linked", Boolean, nullable=False, server_default=false(), doc="``link`` has a word about it"),
     Index("ix_conversation_last_entry", "last_entry"),
 )
 
@@ -323,7 +325,12 @@ link = Table(
     Column("kind", Text, nullable=False, doc="customer, conversation, split"),
     Column("source", _Id, nullable=False, index=True),
     Column("target", _Id, nullable=False, index=True),
-    Column("n", Integer, doc="split: the first entry that belongs to the target"),
+    Column(
+        "n",
+        Integer,
+        doc="split: the first entry that belongs to the target; conversation: the target's entry of the merge",
+    ),
+    Column("last_n", Integer, doc="split: the last one that does"),
     Column("author", Text, nullable=False),
     Column("at", _Time, nullable=False),
     Column("undone_at", _Time),

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("source", _ID, nullable=False),
         sa.Column("target", _ID, nullable=False),
         sa.Column("n", sa.Integer(), nullable=True),
+        sa.Column("last_n", sa.Integer(), nullable=True),
         sa.Column("author", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("undone_at", sa.BigInteger(), nullable=True),
@@ -89,6 +90,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("session", "n"),
         sqlite_with_rowid=False,
     )
+    for table in ("customer", "conversation"):
+        op.add_column(table, sa.Column("linked", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("delivery", sa.Column("bulk", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("delivery", sa.Column("parts", sa.Integer(), server_default="0", nullable=False))
 
