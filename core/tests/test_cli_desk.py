@@ -24,7 +24,7 @@ from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
 from fernamt.cli import main
 from fernamt.cli.writing import follow
-from fernamt.inbound import InboundEvent, Received, Unparsed
+from fernamt.inbound import InboundEvent, Received, Thread, Unparsed
 from fernamt.model import Address, Attachment, DeliveryState, Remote
 
 ANN = Address("email", "ann@example.org")
@@ -176,9 +176,21 @@ def test_the_shapes_of_json_are_stable(desk: Desk) -> None:
         ]
     )
     shown = desk.json("show", str(number))
-    assert list(shown) == ["number", "kind", "state", "customer", "addresses", "participants", "entries", "subject"]
+    assert list(shown) == [
+        "number",
+        "merged",
+        "kind",
+        "state",
+        "customer_number",
+        "customer",
+        "addresses",
+        "participants",
+        "entries",
+        "subject",
+    ]
     received, sent = shown["entries"]
     assert list(received) == [
+        "conversation",
         "n",
         "kind",
         "at",
@@ -646,3 +658,57 @@ def test_the_blob_store_of_the_commands_is_the_daemon_s(desk: Desk, tmp_path: Pa
     (tmp_path / "b").write_text("x")
     desk.called("reply", str(desk.mailed()), "text", "--attach", "b")
     assert open_blobs(desk.store).sweep() == 0
+
+
+# ---- merge, split, undo
+def test_conversations_are_merged_shown_as_one_and_parted_again(desk: Desk) -> None:
+    lamp, broken = desk.mailed("a lamp", thread=Thread(place="a")), desk.mailed("it broke", thread=Thread(place="b"))
+    made = desk.json("merge", str(broken), str(lamp))
+    assert made == {"link": 1, "kind": "conversation", "source": broken, "target": lamp, "stays": 0}
+
+    shown = desk.called("show", str(broken))
+    assert f"together with #{broken}" in shown
+    assert f"{broken}/1  received" in shown
+    assert f"#{broken} goes on here. Taken back with: fernamt undo 1" in shown
+    assert desk.called("note", str(broken), "seen") == f"Entry 3 of conversation {lamp}: note\n"
+    assert len(desk.json("inbox")) == 1
+    out = desk.called("undo", "1")
+    assert out == (
+        f"The merge of {broken} and {lamp} is taken back. Conversation {lamp} keeps the 1 entry that came to it meanwhile.\n"
+    )
+    assert len(desk.json("inbox")) == 2
+
+
+def test_a_conversation_is_split_and_the_rest_has_a_number_of_its_own(desk: Desk) -> None:
+    number = desk.mailed("a lamp")
+    desk.called("note", str(number), "and a bill")
+    apart = desk.json("split", str(number), "2")["target"]
+    assert f"{number}/2  note" in desk.called("show", str(apart))
+    assert f"this went to #{apart}" in desk.called("show", str(number))
+    desk.called("split", str(number), "2", code=1)
+    assert "is split at entry 2 already" in desk.err
+
+
+def test_customers_are_merged_by_number_or_address(desk: Desk) -> None:
+    ann, work = desk.mailed("a"), desk.mailed("b", sender=Address("phone", "+49301"))
+    target = desk.json("show", str(ann))["customer_number"]
+    out = desk.called("merge", "--customers", "phone:+49301", str(target))
+    assert out == f"Customer {target + 1} goes on in {target}. Taken back with: fernamt undo 1\n"
+    assert desk.json("show", str(work))["addresses"] == ["email:ann@example.org", "phone:+49301"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (("merge", "1", "1"), 1, "Conversation 1 is that one: there is nothing to merge."),
+        (("merge", "1", "99"), 1, "There is no conversation 99. fernamt inbox lists"),
+        (("merge", "one", "2"), 2, "'one' is no number."),
+        (("merge", "--customers", "email:eve@example.org", "1"), 1, "There is no customer email:eve@example.org."),
+        (("split", "1", "1"), 1, "it can be split from entry 2 on"),
+        (("undo", "5"), 1, "There is no link 5: fernamt show names"),
+    ],
+)
+def test_what_cannot_be_linked_says_why(desk: Desk, words: tuple[str, ...], code: int, why: str) -> None:
+    desk.mailed()
+    desk.called(*words, code=code)
+    assert why in desk.err

@@ -12,6 +12,8 @@ from fernamt._store.engine import Keys
 from fernamt.errors import BadSignature
 from fernamt.model import microseconds
 
+ERASED: Final = "erased"
+"""The scheme of an address that was erased: what follows is a keyed hash of what it was."""
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TOKEN_BYTES: Final = 10
 """80 bits: a forger would need more tries than any mail server lets through."""

@@ -11,6 +11,7 @@ from fernamt._runtime.clock import SystemClock
 from fernamt._store.engine import Store, Transaction
 from fernamt._store.notices import Notices
 from fernamt._store.views.channels import is_served
+from fernamt._store.views.people import customer_at, customer_of
 from fernamt.cli.options import Common
 from fernamt.cli.outcome import USAGE, Failure
 from fernamt.cli.words import harmless
@@ -44,6 +45,22 @@ def write(
     if isinstance(result, FernamtError):
         raise result
     return result
+
+
+def number_of(word: str) -> int:
+    """Return a number that a person typed; raises ``Failure``."""
+    if not word.isdecimal() or len(word) > 18:
+        raise Failure(f"{word!r} is no number.", USAGE)
+    return int(word)
+
+
+def customer_number(store: Store, word: str) -> int:
+    """Return the customer that a person means by a number or by an address; raises ``Failure``."""
+    with store.read() as connection:
+        found = customer_at(connection, word) if ":" in word else customer_of(connection, number_of(word))
+    if found is None:
+        raise Failure(f"There is no customer {word}. fernamt show tells whose a conversation is.")
+    return found
 
 
 def daemon_runs(store: Store) -> bool:

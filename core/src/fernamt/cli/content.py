@@ -34,12 +34,12 @@ def write_raw(store: Store, content: bytes | Blob | None, what: str) -> None:
     sys.stdout.flush()
 
 
-def save(store: Store, view: ConversationView, n: int, name: str, path: Path) -> None:
+def save(store: Store, view: ConversationView, number: int, n: int, name: str, path: Path) -> None:
     """Write an attachment to a file that is not there yet."""
-    entry = next((entry for entry in view.entries if entry.n == n), None)
+    entry = next((entry for entry in view.entries if (entry.conversation, entry.n) == (number, n)), None)
     if entry is None:
-        last = counted(len(view.entries), "entry", "entries")
-        raise Failure(f"There is no entry {n} in conversation {view.number}: it has {last}.")
+        last = counted(sum(entry.conversation == number for entry in view.entries), "entry", "entries")
+        raise Failure(f"There is no entry {n} in conversation {number}: it has {last}.")
     found = next((file for file in entry.attachments if name in (file.name, one_line(file.name))), None)
     if found is None:
         names = ", ".join(one_line(file.name) for file in entry.attachments)

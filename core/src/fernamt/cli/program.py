@@ -15,6 +15,7 @@ from fernamt.cli.check import check
 from fernamt.cli.daemon import demo, run
 from fernamt.cli.frame import called, frame
 from fernamt.cli.inbox import inbox
+from fernamt.cli.links import merge, split, undo
 from fernamt.cli.outcome import DONE, USAGE, ending
 from fernamt.cli.plugins import plugins
 from fernamt.cli.quarantine import mark_done, quarantine, show_item
@@ -30,7 +31,7 @@ _EPILOGUE: Final = (
     "Exit codes: 0 done, 1 failed, 2 usage, 69 store or provider not reachable, 77 not allowed, 78 configuration."
 )
 _COMMANDS: Final[Mapping[str, tuple[Callable[..., int], ...]]] = {
-    "At the desk": (inbox, show, reply, note, solve),
+    "At the desk": (inbox, show, reply, note, solve, merge, split, undo),
     "When something is unclear": (why, quarantine, uncertain),
     "The daemon": (run, check, channels, plugins, demo),
 }

@@ -31,14 +31,16 @@ def show(
 ) -> int:
     """Show one conversation and where its answers stand.
 
+    What was merged into it is shown among its own entries, in the order of time; 7/3 is entry 3 of conversation 7.
+
     Example: fernamt show 12 --save-attachment 1 invoice.pdf /tmp/invoice.pdf
 
     Args:
         number: Of the conversation; fernamt inbox lists them.
         raw: Instead, write the bytes that this entry was read from to stdout.
         save_attachment: Instead, save a file: the entry, the file's name there, and where to write it.
-        json: Print a JSON object with the keys number, kind, state, subject, customer, addresses, participants and entries.
-            An entry has n, kind, at, author, channel, text, attachments, data, provider_id, has_raw and deliveries.
+        json: Print a JSON object with the keys number, merged, kind, state, subject, customer_number, customer, addresses,
+            participants and entries. An entry has conversation, n, kind, at, author, channel, text, attachments, data, provider_id, has_raw and deliveries.
         common: What every command takes.
     """
     from fernamt._store.views.conversation import conversation_view
@@ -63,7 +65,7 @@ def show(
         if save_attachment is not None:
             from fernamt.cli.content import save
 
-            save(store, view, *save_attachment)
+            save(store, view, number, *save_attachment)
         elif json:
             show_json({**plain(view), "subject": view.subject})
         else:
@@ -88,7 +90,7 @@ def _page(view: ConversationView, now: datetime) -> list[RenderableType]:
     names = _names(view)
     page: list[RenderableType] = [*_head(view, names)]
     for entry in view.entries:
-        page += [Text(), *_entry(entry, names, now)]
+        page += [Text(), *_entry(entry, view.number, names, now)]
     return page
 
 
@@ -120,7 +122,10 @@ def _head(view: ConversationView, names: dict[str, str]) -> list[RenderableType]
     who = Text(one_line(view.customer), "bold")
     for address in view.addresses:
         who.append("  " if who else "").append(one_line(str(address)), "cyan")
-    head: list[RenderableType] = [title, who] if who else [title]
+    head: list[RenderableType] = [title, who]
+    who.append(f"  customer {view.customer_number}", "dim")
+    if view.merged:
+        head.append(Text(f"together with {', '.join(f'#{number}' for number in view.merged)}", "dim"))
     if view.participants:
         others = [_person(str(address), names) for address in view.participants]
         head.append(Text(f"with {', '.join(others)}", "dim"))
@@ -134,7 +139,7 @@ def _person(author: str, names: dict[str, str]) -> str:
     return f"{names[author]} <{handle}>" if author in names else handle or "Fernamt"
 
 
-def _entry(entry: EntryView, names: dict[str, str], now: datetime) -> list[RenderableType]:
+def _entry(entry: EntryView, shown: int, names: dict[str, str], now: datetime) -> list[RenderableType]:
     from rich.padding import Padding
     from rich.text import Text
 
@@ -142,7 +147,8 @@ def _entry(entry: EntryView, names: dict[str, str], now: datetime) -> list[Rende
     from fernamt.cli.words import ago, is_today, minute, one_line
 
     kind = (one_line(entry.kind), _KIND_STYLES.get(entry.kind, "bold"))
-    who = Text.assemble((f"{entry.n:>3}  ", "bold"), kind, f"  {_person(entry.author, names)}")
+    place = f"{entry.n:>3}" if entry.conversation == shown else f"{entry.conversation}/{entry.n}"
+    who = Text.assemble((f"{place}  ", "bold"), kind, f"  {_person(entry.author, names)}")
     when = f"{minute(entry.at, now)} ({ago(entry.at, now)})" if is_today(entry.at, now) else minute(entry.at, now)
     head = aligned(who, Text(", ".join(filter(None, (one_line(entry.channel), when))), "dim"))
     below = [*_words(entry), *_files(entry), *(line for one in entry.deliveries for line in _delivery(one, now))]
@@ -155,8 +161,30 @@ def _words(entry: EntryView) -> list[Text]:
     from fernamt.cli.words import harmless
 
     lines = harmless(entry.text).expandtabs(4).strip("\n").splitlines()
+    if not lines and (told := _told(entry)):
+        return [Text(told, "dim")]
     # What is quoted was read above.
     return [Text(line, "dim" if line.startswith(">") else "") for line in lines]
+
+
+def _told(entry: EntryView) -> str:
+    """Return what an entry of a link means."""
+    link, told = entry.data.get("link"), entry.data
+    match entry.kind:
+        case "merged" if "into" in told:
+            return f"goes on in #{told['into']} (link {link})"
+        case "merged":
+            return f"#{told.get('from')} goes on here. Taken back with: fernamt undo {link}"
+        case "split" if "to" in told:
+            return (
+                f"from entry {told.get('from_n')} on this went to #{told['to']}. Taken back with: fernamt undo {link}"
+            )
+        case "split":
+            return f"was #{told.get('from')} from its entry {told.get('from_n')} on (link {link})"
+        case "undone":
+            return f"link {link} was taken back"
+        case _:
+            return ""
 
 
 def _files(entry: EntryView) -> list[Text]:

@@ -80,7 +80,7 @@ def reply(
         waits = sys.stdout.isatty() if wait is None else wait
         deliveries = follow(store, composed.deliveries, wait_s=WAIT_S if waits else 0.0)
         if json:
-            show_json({"conversation": number, "n": composed.n, "deliveries": deliveries})
+            show_json({"conversation": composed.conversation, "n": composed.n, "deliveries": deliveries})
         else:
             _tell(store, composed, deliveries)
     went_wrong = {"uncertain", "failed", "refused"}
@@ -169,7 +169,7 @@ def _add(number: int, kind: str, text: str, name: str, common: Common) -> int:
     with opened(common) as store:
         composition = Composition(conversation=number, kind=kind, author=author(name), text=text)
         composed = write(store, compose, composition)
-    show(f"Entry {composed.n} of conversation {number}: {kind}")
+    show(f"Entry {composed.n} of conversation {composed.conversation}: {kind}")
     return DONE
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import orjson
@@ -11,9 +12,13 @@ import sqlalchemy as sa
 from attrs import frozen
 
 from fernamt._store.conversations import attachments_of
-from fernamt._store.tables import address, content, conversation, customer, entry, participant
+from fernamt._store.names import ERASED
+from fernamt._store.pointers import Pointers, Span
+from fernamt._store.tables import address, content, conversation, entry, participant, raw
 from fernamt._store.views.channels import channel_names
 from fernamt._store.views.deliveries import DeliveryView, deliveries_where
+from fernamt._store.views.people import handle_of, person_of
+from fernamt._store.views.pointers import pointers_of
 from fernamt.model import NOTHING, Address, Attachment, ConversationState, Json, moment
 
 
@@ -21,11 +26,13 @@ from fernamt.model import NOTHING, Address, Attachment, ConversationState, Json,
 class EntryView:
     """One entry with all that hangs on it."""
 
+    conversation: int
+    """Its own: another one than is shown where conversations were merged or split."""
     n: int
     kind: str
     at: datetime
     author: str
-    """An address, ``agent:<name>``, ``plugin:<name>``, or empty: the core itself."""
+    """An address, ``agent:<name>``, ``plugin:<name>``, ``erased``, or empty: the core itself."""
     channel: str
     text: str
     attachments: tuple[Attachment, ...]
@@ -38,11 +45,14 @@ class EntryView:
 
 @frozen(kw_only=True)
 class ConversationView:
-    """A conversation from its first entry to its last."""
+    """A conversation from its first entry to its last, with what was merged into it and without what was split off."""
 
     number: int
+    merged: tuple[int, ...]
+    """The conversations that go on in this one."""
     kind: str
     state: ConversationState
+    customer_number: int
     customer: str
     """Their name; may be empty."""
     addresses: tuple[Address, ...]
@@ -58,36 +68,44 @@ class ConversationView:
 
 
 def conversation_view(connection: sa.Connection, number: int) -> ConversationView | None:
-    """Return the whole conversation, ``None`` if there is none of this number."""
-    row = connection.execute(
-        sa.select(conversation, customer.c.name)
-        .outerjoin(customer, customer.c.id == conversation.c.customer)
-        .where(conversation.c.id == number)
-    ).one_or_none()
-    if row is None:
+    """Return the whole conversation, that which it was merged into; ``None`` if there is none of this number."""
+    if not exists(connection, number):
         return None
-    own = sa.select(address.c.handle).where(address.c.customer == row.customer).order_by(address.c.id)
+    pointers = pointers_of(connection, [number])
+    number, *merged = pointers.members(number)
+    row = connection.execute(sa.select(conversation).where(conversation.c.id == number)).one()
+    person = person_of(connection, row.customer)
     others = (
         sa.select(address.c.handle)
         .join(participant, participant.c.address == address.c.id)
-        .where(participant.c.conversation == number)
+        .where(participant.c.conversation.in_([number, *merged]), address.c.customer.not_in(person.members))
         .order_by(address.c.id)
     )
     return ConversationView(
         number=row.id,
+        merged=tuple(merged),
         kind=row.kind,
         state=ConversationState(row.state),
-        customer=row.name or "",
-        addresses=tuple(map(Address.parse, connection.scalars(own))),
-        participants=tuple(map(Address.parse, connection.scalars(others))),
-        entries=_entries(connection, number),
+        customer_number=person.number,
+        customer=person.name,
+        addresses=person.addresses,
+        participants=tuple(dict.fromkeys(one for one in map(handle_of, connection.scalars(others)) if one is not None)),
+        entries=entries_of(connection, pointers, number),
     )
 
 
-def _entries(connection: sa.Connection, number: int) -> tuple[EntryView, ...]:
+def entries_of(connection: sa.Connection, pointers: Pointers, number: int) -> tuple[EntryView, ...]:
+    """Return what is shown as a conversation: in the order of time, those of one conversation always in their own."""
     channels = channel_names(connection)
+    runs = [entries_within(connection, span, channels) for span in pointers.spans(number)]
+    return tuple(heapq.merge(*runs, key=lambda one: one.at))
+
+
+def entries_within(connection: sa.Connection, span: Span, channels: Mapping[int, str]) -> Iterator[EntryView]:
+    """Yield a run of entries of one conversation."""
+    of_span = [entry.c.conversation == span.conversation, entry.c.n >= span.first, entry.c.n <= span.end]
     deliveries: defaultdict[int, list[DeliveryView]] = defaultdict(list)
-    for delivery in deliveries_where(connection, entry.c.conversation == number):
+    for delivery in deliveries_where(connection, sa.and_(*of_span)):
         deliveries[delivery.n].append(delivery)
     rows = connection.execute(
         sa.select(
@@ -101,19 +119,21 @@ def _entries(connection: sa.Connection, number: int) -> tuple[EntryView, ...]:
             content.c.data,
             content.c.attachments,
             content.c.provider_id,
-            content.c.raw,
+            raw.c.id.label("raw"),
         )
         .outerjoin(content, content.c.entry == entry.c.id)
+        .outerjoin(raw, raw.c.id == content.c.raw)
         .outerjoin(address, address.c.id == entry.c.author)
-        .where(entry.c.conversation == number)
+        .where(*of_span)
         .order_by(entry.c.n)
     )
-    return tuple(
-        EntryView(
+    for row in rows:
+        yield EntryView(
+            conversation=span.conversation,
             n=row.n,
             kind=row.kind,
             at=moment(row.at),
-            author=row.handle or row.author or "",
+            author=_author(row.handle, row.author),
             channel=channels.get(row.channel, ""),
             text=row.text or "",
             attachments=attachments_of(row.attachments),
@@ -122,8 +142,10 @@ def _entries(connection: sa.Connection, number: int) -> tuple[EntryView, ...]:
             has_raw=row.raw is not None,
             deliveries=tuple(deliveries[row.n]),
         )
-        for row in rows
-    )
+
+
+def _author(handle: str | None, author: str | None) -> str:
+    return (ERASED if handle_of(handle) is None else handle) if handle else author or ""
 
 
 def exists(connection: sa.Connection, number: int) -> bool:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from attrs import frozen
 
 from fernamt._store.tables import address, attempt, channel, content, delivery, entry, fact
+from fernamt._store.views.people import handle_of
 from fernamt.model import Address, DeliveryState, moment
 
 EXCERPT_CHARS: Final = 400
@@ -111,7 +112,7 @@ def deliveries_where(connection: sa.Connection, which: _Which, *, limit: int | N
             number=row.id,
             conversation=row.conversation,
             n=row.n,
-            to=Address.parse(row.handle) if row.handle else None,
+            to=handle_of(row.handle),
             channel=row.line or "",
             channel_state=row.line_state or "",
             state=DeliveryState(row.state),

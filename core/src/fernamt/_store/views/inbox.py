@@ -11,13 +11,22 @@ import orjson
 import sqlalchemy as sa
 from attrs import frozen
 
-from fernamt._store.tables import address, content, conversation, customer, delivery, entry
+from fernamt._store.pointers import Pointers
+from fernamt._store.tables import address, content, conversation, customer, delivery, entry, link
 from fernamt._store.views.channels import channel_names
 from fernamt._store.views.deliveries import EXCERPT_CHARS
+from fernamt._store.views.people import handle_of, person_of
+from fernamt._store.views.pointers import pointers_of
 from fernamt.model import Address, ConversationState, DeliveryState, moment
 
 TROUBLE_ENTRIES: Final = 100
 """So far back in a conversation the inbox looks for deliveries that are open or went wrong."""
+
+
+_GOES_ON: Final = sa.exists().where(
+    link.c.source == conversation.c.id, link.c.kind == "conversation", link.c.undone_at.is_(None)
+)
+_IS_SHOWN: Final = sa.or_(~conversation.c.linked, ~_GOES_ON)
 
 
 @frozen(kw_only=True)
@@ -52,21 +61,29 @@ class InboxLine:
 def inbox_page(
     connection: sa.Connection, *, states: Collection[ConversationState] = (), on: str = "", limit: int
 ) -> tuple[InboxLine, ...]:
-    """Return the conversations that moved last: in one of *states* (none: in any), with an entry on the channel *on*."""
+    """Return the conversations that moved last: in one of *states* (none: in any), with an entry on the channel *on*.
+
+    What goes on in another one is shown there.
+    """
     channels = channel_names(connection)
-    wanted = sa.select(conversation).order_by(conversation.c.last_entry.desc()).limit(limit)
+    wanted = sa.select(conversation).where(_IS_SHOWN).order_by(conversation.c.last_entry.desc()).limit(limit)
     if states:
         wanted = wanted.where(conversation.c.state.in_(sorted(states)))
     if on:
         number = next((number for number, name in channels.items() if name == on), 0)
-        belongs = entry.c.conversation == conversation.c.id
-        wanted = wanted.where(sa.exists().where(belongs, entry.c.channel == number))
+        own = sa.exists().where(entry.c.conversation == conversation.c.id, entry.c.channel == number)
+        tied = _tied()
+        theirs = sa.exists().where(
+            tied.c.target == conversation.c.id, entry.c.conversation == tied.c.source, entry.c.channel == number
+        )
+        wanted = wanted.where(sa.or_(own, sa.and_(conversation.c.linked, theirs)))
     page = wanted.subquery("page")
     belongs = entry.c.conversation == page.c.id
     rows = connection.execute(
         sa.select(
             page,
             customer.c.name,
+            customer.c.linked.label("is_merged"),
             _first(address.c.handle, address.c.customer == page.c.customer, order=address.c.id).label("handle"),
             _first(entry.c.id, belongs, order=entry.c.n).label("opening"),
             _first(entry.c.id, belongs, entry.c.kind.in_(("received", "sent")), order=entry.c.n.desc()).label(
@@ -76,27 +93,33 @@ def inbox_page(
         .outerjoin(customer, customer.c.id == page.c.customer)
         .order_by(page.c.last_entry.desc())
     ).all()
-    words = _words(connection, {number for row in rows for number in (row.opening, row.message) if number is not None})
-    trouble = _trouble(connection, [row.id for row in rows])
+    shown_as = _as_shown(connection, [row.id for row in rows if row.linked])
+    logs = {row.id: shown_as.get(row.id) or _Log(row.opening, row.message, row.last_n, (row.id,)) for row in rows}
+    numbers = {number for log in logs.values() for number in (log.opening, log.message) if number is not None}
+    words = _words(connection, numbers)
+    trouble = _trouble(connection, [one for log in logs.values() for one in log.members])
     lines = []
     for row in rows:
-        opening, message = words.get(row.opening, _NO_WORDS), words.get(row.message, _NO_WORDS)
+        log = logs[row.id]
+        opening, message = words.get(log.opening or 0, _NO_WORDS), words.get(log.message or 0, _NO_WORDS)
+        person = person_of(connection, row.customer) if row.is_merged else None
+        troubles = sum((trouble[one] for one in log.members), Counter[str]())
         lines.append(
             InboxLine(
                 number=row.id,
                 kind=row.kind,
                 state=ConversationState(row.state),
-                customer=row.name or "",
-                address=Address.parse(row.handle) if row.handle else None,
+                customer=person.name if person else row.name or "",
+                address=next(iter(person.addresses), None) if person else handle_of(row.handle),
                 subject=opening.subject,
                 text=message.text,
                 author=message.author,
                 channel=channels.get(message.channel, ""),
-                entries=row.last_n,
+                entries=log.entries,
                 at=moment(row.changed_at),
-                waiting=trouble[row.id]["waiting"],
-                uncertain=trouble[row.id]["uncertain"],
-                failed=trouble[row.id]["failed"],
+                waiting=troubles["waiting"],
+                uncertain=troubles["uncertain"],
+                failed=troubles["failed"],
             )
         )
     return tuple(lines)
@@ -105,6 +128,45 @@ def inbox_page(
 def _first(column: sa.Column[Any], *conditions: sa.ColumnElement[bool], order: Any) -> sa.ScalarSelect[Any]:
     """Return a look-up of one value, for each row of a page."""
     return sa.select(column).where(*conditions).order_by(order).limit(1).scalar_subquery()
+
+
+def _tied() -> sa.CTE:
+    """Return the pairs of a conversation and another one in which it, or a part of it, is shown."""
+    holds = sa.and_(link.c.kind != "customer", link.c.undone_at.is_(None))
+    near = sa.select(link.c.source, link.c.target).where(holds).cte("tied", recursive=True)
+    return near.union(sa.select(near.c.source, link.c.target).join(near, near.c.target == link.c.source).where(holds))
+
+
+@frozen
+class _Log:
+    """The entries with which a conversation begins, and with which it speaks last; how many there are; whose they are."""
+
+    opening: int | None
+    message: int | None
+    entries: int
+    members: tuple[int, ...]
+
+
+def _as_shown(connection: sa.Connection, numbers: Collection[int]) -> Mapping[int, _Log]:
+    """Return the logs of conversations that were merged or split, as they are shown."""
+    pointers = pointers_of(connection, numbers) if numbers else Pointers()
+    logs = {}
+    for number in numbers:
+        within = sa.or_(
+            *(
+                sa.and_(entry.c.conversation == one.conversation, entry.c.n >= one.first, entry.c.n <= one.end)
+                for one in pointers.spans(number)
+            )
+        )
+        log = sa.select(entry.c.id).where(within).limit(1)
+        speaks = entry.c.kind.in_(("received", "sent"))
+        logs[number] = _Log(
+            connection.scalar(log.where(speaks).order_by(entry.c.at, entry.c.n)),
+            connection.scalar(log.where(speaks).order_by(entry.c.at.desc(), entry.c.n.desc())),
+            connection.scalar(sa.select(sa.func.count()).select_from(entry).where(within)) or 0,
+            pointers.members(number),
+        )
+    return logs
 
 
 @frozen
@@ -167,5 +229,6 @@ def _trouble(connection: sa.Connection, conversations: Collection[int]) -> Mappi
 
 def count_by_state(connection: sa.Connection) -> Mapping[ConversationState, int]:
     """Return how many conversations are in each state. Reads all of them: made for an inbox that shows nothing."""
-    rows = connection.execute(sa.select(conversation.c.state, sa.func.count()).group_by(conversation.c.state))
+    counted = sa.select(conversation.c.state, sa.func.count()).where(_IS_SHOWN).group_by(conversation.c.state)
+    rows = connection.execute(counted)
     return {ConversationState(state): count for state, count in rows}
