@@ -28,7 +28,20 @@ CONTRACT = (
     "services",
     "session",
 )
-PIPELINE = ("claims", "clock", "context", "hooks", "hub", "intake", "outbox", "storable", "supervisor", "web")
+PIPELINE = (
+    "claims",
+    "clock",
+    "context",
+    "feed",
+    "hooks",
+    "hub",
+    "intake",
+    "outbox",
+    "served",
+    "storable",
+    "supervisor",
+    "web",
+)
 EQUIPMENT_LINES = 1600
 
 SOURCES = [file for member in MEMBERS for file in modules(package(member))]

@@ -18,6 +18,7 @@ from fernamt._runtime import log
 from fernamt._runtime.claims import LEASE_S, Claims, stop_task
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.context import ChannelContext, Context
+from fernamt._runtime.feed import Feeds
 from fernamt._runtime.http import ClientHttp
 from fernamt._runtime.hub import Hub
 from fernamt._runtime.intake import ChannelIntake, Room
@@ -45,6 +46,7 @@ from fernamt.connector import (
     Describes,
     Measures,
     Receives,
+    Serves,
     Verifies,
     Webhooks,
     abilities_of,
@@ -55,7 +57,7 @@ from fernamt.settings import Settings, secrets_in
 
 DRAIN_S: Final = 20.0
 """What is under way when the daemon is told to stop has so long to end."""
-DRIVEN: Final = frozenset({Describes, Measures, ChoosesId, Receives, Webhooks, Verifies})
+DRIVEN: Final = frozenset({Describes, Measures, ChoosesId, Receives, Webhooks, Serves, Verifies})
 """The abilities that this version calls; a connector may have others, which come with the machinery that drives them."""
 _SWEEP_EVERY_S: Final = 3600.0
 _log = structlog.get_logger()
@@ -82,6 +84,7 @@ class App:
         self._writer = Writer(self._store, committing=reached, touched=self._hub.told)
         self._blobs: BlobStore = open_blobs(self._store)
         self._claims = Claims(self._writer, lease_s=lease_s, hub=self._hub)
+        self._feeds = Feeds(self._store, self._hub)
         self._web = Web(settings.public_url, clock, self._why_not_ready)
         self._room = Room()
         self._channels: list[Supervised] = []
@@ -165,6 +168,7 @@ class App:
         if self._plan is not None:
             self._plan.loaded.plugins.stopping()
         await self._web.stop_listening()
+        await self._web.served.close()
         await asyncio.gather(*(channel.quiet(DRAIN_S) for channel in self._channels))
         for task in reversed(self._tasks):
             await stop_task(task)
@@ -225,6 +229,9 @@ class App:
         try:
             connector, supervised = self._connected(planned, line, intake, reception.names, whole)
             webhooks = tuple(connector.webhooks()) if isinstance(connector, Webhooks) else ()
+            if isinstance(connector, Serves):
+                paths = [webhook.path for webhook in webhooks]
+                self._web.served.add(section.id, section.kind.partition(".")[0], connector.routes(), paths)
         except Exception as why:  # noqa: BLE001 - third-party code: one channel's fault stays its own
             _log.error("channel_not_built", channel=section.id, error=str(why), exc_info=why)
             state = ChannelState(number=number, state="down", reason=self._redactor.text(storable_text(str(why))))
@@ -250,6 +257,7 @@ class App:
             line=line,
             store=self._store,
             names=names,
+            feeds=self._feeds,
             state_reported=supervised.reported,
         )
         connector = planned.factory(channel_of(self._settings, planned), context)

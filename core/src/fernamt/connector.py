@@ -11,7 +11,7 @@ from attrs import frozen
 
 from fernamt.errors import Unreachable
 from fernamt.inbound import OK, Handshake, InboundEvent, Intake, Request, Response
-from fernamt.model import Address, Blob, ChannelId, Json
+from fernamt.model import Address, Blob, ChannelId, Entry, Json
 from fernamt.outbound import Capabilities, OutboundMessage, Sent
 from fernamt.session import Turn
 
@@ -135,6 +135,15 @@ class Channel(Generic[_S]):
     """Public, ends in ``/in/<id>/``."""
 
 
+@frozen(kw_only=True)
+class FeedItem:
+    """An entry that a reader may see, and where he stands when he has seen it."""
+
+    position: str
+    """Give it to ``feed`` as *since* to go on behind it. At most 16 KB of ``[a-z0-9.-]``; it says nothing else."""
+    entry: Entry
+
+
 class ConnectorContext(PluginContext[Any], Protocol):
     """What a connector is given beside that."""
 
@@ -143,6 +152,16 @@ class ConnectorContext(PluginContext[Any], Protocol):
 
     async def cursor(self, name: str) -> str:
         """Return the value that was last committed under *name* for this channel, ``""`` at first."""
+        ...
+
+    def feed(self, reader: Address, *, since: str = "") -> AsyncIterator[FeedItem]:
+        """Yield what *reader* may see on this channel, from *since* on (``""``: the beginning), and then whatever comes, for ever.
+
+        That is what came in and what was sent to him, in his own conversations and those in which he takes part; never a
+        note, never another channel's. An answer is seen once its sending has begun, so never if it was refused. Inside a
+        conversation *n* says the order: an answer that was held back may come after what is behind it. Nothing is ever
+        skipped, whichever runner stored it; after a fault an entry may come twice. Cancel it or close it when he is gone.
+        """
         ...
 
     def sign(self, value: str, *, valid: timedelta) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, Literal
 
 from attrs import frozen
 from structlog.typing import FilteringBoundLogger
 
+from fernamt._runtime.feed import Feeds
 from fernamt._runtime.intake import ChannelIntake
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line
-from fernamt.connector import Blobs, Clock, Http
+from fernamt.connector import Blobs, Clock, FeedItem, Http
+from fernamt.model import Address
 
 
 @frozen(kw_only=True)
@@ -36,6 +38,7 @@ class ChannelContext(Context):
     line: Line
     store: Store
     names: Names
+    feeds: Feeds
     state_reported: Callable[[str, str], None]
 
     async def cursor(self, name: str) -> str:
@@ -47,6 +50,9 @@ class ChannelContext(Context):
                 "SELECT value FROM cursor WHERE channel = ? AND name = ?", (self.line.number, name)
             )
         return rows[0][0] if rows else ""
+
+    def feed(self, reader: Address, *, since: str = "") -> AsyncIterator[FeedItem]:
+        return self.feeds.feed(self.line, self.names, reader, since)
 
     def sign(self, value: str, *, valid: timedelta) -> str:
         return self.names.sign(value, f"channel:{self.line.id}", self.clock.now() + valid)

@@ -12,6 +12,7 @@ from aiohttp import HttpVersion11, web
 from attrs import field, frozen
 
 from fernamt._runtime.intake import ChannelIntake
+from fernamt._runtime.served import Served
 from fernamt.connector import Clock, Webhook
 from fernamt.errors import BadSignature, NotStored, Unparsable
 from fernamt.inbound import Handshake, InboundEvent, Request, Response, Unparsed
@@ -55,6 +56,8 @@ class Web:
         self._public_url = public_url
         self._clock = clock
         self._ready = ready
+        self.served = Served()
+        """The channels' own handlers: add to it before :meth:`start`."""
         self._hooks: dict[str, Hook] = {}
         self._down: frozenset[str] = frozenset()
         self._asking: asyncio.Task[str] | None = None
@@ -74,6 +77,7 @@ class Web:
         app = web.Application(client_max_size=BODY_MAX, handler_args={"access_log": None})
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
+        self.served.mount(app)
         app.router.add_route("*", "/in/{path:.*}", self._in)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=20.0)
         await self._runner.setup()

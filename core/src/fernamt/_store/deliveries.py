@@ -164,6 +164,7 @@ def _begun(tx: Transaction, payload: Beginning) -> bool | ClaimLost:
     )
     if not changed:
         return payload.again and _is_under_way(tx, payload.claim, delivery.id, n)
+    tx.topics.add(f"conversation:{delivery.conversation}")
     tx.do.many("insert attempt", [(delivery.id, n, payload.claim.fence, tx.now_us, None, "", "", "")])
     if payload.chosen_id:
         _know(tx, payload.channel, (payload.chosen_id,), delivery.id)

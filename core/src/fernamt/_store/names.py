@@ -81,6 +81,11 @@ def id_hash(channel: int, provider_id: str) -> bytes:
     return blake2b(b"i%d:%s" % (channel, provider_id.encode()), digest_size=16).digest()
 
 
+def handle_topic(handle: str) -> str:
+    """Return what is told when an address becomes known; it does not say whose it is."""
+    return f"handle:{blake2b(handle.encode(), digest_size=8).hexdigest()}"
+
+
 def _base36(number: int) -> str:
     digits = ""
     while True:

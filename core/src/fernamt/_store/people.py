@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fernamt._store.names import handle_topic
 from fernamt._store.statements import Batch, Statements
 from fernamt.inbound import Received
 from fernamt.model import Address
@@ -68,6 +69,7 @@ class People:
         return True
 
     def _link(self, handle: str, customer: int, evidence: str) -> tuple[int, int]:
+        self._do.topics.add(handle_topic(handle))
         self._known[handle] = person = (self._do.next_id("address"), customer)
         self._addresses.append((person[0], handle, customer, evidence, self._now_us))
         return person

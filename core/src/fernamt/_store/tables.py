@@ -98,6 +98,7 @@ conversation = Table(
     Column("changed_at", _Time, nullable=False),
     Column("linked", Boolean, nullable=False, server_default=false(), doc="``link`` has a word about it"),
     Index("ix_conversation_last_entry", "last_entry"),
+    Index("ix_conversation_customer", "customer"),
 )
 
 # Which conversation the next message of this sender at this place joins.
@@ -117,6 +118,7 @@ participant = Table(
     metadata,
     Column("conversation", _Id, primary_key=True, autoincrement=False),
     Column("address", _Id, primary_key=True, autoincrement=False),
+    Index("ix_participant_address", "address"),
     sqlite_with_rowid=False,
 )
 

@@ -9,6 +9,8 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    op.create_index("ix_conversation_customer", "conversation", ["customer"], unique=False)
+    op.create_index("ix_participant_address", "participant", ["address"], unique=False)
     op.create_table(
         "erased",
         sa.Column("hash", sa.LargeBinary(), nullable=False),
