@@ -17,6 +17,7 @@ from fernamt import (
     Blob,
     ChannelId,
     Cursor,
+    FeedItem,
     Http,
     InboundEvent,
     NotStored,
@@ -151,6 +152,9 @@ class FakeContext:
     async def cursor(self, name: str) -> str:
         stored = [taken.cursor.value for taken in self.intake.taken if taken.cursor and taken.cursor.name == name]
         return stored[-1] if stored else self.cursors.get(name, "")
+
+    def feed(self, reader: Address, *, since: str = "") -> AsyncIterator[FeedItem]:
+        raise AssertionError("a mail channel shows nobody a feed")
 
     def sign(self, value: str, *, valid: timedelta) -> str:
         return f"{value}.signed"
