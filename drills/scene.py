@@ -1,0 +1,256 @@
+"""The scene of every drill: a store, two lines with a provider each, customers who write, an agent who answers; and the reckoning.
+
+Each side keeps its own ledger, and :meth:`Scene.compare` holds them against the store. What happens in between is the drill's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from ledgers import Customers, Provider
+
+from fernamt._runtime.clock import SystemClock
+from fernamt._store.desk import Composition, compose
+from fernamt._store.engine import Store, is_outage
+from fernamt.model import microseconds
+from fernamt.testing.postgres import running_postgres
+
+HERE = Path(__file__).parent
+SECRET = "a drill's secret"
+CUSTOMERS = 24
+STUCK_S = 60.0
+LINES = {"keyed": True, "plain": False}
+
+
+@contextlib.contextmanager
+def store_in(kind: str, folder: Path) -> Iterator[str]:
+    """Give the address of an empty store of this kind."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder}/drill.db"
+    else:
+        with running_postgres() as url:
+            yield url
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def say(words: str) -> None:
+    """Show how far it is."""
+    print(f"{words:<60}", file=sys.stderr, end="\r", flush=True)
+
+
+class Scene:
+    """:meth:`prepare` it, :meth:`start` daemons, let people :meth:`live`, wait until all is :meth:`settled`, :meth:`compare`."""
+
+    def __init__(self, folder: Path, url: str, seed: int) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.store = Store.open(url, SystemClock())
+        self.providers = {name: Provider(honours, seed) for name, honours in LINES.items()}
+        self.customers = {
+            name: Customers(f"http://127.0.0.1:{self.port}/in/{name}/hook", SECRET, seed) for name in LINES
+        }
+        self._url = url
+        self._answered = 0
+
+    async def provide(self) -> dict[str, str]:
+        """Start the providers and return their addresses."""
+        return {name: await provider.start() for name, provider in self.providers.items()}
+
+    def prepare(self, addresses: Mapping[str, str]) -> None:
+        """Install the plugin, write the configuration with these addresses of the providers, make the store."""
+        info = self.folder / "fernamt_drill-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            "Metadata-Version: 2.1\nName: fernamt-drill\nVersion: 1.0\nRequires-Dist: fernamt\n"
+        )
+        (info / "entry_points.txt").write_text("[fernamt]\ndrill = drilled_line\n")
+        self.configure("fernamt.toml", self.port, addresses)
+        self.store.migrate()
+
+    def configure(self, file: str, port: int, addresses: Mapping[str, str]) -> None:
+        """Write the configuration of one daemon."""
+        private = ", ".join(f'"{address.split("/")[2]}"' for address in addresses.values())
+        lines = [f'store = "{self._url}"', f'listen = "127.0.0.1:{port}"', "[log]", 'level = "error"']
+        lines += ["[http]", f"allow_private = [{private}]"]
+        for name, honours in LINES.items():
+            lines += [f"[channels.{name}]", 'kind = "drill"', f'url = "{addresses[name]}"']
+            lines += [f'signed_with = "{SECRET}"', f"honours_keys = {str(honours).lower()}"]
+        (self.folder / file).write_text("\n".join(lines) + "\n")
+
+    async def start(self, *doom: str, file: str = "fernamt.toml") -> asyncio.subprocess.Process:
+        """Start a daemon; it need not listen yet. See ``doomed.py`` for *doom*."""
+        paths = os.pathsep.join([str(self.folder), str(HERE), os.environ.get("PYTHONPATH", "")])
+        command = [str(HERE / "doomed.py"), str(self.folder / file), *doom]
+        return await asyncio.create_subprocess_exec(sys.executable, *command, env={**os.environ, "PYTHONPATH": paths})
+
+    async def listening(self, daemon: asyncio.subprocess.Process, port: int = 0) -> None:
+        """Return when the daemon listens, or is dead."""
+        while daemon.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port or self.port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Run a daemon that is not to die, and let it drain at the end."""
+        daemon = await self.start()
+        try:
+            await self.listening(daemon)
+            yield daemon
+            assert daemon.returncode is None, f"the daemon ended by itself with {daemon.returncode}"
+            daemon.send_signal(signal.SIGTERM)
+            assert await daemon.wait() == 0, "the daemon did not drain"
+        finally:
+            if daemon.returncode is None:
+                daemon.kill()
+                await daemon.wait()
+
+    @contextlib.asynccontextmanager
+    async def live(self, *, timeout_s: float = 10.0) -> AsyncIterator[None]:
+        """Let customers write and an agent answer; afterwards wait until each has an answer to what they wrote last."""
+        stop_agent = asyncio.Event()
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s)) as session:
+            agent = asyncio.create_task(self._answer(stop_agent))
+            writing = [
+                asyncio.create_task(customers.write(f"{line}{number}", session))
+                for line, customers in self.customers.items()
+                for number in range(CUSTOMERS // len(LINES))
+            ]
+            try:
+                yield
+                for customers in self.customers.values():
+                    customers.stopped = True
+                await asyncio.gather(*writing)
+                stop_agent.set()
+                await agent
+            finally:
+                for task in (agent, *writing):
+                    task.cancel()
+
+    async def _answer(self, stop: asyncio.Event) -> None:
+        """Play an agent who answers every other message, straight into the store as the command does."""
+        seen = 0
+        while not stop.is_set():
+            seen = await asyncio.to_thread(self._answer_after, seen)
+            await asyncio.sleep(0.1)
+
+    def _answer_after(self, seen: int) -> int:
+        try:
+            return self._answer_some(seen)
+        except Exception as why:
+            if not is_outage(getattr(why, "__cause__", None) or why):
+                raise
+            return seen
+
+    def _answer_some(self, seen: int) -> int:
+        with self.store.read() as connection:
+            rows = self.store.statements(connection).rows(
+                "SELECT e.id, e.conversation, c.key FROM entry e JOIN content c ON c.entry = e.id"
+                " WHERE e.id > ? AND e.kind = 'received' ORDER BY e.id LIMIT 50",
+                (seen,),
+            )
+        answers = [
+            Composition(conversation=row[1], kind="sent", author="agent:drill", text=f"answer to {row[2]}")
+            for row in rows
+            if row[0] % 2
+        ]
+        if answers:
+            with contextlib.closing(self.store.session()) as session:
+                session.run(lambda tx: compose(tx, answers))
+            self._answered += len(answers)
+        return rows[-1][0] if rows else seen
+
+    async def settled(self) -> None:
+        """Wait until nothing is open any more. A retry may be minutes away; a lane is stuck if what is due does not go."""
+        moved_at, last = time.monotonic(), -1
+        while count := await asyncio.to_thread(self.count, "delivery WHERE state IN ('queued', 'sending')"):
+            if count != last:
+                moved_at, last = time.monotonic(), count
+                say(f"{count} deliveries are open")
+            due = f"delivery WHERE state = 'sending' OR (state = 'queued' AND next_at < {microseconds(datetime.now(UTC))})"
+            if not await asyncio.to_thread(self.count, due):
+                moved_at = time.monotonic()
+            assert time.monotonic() < moved_at + STUCK_S, f"a lane is stuck: {self.rows(f'SELECT * FROM {due}')[:5]}"
+            await asyncio.sleep(0.2)
+
+    def count(self, what: str) -> int:
+        """Return how many rows of the store there are in *what*: a table, and conditions."""
+        return int(self.rows(f"SELECT count(*) FROM {what}")[0][0])
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the store."""
+        with self.store.read() as connection:
+            return self.store.statements(connection).rows(sql)
+
+    def compare(self) -> dict[str, int]:
+        """Compare the customers' and the provider's ledgers with the store."""
+        stored: dict[str, list[str]] = {}
+        for customer, key in self.rows(
+            "SELECT a.handle, c.key FROM entry e JOIN content c ON c.entry = e.id JOIN address a ON a.id = e.author"
+            " WHERE e.kind = 'received' ORDER BY e.conversation, e.n"
+        ):
+            stored.setdefault(str(customer).partition(":")[2], []).append(str(key))
+        wrote = {customer: keys for one in self.customers.values() for customer, keys in one.acknowledged.items()}
+        lost = sum(len(set(keys) - set(stored.get(customer, ()))) for customer, keys in wrote.items())
+        doubled = sum(len(keys) - len(set(keys)) for keys in stored.values())
+        disordered = sum(stored.get(customer) != keys for customer, keys in wrote.items() if not doubled and not lost)
+        disordered += sum(
+            last != count or top != count
+            for last, count, top in self.rows(
+                "SELECT v.last_n, count(*), max(e.n) FROM conversation v JOIN entry e ON e.conversation = v.id"
+                " GROUP BY v.id, v.last_n"
+            )
+        )
+        outcome = self._compare_deliveries()
+        return {
+            "lost": lost + outcome["lost"],
+            "doubled": doubled,
+            "disordered": disordered + outcome["disordered"],
+            "provider_doubled": sum(provider.doubled() for provider in self.providers.values()),
+            "uncertain": outcome["uncertain"],
+            "received": sum(len(keys) for keys in stored.values()),
+            "repeated_by_customers": sum(customers.repeated for customers in self.customers.values()),
+            "answered": self._answered,
+            "repeats_that_the_provider_knew": sum(provider.repeats for provider in self.providers.values()),
+        }
+
+    def _compare_deliveries(self) -> dict[str, int]:
+        """Whatever is ``sent`` must have arrived, in order; whatever did not arrive must be visibly uncertain."""
+        arrived = {to: texts for provider in self.providers.values() for to, texts in provider.got.items()}
+        found = {"lost": 0, "disordered": 0, "uncertain": 0}
+        wanted: dict[str, list[str]] = {}
+        for to, text, state in self.rows(
+            "SELECT a.handle, c.text, d.state FROM delivery d JOIN content c ON c.entry = d.entry"
+            " JOIN address a ON a.id = d.address ORDER BY d.conversation, d.id"
+        ):
+            customer = str(to).partition(":")[2]
+            found["uncertain"] += state == "uncertain"
+            if text in arrived.get(customer, ()):
+                wanted.setdefault(customer, []).append(str(text))
+            elif state != "uncertain":
+                found["lost"] += 1
+        found["lost"] += self._answered - self.count("delivery")
+        found["disordered"] = sum(list(dict.fromkeys(arrived[customer])) != texts for customer, texts in wanted.items())
+        return found
