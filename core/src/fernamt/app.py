@@ -25,10 +25,13 @@ from fernamt._runtime.intake import ChannelIntake, Room
 from fernamt._runtime.outbox import Outbox, Sending
 from fernamt._runtime.plan import Plan, PlannedChannel, plan
 from fernamt._runtime.redact import Redactor
+from fernamt._runtime.services import Services
 from fernamt._runtime.storable import storable_text
 from fernamt._runtime.supervisor import Supervised
 from fernamt._runtime.systemd import notify
+from fernamt._runtime.teller import plugin_workers, subscriptions_of
 from fernamt._runtime.web import Hook, Web, writable
+from fernamt._runtime.work import Worker
 from fernamt._store.blobs import BlobStore, open_blobs
 from fernamt._store.channels import ChannelState, Entrance, enter, note_state
 from fernamt._store.claims import Claim, void
@@ -37,6 +40,7 @@ from fernamt._store.lock import FileLock
 from fernamt._store.names import Names
 from fernamt._store.notices import Notices
 from fernamt._store.reception import Line, Reception
+from fernamt._store.subscriptions import subscribe
 from fernamt._store.writer import Writer
 from fernamt.connector import (
     Channel,
@@ -88,6 +92,7 @@ class App:
         self._web = Web(settings.public_url, clock, self._why_not_ready)
         self._room = Room()
         self._channels: list[Supervised] = []
+        self._workers: list[Worker] = []
         self._connectors: dict[ChannelId, Connector] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._woken = contextlib.ExitStack()
@@ -95,6 +100,7 @@ class App:
         self._http: ClientHttp | None = None
         self._plan: Plan | None = None
         self._redactor = Redactor()
+        self._services = Services({}, self._plugin_context)
         self._not_ready = "starting"
         self.port = 0
 
@@ -131,11 +137,13 @@ class App:
         planned = self._plan = plan(settings)
         redactor.known(secrets_in([one.settings for one in planned.channels] + [*planned.plugin_settings.values()]))
         redactor.known([str(self._store.url.password or ""), self._notices.password if self._notices else ""])
+        self._services = Services(planned.loaded.offers, self._plugin_context)
         for failure in planned.loaded.failures:
             _log.error("plugin_failed", plugin=failure.name, cause=str(failure), exc_info=failure.error)
         self._http = ClientHttp(allow_private=frozenset(settings.http.allow_private))
         await asyncio.to_thread(self._open_store)
         self._writer.start()
+        await self._writer.write(subscribe, subscriptions_of(planned.loaded))
         # One for all channels: what one transaction stores is looked up, and its conversations locked, in one go.
         reception = Reception(Names(self._store.keys()))
         hooks: dict[str, Hook] = {}
@@ -156,6 +164,16 @@ class App:
         self._begin("sweep-blobs", self._claims.hold("sweep", self._sweep))
         for channel in self._channels:
             self._begin(f"channel-{channel.line.id}", channel.run())
+        self._workers = plugin_workers(
+            planned.loaded,
+            self._plugin_context,
+            store=self._store,
+            writer=self._writer,
+            redact=redactor.text,
+            reached=self._reached,
+        )
+        for worker in self._workers:
+            self._begin(worker.owner, self._claims.hold(worker.owner, worker.run))
         planned.loaded.plugins.started(self._plugin_context)
         self._not_ready = ""
         notify("READY=1")
@@ -169,7 +187,8 @@ class App:
             self._plan.loaded.plugins.stopping()
         await self._web.stop_listening()
         await self._web.served.close()
-        await asyncio.gather(*(channel.quiet(DRAIN_S) for channel in self._channels))
+        at_work: list[Supervised | Worker] = [*self._channels, *self._workers]
+        await asyncio.gather(*(one.quiet(DRAIN_S) for one in at_work))
         for task in reversed(self._tasks):
             await stop_task(task)
         await self._web.stop()
@@ -295,6 +314,7 @@ class App:
             "log": structlog.get_logger(**bound),
             "clock": self._clock,
             "blobs": self._blobs,
+            "services": self._services,
         }
 
     async def verify(self) -> AsyncIterator[tuple[ChannelId, str, str]]:

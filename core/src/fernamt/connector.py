@@ -13,12 +13,14 @@ from fernamt.errors import Unreachable
 from fernamt.inbound import OK, Handshake, InboundEvent, Intake, Request, Response
 from fernamt.model import Address, Blob, ChannelId, Entry, Json
 from fernamt.outbound import Capabilities, OutboundMessage, Sent
+from fernamt.services import Question
 from fernamt.session import Turn
 
 if TYPE_CHECKING:
     from aiohttp import web
     from structlog.typing import FilteringBoundLogger
 
+_A = TypeVar("_A")
 _S = TypeVar("_S")
 _S_co = TypeVar("_S_co", covariant=True)
 
@@ -119,6 +121,15 @@ class PluginContext(Protocol[_S_co]):
     def clock(self) -> Clock: ...
     @property
     def blobs(self) -> Blobs: ...
+
+    async def look_up(self, question: Question[_A], *, timeout_s: float = 4.0) -> _A:
+        """Ask whichever plugin answers questions of this type.
+
+        Raises:
+            Unsupported: Nobody offers it, or two do.
+            ChannelError: The other plugin could not answer; ``Unreachable`` if it failed, or not in time.
+        """
+        ...
 
 
 @frozen(kw_only=True)

@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -21,6 +21,7 @@ LEASE_S: Final = 15.0
 _ASK_EVERY_S: Final = 0.5
 STOP_S: Final = 10.0
 """Third-party code that was cancelled and goes on for longer is left behind: nobody waits for it."""
+_T = TypeVar("_T")
 _log = structlog.get_logger()
 
 
@@ -110,6 +111,17 @@ class Claims:
                 elif answer is False or loop.time() + self._lease_s / 3 > held.valid_until:
                     # Nobody answered for most of a lease: somebody else may hold it by now.
                     held.lose()
+
+
+async def uncancelled(body: Callable[[], Awaitable[_T]]) -> _T:
+    """Return what *body* returns; what it cancels inside itself is its own failure and not our end."""
+    try:
+        return await body()
+    except asyncio.CancelledError as why:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("something inside it was cancelled") from why
 
 
 async def stop_task(task: asyncio.Future[None]) -> None:

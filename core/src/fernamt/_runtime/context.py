@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 from structlog.typing import FilteringBoundLogger
 
 from fernamt._runtime.feed import Feeds
 from fernamt._runtime.intake import ChannelIntake
+from fernamt._runtime.services import LOOK_UP_S, Services
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line
 from fernamt.connector import Blobs, Clock, FeedItem, Http
 from fernamt.model import Address
+from fernamt.services import Question
+
+_A = TypeVar("_A")
 
 
 @frozen(kw_only=True)
@@ -28,6 +32,10 @@ class Context:
     log: FilteringBoundLogger
     clock: Clock
     blobs: Blobs
+    services: Services = field(repr=False)
+
+    async def look_up(self, question: Question[_A], *, timeout_s: float = LOOK_UP_S) -> _A:
+        return await self.services.look_up(question, timeout_s=timeout_s)
 
 
 @frozen(kw_only=True)

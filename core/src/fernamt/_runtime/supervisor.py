@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from fernamt._runtime.claims import Claims, stop_task
+from fernamt._runtime.claims import Claims, stop_task, uncancelled
 from fernamt._runtime.outbox import SEND_TIMEOUT_S, Outbox
 from fernamt._runtime.outcome import retry_wait_s
 from fernamt._runtime.storable import storable_text
@@ -168,7 +168,7 @@ class Supervised:
         while True:
             began = self._clock.now()
             try:
-                await _uncancelled(body)
+                await uncancelled(body)
             except (NeedsLogin, ConfigError) as why:
                 self._end(why)
                 return
@@ -207,14 +207,3 @@ class Supervised:
                 told = now
             except NotStored as full:
                 await self._clock.sleep(full.after_s)
-
-
-async def _uncancelled(body: Callable[[], Awaitable[None]]) -> None:
-    """Run *body*; what it cancels inside itself is its own failure and not our end."""
-    try:
-        await body()
-    except asyncio.CancelledError as why:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise RuntimeError("something inside it was cancelled") from why

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 import structlog
 from attrs import frozen
 
-from fernamt._runtime.claims import stop_task
+from fernamt._runtime.claims import stop_task, uncancelled
 from fernamt._runtime.outcome import outcome_of, retry_wait_s
 from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
@@ -161,14 +161,9 @@ class Worker:
             async with asyncio.timeout(TIMEOUT_S):
                 while True:
                     try:
-                        return await handler(task)
+                        return await uncancelled(lambda: handler(task))
                     except NotStored as away:
                         await self._store.clock.sleep(away.after_s)
-        except asyncio.CancelledError as why:
-            under_way = asyncio.current_task()
-            if under_way is not None and under_way.cancelling():
-                raise
-            raise RuntimeError("something inside it was cancelled") from why
         except SystemExit as why:
             raise RuntimeError(f"it wanted to exit: {why}") from why
 

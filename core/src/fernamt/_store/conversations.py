@@ -10,7 +10,20 @@ import orjson
 from fernamt._store.engine import LostRace
 from fernamt._store.pointers import Pointers, Span
 from fernamt._store.statements import Batch, ConversationRow, Statements
-from fernamt.model import NOTHING, STATE_AFTER, Attachment, Blob, ConversationState, Json, Remote
+from fernamt._store.tasks import Errand, errand_row
+from fernamt.model import (
+    NOTHING,
+    STATE_AFTER,
+    Attachment,
+    Blob,
+    ChannelId,
+    ConversationId,
+    ConversationState,
+    Entry,
+    Json,
+    Remote,
+    moment,
+)
 
 _DAY_US: Final = 86_400_000_000
 
@@ -188,6 +201,51 @@ class Conversations:
         for place, number in self._opened.items():
             # A plain insert where there was nothing: of two runners the unique row stops one, who looks again and joins.
             self._batch.add("put thread" if place in self._threads else "insert thread", (*place, number))
+        if wanted := self._do.subscribers(self._now_us):
+            self._tell(wanted)
+
+    def _tell(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """Plan that subscribers are told: one task for a subscriber and a conversation, however many entries there are."""
+        errands: dict[str, Errand] = {}
+        for _, conversation, n, kind, *_ in self._entries:
+            for subscriber in wanted.get(kind, ()):
+                errand = Errand(
+                    owner=f"work:{subscriber.partition('.')[0]}",
+                    kind="tell",
+                    key=f"tell:{subscriber}:{conversation}",
+                    conversation=conversation,
+                    n=n,
+                    data={"subscriber": subscriber},
+                    due_us=self._now_us,
+                )
+                errands.setdefault(errand.key, errand)
+        for _, errand in sorted(errands.items()):
+            self._batch.add("wake task", errand_row(self._do, errand, self._now_us))
+
+
+def entries_of(do: Statements, conversation: int, *, after: int, limit: int) -> tuple[Entry, ...]:
+    """Return the entries of a conversation whose numbers are greater than *after*, in order, at most *limit*."""
+    rows = do.rows(
+        "SELECT e.n, e.kind, e.at, a.handle, c.author, h.name, c.text, c.attachments, c.data, c.key FROM entry e"
+        " LEFT JOIN content c ON c.entry = e.id LEFT JOIN address a ON a.id = e.author"
+        " LEFT JOIN channel h ON h.id = e.channel WHERE e.conversation = ? AND e.n > ? ORDER BY e.n LIMIT ?",
+        (conversation, after, limit),
+    )
+    return tuple(
+        Entry(
+            conversation=ConversationId(str(conversation)),
+            n=n,
+            kind=kind,
+            at=moment(at_us),
+            author=handle or author or "",
+            channel=ChannelId(channel) if channel else None,
+            text=text or "",
+            attachments=attachments_of(files),
+            data=orjson.loads(words) if words else NOTHING,
+            key=key or "",
+        )
+        for n, kind, at_us, handle, author, channel, text, files, words, key in rows
+    )
 
 
 def attachments_of(files: str | None) -> tuple[Attachment, ...]:

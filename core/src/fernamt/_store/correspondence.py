@@ -51,7 +51,7 @@ def prepare(do: Statements, names: Names, channel: int, delivery: OpenDelivery) 
         f" AND e.channel = ? AND e.kind = 'received' AND e.n < ? ORDER BY e.n DESC LIMIT {_REFERENCES_MAX}",
         (delivery.conversation, channel, n),
     )
-    conversation, customer = _whose(do, delivery.conversation)
+    conversation, customer = whose(do, delivery.conversation)
     message = OutboundMessage(
         key=names.message_key(delivery.id),
         entry_key=names.entry_key(delivery.entry),
@@ -112,7 +112,8 @@ def _references(do: Statements, conversation: int, channel: int, n: int, receive
     return tuple(dict.fromkeys(one for _, one in sorted(numbered, key=lambda pair: pair[0])))
 
 
-def _whose(do: Statements, number: int) -> tuple[Conversation, Customer]:
+def whose(do: Statements, number: int) -> tuple[Conversation, Customer]:
+    """Return a conversation and its customer as plugins see them."""
     customer, kind, state, language, last_n, name, customer_language, plan = do.rows(
         "SELECT v.customer, v.kind, v.state, v.language, v.last_n, p.name, p.language, p.plan FROM conversation v"
         " JOIN customer p ON p.id = v.customer WHERE v.id = ?",

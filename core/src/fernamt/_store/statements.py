@@ -13,6 +13,7 @@ from fernamt._store.pointers import NEAR_CONVERSATIONS, NEAR_CUSTOMERS, Link, Po
 from fernamt._store.tables import metadata
 
 Row: TypeAlias = tuple[Any, ...]
+_SUBSCRIBERS_US: Final = 5_000_000
 
 
 def _insert(table: str) -> str:
@@ -105,6 +106,7 @@ class Statements(ABC):
         """What this transaction touches, for those who wait for it: ``conversation:<id>``, ``send:<channel>`` ..."""
         self._cursor = connection.cursor()
         self._sql = {name: sql.replace("?", self.placeholder) for name, sql in STATEMENTS.items()}
+        self._subscribers: tuple[int, Mapping[str, Sequence[str]]] | None = None
 
     # ---- what differs by engine
     @abstractmethod
@@ -155,6 +157,20 @@ class Statements(ABC):
         """Return where conversations, or customers, lead to: whatever is tied to them, in one read."""
         rows = self._among(NEAR_CUSTOMERS if customers else NEAR_CONVERSATIONS, numbers)
         return Pointers(Link(*row) for row in rows)
+
+    def subscribers(self, now_us: int) -> Mapping[str, Sequence[str]]:
+        """Return kind of entry -> who is told of it. Another runner's new subscriber is known here after 5 s at the latest."""
+        known = self._subscribers
+        if known is None or abs(now_us - known[0]) > _SUBSCRIBERS_US:
+            wanted: dict[str, list[str]] = {}
+            for kind, subscriber in self.rows("SELECT kind, subscriber FROM subscription ORDER BY kind, subscriber"):
+                wanted.setdefault(kind, []).append(subscriber)
+            self._subscribers = known = (now_us, wanted)
+        return known[1]
+
+    def forget_subscribers(self) -> None:
+        """Read anew who is told."""
+        self._subscribers = None
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement with ``?`` for its values and return what it gives."""

@@ -33,7 +33,7 @@ class Errand:
     """The claim under which it runs: ``work:<plugin>``, ``channel:<id>``."""
     kind: str
     key: str
-    """Of all tasks; begin it with the kind."""
+    """Of all tasks; begin it with the kind. Empty: it is like no other, and gets a key of its own."""
     conversation: int | None = None
     """Tasks of one owner and one conversation run one after the other."""
     n: int | None = None
@@ -72,9 +72,9 @@ def errand_row(do: Statements, errand: Errand, now_us: int) -> Row:
     ``wake task`` plans what may be planned already: an earlier time wins, what is parked is due again, and what waits for
     another try keeps its pause. ``put task`` replaces what was planned under the key.
     """
-    words = orjson.dumps(dict(errand.data)).decode()
-    what = (errand.owner, errand.kind, errand.key, errand.conversation, errand.n, words)
-    return (do.next_id("task"), *what, errand.due_us, 0, "", now_us)
+    number = do.next_id("task")
+    what = (errand.owner, errand.kind, errand.key or f"{errand.kind}:{number}", errand.conversation, errand.n)
+    return (number, *what, orjson.dumps(dict(errand.data)).decode(), errand.due_us, 0, "", now_us)
 
 
 def plan_tasks(tx: Transaction, errands: Collection[Errand], *, replace: bool = False) -> None:
