@@ -338,11 +338,11 @@ async def test_the_drain_has_an_end_and_what_was_cut_off_is_uncertain_at_the_nex
 async def test_after_a_kill_the_next_daemon_works_at_once(daemon: Daemon) -> None:
     app = await daemon.start(line())
     await daemon.ask(app, "/in/line/hook", data=b"m1")
-    await daemon.reply(app)
     await app.stop()
     daemon.apps.clear()
     store = Store.open(daemon.store_url, app._clock)
     with contextlib.closing(store.session()) as session, session.transaction() as tx:
+        compose(tx, [Composition(conversation=1, kind="sent", author="agent:maria", text="Guten Tag")])
         tx.do.one("UPDATE due SET owner = 'dead', until = ?", (2**60,))
     store.close()
     again = await daemon.start(line())

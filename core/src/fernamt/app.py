@@ -173,6 +173,7 @@ class App:
             reached=self._reached,
         )
         for worker in self._workers:
+            self._woken.enter_context(self._hub.waking(worker.wake, worker.owner))
             self._begin(worker.owner, self._claims.hold(worker.owner, worker.run))
         planned.loaded.plugins.started(self._plugin_context)
         self._not_ready = ""

@@ -22,6 +22,8 @@ from fernamt import (
     InboundEvent,
     NotStored,
     OutboundMessage,
+    Question,
+    Unsupported,
 )
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
@@ -148,6 +150,9 @@ class FakeContext:
     reported: asyncio.Event = field(factory=asyncio.Event)
     cursors: dict[str, str] = field(factory=dict)
     """What a store would have had from an earlier run."""
+
+    async def look_up(self, question: Question[Any], *, timeout_s: float = 4.0) -> Any:
+        raise Unsupported("nobody answers here")
 
     async def cursor(self, name: str) -> str:
         stored = [taken.cursor.value for taken in self.intake.taken if taken.cursor and taken.cursor.name == name]

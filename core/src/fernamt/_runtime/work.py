@@ -15,7 +15,7 @@ from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.engine import Store
 from fernamt._store.tasks import Also, DueTasks, Ended, Failed, Task, due_tasks, end, fail
-from fernamt._store.writer import Operation, Writer
+from fernamt._store.writer import Operation, Writes
 from fernamt.errors import ChannelError, FernamtError, NeedsLogin, NotStored, Unsupported
 from fernamt.model import DeliveryState
 
@@ -58,7 +58,7 @@ class Worker:
         handlers: Mapping[str, Handler],
         *,
         store: Store,
-        writer: Writer,
+        writer: Writes,
         redact: Callable[[str], str] = storable_text,
         needs_login: Callable[[NeedsLogin], None] = lambda _why: None,
         reached: Callable[[str], None] = lambda _point: None,

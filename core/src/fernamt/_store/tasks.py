@@ -70,8 +70,10 @@ def errand_row(do: Statements, errand: Errand, now_us: int) -> Row:
     """Return the row for the statements ``wake task`` and ``put task``, for a batch.
 
     ``wake task`` plans what may be planned already: an earlier time wins, what is parked is due again, and what waits for
-    another try keeps its pause. ``put task`` replaces what was planned under the key.
+    another try keeps its pause. ``put task`` replaces what was planned under the key. Its owner's name is the topic that
+    wakes who carries it out.
     """
+    do.topics.add(errand.owner)
     number = do.next_id("task")
     what = (errand.owner, errand.kind, errand.key or f"{errand.kind}:{number}", errand.conversation, errand.n)
     return (number, *what, orjson.dumps(dict(errand.data)).decode(), errand.due_us, 0, "", now_us)
