@@ -95,7 +95,7 @@ def test_of_each_lane_the_first_may_go(case: Case) -> None:
 
 
 def test_a_lane_is_busy_though_what_is_being_sent_is_not_in_sight() -> None:
-    found = heads([waiting(1, lane=1), waiting(2, lane=2)], now_us=1000, hold_us=HOLD_US, busy={(1, 1)})
+    found = heads([waiting(1, lane=1), waiting(2, lane=2)], now_us=1000, hold_us=HOLD_US, busy={(1, 1, False)})
     assert [one.id for one in found.ready] == [2]
 
 

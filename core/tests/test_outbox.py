@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from fernamt import hookimpl, hookspecs
 from fernamt._runtime import outbox as runtime
-from fernamt._runtime import outcome
+from fernamt._runtime import outcome, queue
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.outbox import Outbox, Sending
@@ -691,7 +691,7 @@ async def test_many_lanes_that_wait_do_not_hide_the_one_that_may_go(post: Post) 
 
 
 async def test_what_another_process_wrote_is_found_without_a_call(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "POLL_S", 0.01)
+    monkeypatch.setattr(queue, "POLL_S", 0.01)
     await post.start()
     await post.exchange()
     outbox, post.outbox = post.outbox, post.open()  # nobody wakes the one that runs
@@ -844,7 +844,7 @@ async def test_what_can_never_be_recorded_does_not_keep_the_daemon_from_ending(p
         await post.outbox.quiet(0.01)
     await post.die()
     await post.outbox.close()
-    assert not post.outbox._recording
+    assert not post.outbox._recorder.pending
     assert post.state(one) == "sending"
 
 

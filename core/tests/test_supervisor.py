@@ -13,6 +13,7 @@ from fernamt import hookspecs
 from fernamt._runtime.claims import Claims, stop_task
 from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.outbox import Outbox, Sending
+from fernamt._runtime.queue import Queue
 from fernamt._runtime.supervisor import Supervised
 from fernamt._store.channels import Entrance, enter, note_state
 from fernamt._store.desk import Composition, compose
@@ -311,13 +312,13 @@ async def test_a_sender_that_broke_begins_again_and_the_channel_is_as_it_was(
     _ = await poller.runs.get()
     ward.supervised.reported("degraded", "slow")
     await ward.state("degraded")
-    look = Outbox._look
+    take = Queue.take
 
     def broken(*_: object) -> Any:
-        monkeypatch.setattr(Outbox, "_look", look)
+        monkeypatch.setattr(Queue, "take", take)
         raise KeyError("a bug of ours")
 
-    monkeypatch.setattr(Outbox, "_look", broken)
+    monkeypatch.setattr(Queue, "take", broken)
     ward.outbox.wake()
     await ward.state("down")
     await ward.clock.pass_by()

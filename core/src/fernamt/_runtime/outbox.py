@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 import structlog
@@ -14,38 +15,38 @@ from fernamt._runtime.capacity import too_much
 from fernamt._runtime.claims import stop_task
 from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.outcome import outcome_of
+from fernamt._runtime.queue import POLL_S, Queue, Taken
+from fernamt._runtime.rate import Rate
+from fernamt._runtime.recorder import Recorder
 from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.correspondence import Prepared, prepare
 from fernamt._store.deliveries import (
     Beginning,
-    Lane,
     OpenDelivery,
     Refused,
     Result,
     Takeover,
     begin,
-    finish,
-    heads,
-    open_deliveries,
     refuse,
     take_over,
 )
-from fernamt._store.engine import Store, is_outage
+from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line
-from fernamt._store.statements import Statements
 from fernamt._store.writer import Operation, Writes
-from fernamt.connector import ChoosesId, Connector
+from fernamt.connector import ChoosesId, Connector, Measures
 from fernamt.errors import ChannelError, NeedsLogin, NotStored
 from fernamt.model import DeliveryState, microseconds
 from fernamt.outbound import Capabilities, OutboundMessage, Sent
 
-POLL_S: Final = 1.0
-"""A command writes from another process: how soon its message is found at the latest."""
 SEND_TIMEOUT_S: Final = 120.0
 _ASK_AGAIN: Final = timedelta(seconds=1)
 """A policy that is sure until a moment ago is asked again so much later at the earliest."""
+_TOGETHER: Final = 256
+"""So many are begun in one go at most."""
+_OVER: Final = frozenset(DeliveryState) - {DeliveryState.QUEUED, DeliveryState.SENDING}
+"""Whatever is in one of these holds no lane."""
 _P = TypeVar("_P")
 _R = TypeVar("_R")
 _log = structlog.get_logger()
@@ -61,12 +62,6 @@ class Sending:
     hold_s: float
     retry_for_h: float
     needs_login: Callable[[NeedsLogin], None]
-
-
-@frozen(kw_only=True)
-class _Found:
-    prepared: tuple[tuple[OpenDelivery, Prepared | str], ...]
-    next_in_s: float | None
 
 
 class Outbox:
@@ -93,20 +88,23 @@ class Outbox:
         self._changed = asyncio.Event()
         self._beginning = asyncio.Lock()
         self._paused_until = 0.0
-        self._in_flight: dict[int, asyncio.Task[None]] = {}
-        self._busy: dict[int, Lane] = {}
-        self._recording: set[asyncio.Task[None]] = set()
+        self._rate = Rate()
+        self._queue = self._unread()
+        self._under_way: dict[int, Taken] = {}
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._recorder = Recorder(writer, store.clock, self._finished)
         self._held_back = False
         self._stopping = False
 
     def wake(self) -> None:
         """Say that there may be something to send."""
+        self._queue.wake()
         self._changed.set()
 
     def hold_back(self) -> None:
         """Begin nothing more until the next :meth:`run`; the present one returns when what is under way has ended."""
         self._held_back = True
-        self.wake()
+        self._changed.set()
 
     async def run(self, claim: Claim) -> None:
         """Send until held back, cancelled, or the claim is lost.
@@ -115,151 +113,190 @@ class Outbox:
         before is still recorded.
         """
         self._held_back = False
+        self._queue, self._under_way = self._unread(), {}
+        # What the last holder sent just now is not known: nothing is made up for.
+        self._rate = Rate(asyncio.get_running_loop().time())
         try:
             await self._take_over(claim)
             while not self._held_back:
                 self._changed.clear()
-                next_at = await self._send_what_may_go(claim)
-                await self._wait(next_at)
-            if self._in_flight:
-                await asyncio.wait(self._in_flight.values())
+                await self._wait(await self._send_what_may_go(claim))
+            while under_way := {*self._in_flight, *self._recorder.pending}:
+                await asyncio.wait(under_way)
         except ClaimLost:
             self._log.warning("outbox_claim_lost")
         finally:
-            for task in tuple(self._in_flight.values()):
+            for task in tuple(self._in_flight):
                 await stop_task(task)
 
     async def quiet(self, within_s: float) -> None:
         """Begin nothing more, ever, and return when what is under way has ended, or after *within_s* seconds."""
         self._stopping = True
-        self.wake()
+        self._changed.set()
         try:
             async with asyncio.timeout(within_s):
                 async with self._beginning:  # whatever is being begun is under way when this is ours
                     pass
-                while under_way := {*self._in_flight.values(), *self._recording}:
+                while under_way := {*self._in_flight, *self._recorder.pending}:
                     await asyncio.wait(under_way)
         except TimeoutError:
-            self._log.warning("outbox_not_quiet", sending=len(self._in_flight), recording=len(self._recording))
+            self._log.warning("outbox_not_quiet", sending=len(self._in_flight), recording=len(self._recorder.pending))
 
     async def close(self) -> None:
         """Give up what could not be recorded: the store is away, and so are we."""
-        for task in tuple(self._recording):
-            await stop_task(task)
+        await self._recorder.close()
+
+    def _unread(self) -> Queue:
+        return Queue(self._store, self._sending.line.number, hold_s=self._sending.hold_s)
 
     async def _take_over(self, claim: Claim) -> None:
-        takeover = Takeover(
-            claim=claim, channel=self._sending.line.number, repeatable=self._sending.capabilities().idempotent
-        )
-        left = await self._written(take_over, takeover)
+        channel, repeatable = self._sending.line.number, self._sending.capabilities().idempotent
+        takeover = Takeover(claim=claim, channel=channel, repeatable=repeatable)
+        left = await self._recorder.written(take_over, takeover)
         if left:
             self._log.warning("deliveries_taken_over", count=left, repeated=takeover.repeatable)
 
-    async def _written(self, operation: Operation[_P, _R], payload: _P) -> _R:
-        """Write what must not be given up while the store is away."""
-        while True:
-            try:
-                return await self._writer.write(operation, payload)
-            except NotStored as full:
-                await self._store.clock.sleep(full.after_s)
-
-    async def _send_what_may_go(self, claim: Claim) -> float | None:
-        """Begin what may go now and return when to look again (the loop's time), or ``None``."""
+    # ---- what may go
+    async def _send_what_may_go(self, claim: Claim) -> float:
+        """Begin what may go now and return when to look again (the loop's time)."""
         loop = asyncio.get_running_loop()
-        if loop.time() < self._paused_until:
-            return self._paused_until
-        free = self._sending.capabilities().in_flight - len(self._in_flight)
-        if free <= 0 or not self._may_begin():
-            return None
-        try:
-            found = await asyncio.to_thread(self._look, free, frozenset(self._busy.values()))
-            async with self._beginning:
-                for delivery, prepared in found.prepared:
-                    if self._may_begin():
-                        await self._start(claim, delivery, prepared)
-        except NotStored as full:
-            return loop.time() + full.after_s
-        return None if found.next_in_s is None else loop.time() + found.next_in_s
+        while self._may_begin():
+            now = loop.time()
+            if (next_at := max(self._paused_until, self._rate.free_at)) > now:
+                return next_at
+            can = self._sending.capabilities()
+            free = min(can.in_flight - len(self._under_way), self._rate.room(now, can.units_per_s), _TOGETHER)
+            if free <= 0:
+                break
+            try:
+                taken = await self._queue.take(free)
+                if not taken:
+                    return self._queue.due_at()
+                await self._begin(claim, taken)
+            except NotStored as full:
+                return loop.time() + full.after_s
+        return loop.time() + POLL_S
 
     def _may_begin(self) -> bool:
         return not (self._stopping or self._held_back)
 
-    def _look(self, free: int, busy: frozenset[Lane]) -> _Found:
-        """Find up to *free* heads of lanes, looking further only where many lanes are held."""
-        with self._store.read() as connection:
-            do = self._store.statements(connection)
-            now_us, hold_us = do.now_us(), int(self._sending.hold_s * 1_000_000)
-            window = 4 * free + 60
-            while True:
-                deliveries = open_deliveries(do, self._sending.line.number, window)
-                found = heads(deliveries, now_us=now_us, hold_us=hold_us, busy=busy)
-                if len(found.ready) >= free or len(deliveries) < window:
-                    break
-                window *= 8
-            return _Found(
-                prepared=tuple((one, self._prepared(do, one)) for one in found.ready[:free]),
-                next_in_s=None if found.next_at is None else (found.next_at - now_us) / 1_000_000,
-            )
-
-    def _prepared(self, do: Statements, delivery: OpenDelivery) -> Prepared | str:
-        """Return the message, or why there is none: one that cannot be made must not stop those behind it."""
+    # ---- beginning
+    async def _begin(self, claim: Claim, taken: Sequence[Taken]) -> None:
+        """Prepare, ask, record the attempts together, and let those go that were recorded."""
+        left = {one.delivery.id: one for one in taken}
         try:
-            return prepare(do, self._names, self._sending.line.number, delivery)
-        except Exception as why:
-            if is_outage(why):
-                raise
-            self._log.exception("delivery_not_prepared", delivery=delivery.id)
-            return f"the message cannot be made: {type(why).__name__}"
+            prepared = await asyncio.to_thread(self._prepare, [one.delivery for one in taken])
+            async with self._beginning:
+                refusals = await self._begin_prepared(claim, left, prepared)
+                for refusal, answer in zip(refusals, await self._all_written(refuse, refusals), strict=True):
+                    if answer is not None:
+                        raise answer
+                    self._refused(refusal, left.pop(refusal.delivery))
+        finally:
+            for one in reversed(left.values()):
+                one.put_back()
 
-    async def _start(self, claim: Claim, delivery: OpenDelivery, prepared: Prepared | str) -> None:
-        if isinstance(prepared, str):
-            await self._refuse(Refused(claim=claim, delivery=delivery.id, reason=prepared))
-            return
-        refusal, chosen = self._asked(claim, delivery, prepared)
-        if refusal is not None:
-            await self._refuse(refusal)
-            return
-        beginning = Beginning(claim=claim, channel=self._sending.line.number, delivery=delivery, chosen_id=chosen)
-        if await self._begun(beginning):
-            self._reached("outbox.begun")
-            task = asyncio.create_task(self._attempt(claim, delivery, prepared.message), name=f"send-{delivery.id}")
-            self._in_flight[delivery.id] = task
-            self._busy[delivery.id] = delivery.lane
-            task.add_done_callback(lambda _task: self._ended(delivery.id))
+    def _prepare(self, deliveries: Sequence[OpenDelivery]) -> dict[int, Prepared | Exception]:
+        with self._store.read() as connection:
+            return prepare(self._store.statements(connection), self._names, self._sending.line.number, deliveries)
 
-    async def _begun(self, beginning: Beginning) -> bool:
-        """Record the attempt. A commit whose answer was lost may have been made: left alone, it would hold its lane."""
-        while True:
-            try:
-                return await self._writer.write(begin, beginning)
-            except NotStored as full:
-                if not self._may_begin():
-                    raise  # the next holder settles it
-                await self._store.clock.sleep(full.after_s)
-                beginning = evolve(beginning, again=True)
+    async def _begin_prepared(
+        self, claim: Claim, left: dict[int, Taken], prepared: dict[int, Prepared | Exception]
+    ) -> list[Refused]:
+        """Begin what may go, take it out of *left*, and return what may not."""
+        beginnings, refusals = self._sorted(claim, left, prepared)
+        begun = await self._begun([beginning for beginning, _ in beginnings])
+        lost: Exception | None = None
+        for (beginning, message), outcome in zip(beginnings, begun, strict=True):
+            if outcome is True:
+                self._start(claim, left.pop(beginning.delivery.id), message)
+            elif outcome is False:
+                left.pop(beginning.delivery.id).set_aside()
+            elif isinstance(outcome, NotStored | ClaimLost):
+                lost = outcome
+            else:
+                self._log.error("attempt_not_storable", delivery=beginning.delivery.id, exc_info=outcome)
+                reason = f"the attempt cannot be recorded: {type(outcome).__name__}"
+                refusals.append(Refused(claim=claim, delivery=beginning.delivery.id, reason=reason))
+        if lost is not None:
+            raise lost
+        return refusals
 
-    async def _refuse(self, refusal: Refused) -> None:
-        await self._writer.write(refuse, refusal)
+    async def _begun(self, beginnings: Sequence[Beginning]) -> list[bool | BaseException]:
+        """Record attempts. A commit whose answer was lost may have been made: left alone, it would hold its lane."""
+        outcomes = await self._all_written(begin, beginnings)
+        while self._may_begin() and (
+            unheard := {n: why for n, why in enumerate(outcomes) if isinstance(why, NotStored)}
+        ):
+            await self._store.clock.sleep(max(why.after_s for why in unheard.values()))
+            again = await self._all_written(begin, [evolve(beginnings[number], again=True) for number in unheard])
+            for number, outcome in zip(unheard, again, strict=True):
+                outcomes[number] = outcome
+        return outcomes
+
+    def _sorted(
+        self, claim: Claim, left: Mapping[int, Taken], prepared: Mapping[int, Prepared | Exception]
+    ) -> tuple[list[tuple[Beginning, OutboundMessage]], list[Refused]]:
+        """Return what may go now, as far as the rate lets it, and what may not go."""
+        beginnings: list[tuple[Beginning, OutboundMessage]] = []
+        refusals: list[Refused] = []
+        per_s, now = self._sending.capabilities().units_per_s, asyncio.get_running_loop().time()
+        for number, one in left.items():
+            if not self._may_begin() or self._rate.free_at > now:
+                break
+            asked = self._asked(claim, one.delivery, prepared[number])
+            if isinstance(asked, Refused):
+                refusals.append(asked)
+            else:
+                beginning, message, units = asked
+                beginnings.append((beginning, message))
+                self._rate.spend(units, per_s=per_s, now_s=now)
+        return beginnings, refusals
+
+    async def _all_written(self, operation: Operation[_P, _R], payloads: Sequence[_P]) -> list[_R | BaseException]:
+        if not payloads:
+            return []
+        writing = [self._writer.write(operation, payload) for payload in payloads]
+        return await asyncio.gather(*writing, return_exceptions=True)
+
+    def _refused(self, refusal: Refused, taken: Taken) -> None:
         self._log.info("delivery_refused", delivery=refusal.delivery, until=refusal.until_us)
+        if refusal.until_us:
+            taken.set_aside()
+        else:
+            taken.release()
         self._reached("outbox.refused")
-        self.wake()
 
-    def _asked(self, claim: Claim, delivery: OpenDelivery, prepared: Prepared) -> tuple[Refused | None, str]:
-        """Return why the message may not go, if it may not, and the id that the connector chose for it."""
-        connector = self._sending.connector
+    def _start(self, claim: Claim, taken: Taken, message: OutboundMessage) -> None:
+        self._reached("outbox.begun")
+        delivery = taken.delivery
+        self._under_way[delivery.id] = taken
+        task = asyncio.create_task(self._attempt(claim, delivery, message), name=f"send-{delivery.id}")
+        self._in_flight.add(task)
+        task.add_done_callback(partial(self._attempted, delivery.id))
+
+    def _asked(
+        self, claim: Claim, delivery: OpenDelivery, prepared: Prepared | Exception
+    ) -> Refused | tuple[Beginning, OutboundMessage, int]:
+        """Return why the message may not go, or how its attempt begins and how many units of the provider it takes."""
+        if isinstance(prepared, Exception):
+            self._log.error("delivery_not_prepared", delivery=delivery.id, exc_info=prepared)
+            reason = f"the message cannot be made: {type(prepared).__name__}"
+            return Refused(claim=claim, delivery=delivery.id, reason=reason)
+        message, connector = prepared.message, self._sending.connector
         try:
             refusal = self._refusal(claim, delivery, prepared)
-            if refusal is None and isinstance(connector, ChoosesId):
-                return None, storable_text(connector.id_for(prepared.message))
+            if refusal is not None:
+                return refusal
+            counted = self._sending.capabilities().unit == "measured"
+            units = connector.units(message) if counted and isinstance(connector, Measures) else 1
+            chosen = storable_text(connector.id_for(message)) if isinstance(connector, ChoosesId) else ""
         except Exception as why:  # noqa: BLE001 - third-party code: what it cannot count or name must not stop the next
             self._log.exception("connector_failed", delivery=delivery.id, error=type(why).__name__)
             reason = f"the connector failed before it was sent: {type(why).__name__}"
-            refusal = Refused(claim=claim, delivery=delivery.id, reason=reason)
-        return refusal, ""
-
-    def _ended(self, delivery: int) -> None:
-        del self._in_flight[delivery], self._busy[delivery]
-        self.wake()
+            return Refused(claim=claim, delivery=delivery.id, reason=reason)
+        channel = self._sending.line.number
+        return Beginning(claim=claim, channel=channel, delivery=delivery, chosen_id=chosen), message, units
 
     def _refusal(self, claim: Claim, delivery: OpenDelivery, prepared: Prepared) -> Refused | None:
         if prepared.stopped:
@@ -279,15 +316,27 @@ class Outbox:
             until_us = microseconds(max(refusal.until, self._store.clock.now() + _ASK_AGAIN))
         return Refused(claim=claim, delivery=delivery.id, reason=storable_text(refusal.reason), until_us=until_us)
 
+    # ---- sending
     async def _attempt(self, claim: Claim, delivery: OpenDelivery, message: OutboundMessage) -> None:
         answer = await self._answer(message)
         self._reached("outbox.answered")
-        result = self._result(claim, delivery, message.attempt, answer)
-        # What is known is recorded even if we are cancelled now: it would be lost, and the message uncertain.
-        recording = asyncio.create_task(self._record(result), name=f"record-{delivery.id}")
-        self._recording.add(recording)
-        recording.add_done_callback(self._recording.discard)
-        await asyncio.shield(recording)
+        self._recorder.record(self._result(claim, delivery, message.attempt, answer))
+
+    def _attempted(self, delivery: int, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            self._ended(delivery, None)
+
+    def _ended(self, delivery: int, state: DeliveryState | None) -> None:
+        """Let the next of its lane go, unless what ended may still hold it."""
+        taken = self._under_way.pop(delivery, None)
+        if taken is None:
+            return  # of an earlier run
+        if state in _OVER:
+            taken.release()
+        else:
+            taken.set_aside()
+        self._changed.set()
 
     async def _answer(self, message: OutboundMessage) -> Sent | Exception:
         try:
@@ -301,12 +350,7 @@ class Outbox:
         except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: whatever comes out is a result
             return why if isinstance(why, Exception) else RuntimeError(f"it wanted to exit: {why}")
 
-    async def _record(self, result: Result) -> None:
-        try:
-            state = await self._written(finish, result)
-        except Exception as why:  # noqa: BLE001 - the outcome itself can be stored, whatever it is about the rest
-            self._log.exception("result_not_storable", delivery=result.delivery, error=type(why).__name__)
-            state = await self._written(finish, evolve(result, ids=(), reason=type(why).__name__, code=""))
+    def _finished(self, result: Result, state: DeliveryState) -> None:
         self._reached("outbox.finished")
         self._log.info(
             "delivery_attempted",
@@ -315,6 +359,7 @@ class Outbox:
             outcome=result.outcome,
             state=state.value,
         )
+        self._ended(result.delivery, state)
 
     def _result(self, claim: Claim, delivery: OpenDelivery, n: int, answer: object) -> Result:
         idempotent = self._sending.capabilities().idempotent
@@ -346,11 +391,9 @@ class Outbox:
             opted_out=outcome.opted_out,
         )
 
-    async def _wait(self, next_at: float | None) -> None:
-        loop = asyncio.get_running_loop()
-        wait_s = POLL_S if next_at is None else max(0.0, min(POLL_S, next_at - loop.time()))
+    async def _wait(self, next_at: float) -> None:
         try:
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout_at(next_at):
                 await self._changed.wait()
         except TimeoutError:
             pass

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import orjson
-from attrs import frozen
+from attrs import define, frozen
 
 from fernamt._store.claims import Claim, ClaimLost, require
 from fernamt._store.engine import Transaction
 from fernamt._store.names import id_hash
 from fernamt._store.receipts import Fact, settle, settle_early
-from fernamt._store.statements import Statements
+from fernamt._store.statements import Batch, Row, Statements
 from fernamt.model import DeliveryState, fold
 
-Lane: TypeAlias = tuple[int, int]
-"""A conversation and a recipient, of one channel."""
+Lane: TypeAlias = tuple[int, int, bool]
+"""A conversation, a recipient, and whether it is bulk, of one channel: what answers somebody waits for no newsletter."""
+ANY_TIME: Final = 2**62
 
 
 @frozen(kw_only=True)
@@ -33,11 +34,12 @@ class OpenDelivery:
     first_at: int | None
     next_at: int
     ids: tuple[str, ...]
+    bulk: bool = False
 
     @property
     def lane(self) -> Lane:
         """What is sent one after the other."""
-        return self.conversation, self.address
+        return self.conversation, self.address, self.bulk
 
 
 @frozen
@@ -48,28 +50,53 @@ class Heads:
     next_at: int | None
 
 
-def open_deliveries(do: Statements, channel: int, limit: int) -> list[OpenDelivery]:
-    """Return the first *limit* open deliveries of a channel in the order in which they were asked for."""
+_OPEN: Final = (
+    "SELECT id, entry, conversation, address, state, attempts, queued_at, first_at, next_at, ids, bulk FROM delivery"
+    " WHERE channel = ?"
+)
+
+
+def open_deliveries(
+    do: Statements, channel: int, limit: int, *, bulk: bool = False, after: int = 0, until_us: int = ANY_TIME
+) -> list[OpenDelivery]:
+    """Return open deliveries of a channel in the order in which they were asked for, the first *limit* after *after*.
+
+    What waits for a time later than *until_us* is not looked for, however much of it there is; see :func:`postponed`.
+    """
     rows = do.rows(
-        "SELECT id, entry, conversation, address, state, attempts, queued_at, first_at, next_at, ids FROM delivery"
-        " WHERE channel = ? AND state IN ('queued', 'sending') ORDER BY id LIMIT ?",
-        (channel, limit),
+        f"{_OPEN} AND bulk = ? AND state IN ('queued', 'sending') AND id > ? AND (next_at <= ? OR next_at = queued_at)"
+        " ORDER BY id LIMIT ?",
+        (channel, bulk, after, until_us, limit),
     )
-    return [
-        OpenDelivery(
-            id=row[0],
-            entry=row[1],
-            conversation=row[2],
-            address=row[3],
-            state=DeliveryState(row[4]),
-            attempts=row[5],
-            queued_at=row[6],
-            first_at=row[7],
-            next_at=row[8],
-            ids=tuple(orjson.loads(row[9])),
-        )
-        for row in rows
-    ]
+    return [_open(row) for row in rows]
+
+
+def postponed(
+    do: Statements, channel: int, conversations: Collection[int], *, bulk: bool, now_us: int
+) -> list[OpenDelivery]:
+    """Return what waits for its time in some conversations, and may hold a lane there."""
+    rows = do.among(
+        f"{_OPEN} AND bulk = ? AND state = 'queued' AND next_at > queued_at AND next_at > ? AND conversation IN {{}}",
+        sorted(conversations),
+        (channel, bulk, now_us),
+    )
+    return [_open(row) for row in rows]
+
+
+def _open(row: Row) -> OpenDelivery:
+    return OpenDelivery(
+        id=row[0],
+        entry=row[1],
+        conversation=row[2],
+        address=row[3],
+        state=DeliveryState(row[4]),
+        attempts=row[5],
+        queued_at=row[6],
+        first_at=row[7],
+        next_at=row[8],
+        ids=() if row[9] == "[]" else tuple(orjson.loads(row[9])),
+        bulk=bool(row[10]),
+    )
 
 
 def heads(
@@ -125,11 +152,11 @@ def _taken_over(tx: Transaction, payload: Takeover) -> int | ClaimLost:
     )
     state = DeliveryState.QUEUED if payload.repeatable else DeliveryState.UNCERTAIN
     reason = "the daemon stopped while this was being sent"
-    for (delivery,) in rows:
-        tx.do.one(
-            "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ?, code = '' WHERE id = ?",
-            (state, tx.now_us, tx.now_us, reason, delivery),
-        )
+    tx.do.change(
+        "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ?, code = '' WHERE id IN {}",
+        [row[0] for row in rows],
+        (state, tx.now_us, tx.now_us, reason),
+    )
     return len(rows)
 
 
@@ -146,29 +173,55 @@ class Beginning:
 
 
 def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLost]:
-    """Record attempts before their first byte; ``False``: the delivery is not queued any more."""
-    return [_begun(tx, payload) for payload in payloads]
-
-
-def _begun(tx: Transaction, payload: Beginning) -> bool | ClaimLost:
-    try:
-        require(tx, payload.claim)
-    except ClaimLost as lost:
-        return lost
-    delivery = payload.delivery
-    n = delivery.attempts + 1
-    changed = tx.do.one(
-        "UPDATE delivery SET state = 'sending', attempts = ?, first_at = coalesce(first_at, ?), changed_at = ?"
-        " WHERE id = ? AND state = 'queued'",
-        (n, tx.now_us, tx.now_us, delivery.id),
-    )
-    if not changed:
-        return payload.again and _is_under_way(tx, payload.claim, delivery.id, n)
-    tx.topics.add(f"conversation:{delivery.conversation}")
-    tx.do.many("insert attempt", [(delivery.id, n, payload.claim.fence, tx.now_us, None, "", "", "")])
-    if payload.chosen_id:
-        _know(tx, payload.channel, (payload.chosen_id,), delivery.id)
-    return True
+    """Record attempts before their first byte; ``False``: the delivery is not queued any more, or not as it was seen."""
+    lost = _lost(tx, {payload.claim for payload in payloads})
+    queued = {
+        row[0]: row[1]
+        for row in tx.do.among(
+            f"SELECT id, attempts FROM delivery WHERE id IN {{}} AND state = 'queued' ORDER BY id{tx.do.lock}",
+            [payload.delivery.id for payload in payloads if payload.claim not in lost],
+        )
+    }
+    results: list[bool | ClaimLost] = []
+    begun: dict[Claim, list[int]] = {}
+    chosen: dict[int, Beginning] = {}
+    for payload in payloads:
+        seen = payload.delivery
+        if payload.claim in lost:
+            results.append(lost[payload.claim])
+            continue
+        if queued.pop(seen.id, None) != seen.attempts:
+            results.append(payload.again and _is_under_way(tx, payload.claim, seen.id, seen.attempts + 1))
+            continue
+        results.append(True)
+        tx.topics.add(f"conversation:{seen.conversation}")
+        begun.setdefault(payload.claim, []).append(seen.id)
+        if payload.chosen_id:
+            chosen[seen.id] = payload
+    known = [
+        (id_hash(chosen[delivery].channel, chosen[delivery].chosen_id), conversation, n, tx.now_us)
+        for delivery, conversation, n in tx.do.among(
+            "SELECT d.id, e.conversation, e.n FROM delivery d JOIN entry e ON e.id = d.entry WHERE d.id IN {}",
+            [*chosen],
+        )
+    ]
+    with tx.do.pipelined():
+        for claim, numbers in begun.items():
+            tx.do.change(
+                "UPDATE delivery SET state = 'sending', attempts = attempts + 1, first_at = coalesce(first_at, ?),"
+                " changed_at = ? WHERE id IN {}",
+                numbers,
+                (tx.now_us, tx.now_us),
+            )
+            tx.do.change(
+                "INSERT INTO attempt (delivery, n, fence, started_at, outcome, reason, code)"
+                " SELECT id, attempts, ?, ?, '', '', '' FROM delivery WHERE id IN {}",
+                numbers,
+                (claim.fence, tx.now_us),
+            )
+        if known:
+            tx.do.many("insert known id", known)
+    return results
 
 
 def _is_under_way(tx: Transaction, claim: Claim, delivery: int, n: int) -> bool:
@@ -179,6 +232,17 @@ def _is_under_way(tx: Transaction, claim: Claim, delivery: int, n: int) -> bool:
             (delivery, n, claim.fence),
         )
     )
+
+
+def _lost(tx: Transaction, claims: Collection[Claim]) -> dict[Claim, ClaimLost]:
+    """Return which of the claims somebody else holds by now."""
+    lost = {}
+    for claim in sorted(claims, key=lambda it: it.key):
+        try:
+            require(tx, claim)
+        except ClaimLost as why:
+            lost[claim] = why
+    return lost
 
 
 @frozen(kw_only=True)
@@ -203,39 +267,64 @@ class Result:
     opted_out: bool = False
 
 
+@define
+class _Standing:
+    """A delivery while its results are recorded."""
+
+    state: DeliveryState
+    attempts: int
+    address: int
+    first_at: int | None
+    ids: str
+    conversation: int
+    n: int
+
+
 def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
     """Record results and return the states that follow.
 
     The result of a holder that has lost its claim meanwhile settles what became uncertain of this very attempt. Otherwise
     that the message was sent is a fact like any other, and nothing else of it changes what went on.
     """
-    return [_finished(tx, payload) for payload in payloads]
-
-
-def _finished(tx: Transaction, result: Result) -> DeliveryState:
-    state, attempts, address, first_at, ids = tx.do.rows(
-        f"SELECT state, attempts, address, first_at, ids FROM delivery WHERE id = ?{tx.do.lock}", (result.delivery,)
-    )[0]
-    tx.do.many("end attempt", [(tx.now_us, result.outcome, result.reason, result.code, result.delivery, result.n)])
-    if result.ids:
-        _know(tx, result.channel, result.ids, result.delivery)
-        # Whether a connector repeats the ids of earlier parts or not, each counts once.
-        ids = orjson.dumps([*dict.fromkeys([*orjson.loads(ids), *result.ids])]).decode()
-        tx.do.one("UPDATE delivery SET ids = ? WHERE id = ?", (ids, result.delivery))
-    settles = state == DeliveryState.UNCERTAIN and result.state != DeliveryState.SENT
-    if attempts == result.n and (state == DeliveryState.SENDING or settles):
-        after, next_at = _follows(tx, result, first_at)
-        tx.do.one(
-            "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ?, code = ? WHERE id = ?",
-            (after, next_at, tx.now_us, result.reason, result.code, result.delivery),
-        )
-    else:
-        after = _late(tx, result, DeliveryState(state))
-    if result.ids:
+    rows = tx.do.among(
+        "SELECT d.id, d.state, d.attempts, d.address, d.first_at, d.ids, e.conversation, e.n FROM delivery d"
+        f" JOIN entry e ON e.id = d.entry WHERE d.id IN {{}} ORDER BY d.id{tx.do.lock and f'{tx.do.lock} OF d'}",
+        [result.delivery for result in payloads],
+    )
+    found = {row[0]: _Standing(DeliveryState(row[1]), *row[2:]) for row in rows}
+    batch = Batch()
+    late: dict[int, DeliveryState] = {}
+    states: list[DeliveryState] = []
+    hashes: list[bytes] = []
+    for number, result in enumerate(payloads):
+        now = found[result.delivery]
+        batch.add("end attempt", (tx.now_us, result.outcome, result.reason, result.code, result.delivery, result.n))
+        if result.ids:
+            # Whether a connector repeats the ids of earlier parts or not, each counts once.
+            ids = dict.fromkeys([*orjson.loads(now.ids), *result.ids])
+            now.ids = orjson.dumps([*ids]).decode()
+            fresh = [id_hash(result.channel, one) for one in dict.fromkeys(result.ids)]
+            batch.rows("insert known id").extend((digest, now.conversation, now.n, tx.now_us) for digest in fresh)
+            hashes += fresh
+        settles = now.state == DeliveryState.UNCERTAIN and result.state != DeliveryState.SENT
+        if now.attempts == result.n and (now.state == DeliveryState.SENDING or settles):
+            now.state, next_at = _follows(tx, result, now.first_at)
+            row = (now.state, next_at, tx.now_us, result.reason, result.code, now.ids, result.delivery)
+            batch.add("end delivery", row)
+        else:
+            late[number] = now.state
+            if result.ids:
+                batch.add("name delivery", (now.ids, result.delivery))
+        if result.opted_out:
+            batch.add("put consent", (now.address, result.channel, "", False, result.reason, tx.now_us))
+        states.append(now.state)
+    batch.write(tx.do)
+    for number, state in late.items():
+        states[number] = _late(tx, payloads[number], state)
+    early = tx.do.among("SELECT hash FROM early_receipt WHERE hash IN {}", hashes)
+    for result in payloads if early else ():
         settle_early(tx, result.channel, [id_hash(result.channel, one) for one in result.ids], result.delivery)
-    if result.opted_out:
-        tx.do.many("put consent", [(address, result.channel, "", False, result.reason, tx.now_us)])
-    return after
+    return states
 
 
 def _follows(tx: Transaction, result: Result, first_at: int | None) -> tuple[DeliveryState, int]:
@@ -254,18 +343,6 @@ def _late(tx: Transaction, result: Result, state: DeliveryState) -> DeliveryStat
     fact = Fact(channel=result.channel, state=result.state, at_us=tx.now_us, delivery=result.delivery)
     settle(tx, [fact], source="late result")
     return fold(state, result.state)
-
-
-def _know(tx: Transaction, channel: int, ids: Sequence[str], delivery: int) -> None:
-    """Let references and receipts find the entry by the provider's ids."""
-    hashes = [id_hash(channel, one) for one in ids]
-    known = tx.do.known(hashes)
-    fresh = [digest for digest in dict.fromkeys(hashes) if digest not in known]
-    if fresh:
-        conversation, n = tx.do.rows(
-            "SELECT e.conversation, e.n FROM delivery d JOIN entry e ON e.id = d.entry WHERE d.id = ?", (delivery,)
-        )[0]
-        tx.do.many("insert known", [(digest, conversation, n, tx.now_us) for digest in fresh])
 
 
 @frozen(kw_only=True)

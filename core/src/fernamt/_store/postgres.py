@@ -41,14 +41,21 @@ def _insert_set(table: str, statement: str) -> str:
     return f"{head}SELECT {', '.join(names)} {_columns(table, names)}{conflict.partition(')')[2]}"
 
 
-_MOVED: Final = ("state", "last_n", "last_entry", "changed_at", "id")
+def _update_set(table: str, key: str, *names: str) -> str:
+    """Return the statement that updates all rows of a set at once, given *names* and last the columns of the key."""
+    keys = key.split()
+    changed = ", ".join(f"{name} = given.{name}" for name in names)
+    same = " AND ".join(f"{table}.{name} = given.{name}" for name in keys)
+    return f"UPDATE {table} SET {changed} {_columns(table, [*names, *keys])} WHERE {same}"
+
+
 _SETS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **{f"insert {table}": _insert_set(table, f"insert {table}") for table in APPENDED},
         "insert known id": _insert_set("known", "insert known id"),
-        "move conversation": "UPDATE conversation SET"
-        f" {', '.join(f'{name} = given.{name}' for name in _MOVED[:-1])} {_columns('conversation', _MOVED)}"
-        " WHERE conversation.id = given.id",
+        "move conversation": _update_set("conversation", "id", "state", "last_n", "last_entry", "changed_at"),
+        "end attempt": _update_set("attempt", "delivery n", "ended_at", "outcome", "reason", "code"),
+        "end delivery": _update_set("delivery", "id", "state", "next_at", "changed_at", "reason", "code", "ids"),
     }
 )
 """A statement for many rows: columns as binary arrays cost psycopg and the server a fraction of row after row."""
@@ -100,12 +107,21 @@ class PostgresStatements(Statements):
         else:
             self._cursor.execute(_SETS[name], [list(column) for column in zip(*rows, strict=True)])
 
-    def _among(self, sql: str, values: Sequence[Any]) -> list[Row]:
-        if not values:
+    def _execute_among(self, sql: str, values: Sequence[Any], first: Sequence[Any]) -> None:
+        self._cursor.execute(sql.replace("IN {}", "= ANY(?)").replace("?", "%s"), [*first, list(values)])
+
+    def earlier(
+        self, keys: Sequence[tuple[int, int]], channel: int, kind: str, limit: int
+    ) -> list[tuple[int, int, int, int]]:
+        if not keys:
             return []
-        self._cursor.execute(sql.replace("IN {}", "= ANY(%s)"), [list(values)])
-        found: list[Row] = self._cursor.fetchall()
-        return found
+        conversations, numbers = zip(*keys, strict=True)
+        return self.rows(
+            "SELECT k.conversation, k.n, e.id, e.n FROM unnest(?::bigint[], ?::int[]) AS k (conversation, n)"
+            " CROSS JOIN LATERAL (SELECT i.id, i.n FROM entry i WHERE i.conversation = k.conversation AND i.n < k.n"
+            " AND i.channel = ? AND i.kind = ? ORDER BY i.n DESC LIMIT ?) e",
+            [list(conversations), list(numbers), channel, kind, limit],
+        )
 
     def threads(self, keys: Sequence[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
         if not keys:

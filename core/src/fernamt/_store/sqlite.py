@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from fernamt._store.statements import Row, Statements
+from fernamt._store.statements import Statements
 
 _OF_A_MESSAGE: Final = ("customer", "address", "conversation", "entry", "raw")
 """The tables in which one message may make a row."""
@@ -47,14 +47,25 @@ class SqliteStatements(Statements):
         self._last |= zip(tables, self.rows(f"SELECT {highest}")[0], strict=True)
         return self._last[table]
 
-    def _among(self, sql: str, values: Sequence[Any]) -> list[Row]:
-        if not values:
-            return []
+    def _execute_among(self, sql: str, values: Sequence[Any], first: Sequence[Any]) -> None:
         places = _power_of_two(len(values))
         marks = f"({'?,' * (places - 1)}?)"
-        self._cursor.execute(sql.format(marks), [*values, *[values[-1]] * (places - len(values))])
-        found: list[Row] = self._cursor.fetchall()
-        return found
+        self._cursor.execute(sql.format(marks), [*first, *values, *[values[-1]] * (places - len(values))])
+
+    def earlier(
+        self, keys: Sequence[tuple[int, int]], channel: int, kind: str, limit: int
+    ) -> list[tuple[int, int, int, int]]:
+        if not keys:
+            return []
+        places = _power_of_two(len(keys))
+        values = [value for key in (*keys, *[keys[-1]] * (places - len(keys))) for value in key]
+        return self.rows(
+            f"WITH k (conversation, n) AS (VALUES {'(?, ?), ' * (places - 1)}(?, ?))"
+            " SELECT DISTINCT k.conversation, k.n, e.id, e.n FROM k CROSS JOIN entry e WHERE e.id IN"
+            " (SELECT i.id FROM entry i WHERE i.conversation = k.conversation AND i.n < k.n AND i.channel = ? AND i.kind = ?"
+            " ORDER BY i.n DESC LIMIT ?)",
+            [*values, channel, kind, limit],
+        )
 
     def threads(self, keys: Sequence[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
         if not keys:

@@ -43,6 +43,8 @@ STATEMENTS: Final[Mapping[str, str]] = {
     " allowed = excluded.allowed, evidence = excluded.evidence, at = excluded.at",
     "move conversation": "UPDATE conversation SET state = ?, last_n = ?, last_entry = ?, changed_at = ? WHERE id = ?",
     "rename address": "UPDATE address SET handle = ? WHERE id = ?",
+    "name delivery": "UPDATE delivery SET ids = ? WHERE id = ?",
+    "end delivery": "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ?, code = ?, ids = ? WHERE id = ?",
     "fold delivery": "UPDATE delivery SET state = ?, changed_at = ?, reason = ?, code = ? WHERE id = ?",
     "end attempt": "UPDATE attempt SET ended_at = ?, outcome = ?, reason = ?, code = ? WHERE delivery = ? AND n = ?",
     # A new number each time: whoever was at work on what was planned before ends nothing of this.
@@ -122,18 +124,35 @@ class Statements(ABC):
         self.topics = set()
 
     @abstractmethod
-    def _among(self, sql: str, values: Sequence[Any]) -> list[Row]:
-        """Run ``... WHERE column IN <values> ...``, with ``{}`` in *sql* where the list stands."""
+    def _execute_among(self, sql: str, values: Sequence[Any], first: Sequence[Any]) -> None:
+        """Run ``... WHERE column IN <values> ...``, with ``{}`` in *sql* where the list stands, after a ``?`` for each of *first*."""
+
+    @abstractmethod
+    def earlier(
+        self, keys: Sequence[tuple[int, int]], channel: int, kind: str, limit: int
+    ) -> list[tuple[int, int, int, int]]:
+        """Return the entries of a kind on a channel that precede each (conversation, n) of *keys*, at most *limit* for each.
+
+        As (conversation, n of the key, entry, its n), the latest of them; in no order.
+        """
 
     # ---- reading
+    def among(self, sql: str, values: Sequence[Any], first: Sequence[Any] = ()) -> list[Row]:
+        """Run a SELECT with ``IN {}`` for the *values*, after a ``?`` for each of *first*; nothing of no values."""
+        if not values:
+            return []
+        self._execute_among(sql, values, first)
+        found: list[Row] = self._cursor.fetchall()
+        return found
+
     def known(self, hashes: Sequence[bytes]) -> dict[bytes, Row]:
         """Return hash -> (conversation, n, at) of those that are known."""
-        rows = self._among("SELECT hash, conversation, n, at FROM known WHERE hash IN {}", hashes)
+        rows = self.among("SELECT hash, conversation, n, at FROM known WHERE hash IN {}", hashes)
         return {bytes(row[0]): row[1:] for row in rows}
 
     def addresses(self, handles: Sequence[str]) -> dict[str, tuple[int, int]]:
         """Return handle -> (address, customer) of those that are known."""
-        rows = self._among("SELECT handle, id, customer FROM address WHERE handle IN {}", handles)
+        rows = self.among("SELECT handle, id, customer FROM address WHERE handle IN {}", handles)
         return {row[0]: (row[1], row[2]) for row in rows}
 
     @abstractmethod
@@ -146,16 +165,16 @@ class Statements(ABC):
             "SELECT id, customer, kind, state, language, last_n, last_entry, changed_at, linked FROM conversation"
             " WHERE id IN {} ORDER BY id" + self.lock
         )
-        return {row[0]: ConversationRow(*row) for row in self._among(sql, ids)}
+        return {row[0]: ConversationRow(*row) for row in self.among(sql, ids)}
 
     def participants(self, conversations: Sequence[int]) -> set[tuple[int, int]]:
         """Return (conversation, address) of the people beside the customer."""
-        rows = self._among("SELECT conversation, address FROM participant WHERE conversation IN {}", conversations)
+        rows = self.among("SELECT conversation, address FROM participant WHERE conversation IN {}", conversations)
         return {(row[0], row[1]) for row in rows}
 
     def pointers(self, numbers: Sequence[int], *, customers: bool = False) -> Pointers:
         """Return where conversations, or customers, lead to: whatever is tied to them, in one read."""
-        rows = self._among(NEAR_CUSTOMERS if customers else NEAR_CONVERSATIONS, numbers)
+        rows = self.among(NEAR_CUSTOMERS if customers else NEAR_CONVERSATIONS, numbers)
         return Pointers(Link(*row) for row in rows)
 
     def subscribers(self, now_us: int) -> Mapping[str, Sequence[str]]:
@@ -186,6 +205,11 @@ class Statements(ABC):
     def many(self, name: str, rows: Iterable[Row]) -> None:
         """Run the statement called *name* once for each row."""
         self._cursor.executemany(self._sql[name], rows)
+
+    def change(self, sql: str, values: Sequence[Any], first: Sequence[Any] = ()) -> None:
+        """Run a statement that writes, with ``IN {}`` for the *values*, after a ``?`` for each of *first*."""
+        if values:
+            self._execute_among(sql, values, first)
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one statement with ``?`` for its values and return how many rows it changed."""

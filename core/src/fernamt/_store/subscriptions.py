@@ -62,7 +62,7 @@ def situation(
     told, memory = (rows[0][0], orjson.loads(rows[0][1])) if rows else (0, {})
     after = first - 1 if again else max(told, first - 1)
     entries = entries_of(do, conversation, after=after, limit=limit)
-    one, customer = whose(do, conversation)
+    one, customer = whose(do, [conversation])[conversation]
     return Situation(conversation=one, customer=customer, entries=entries, memory=memory)
 
 

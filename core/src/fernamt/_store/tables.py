@@ -189,9 +189,19 @@ delivery = Table(
     Index(
         "ix_delivery_open",
         "channel",
+        "bulk",
         "id",
+        "next_at",
         sqlite_where=text("state IN ('queued', 'sending')"),
         postgresql_where=text("state IN ('queued', 'sending')"),
+    ),
+    # What waits for a time may hold its lane; most deliveries never do, and are never in it.
+    Index(
+        "ix_delivery_postponed",
+        "channel",
+        "conversation",
+        sqlite_where=text("state = 'queued' AND next_at > queued_at"),
+        postgresql_where=text("state = 'queued' AND next_at > queued_at"),
     ),
     Index(
         "ix_delivery_uncertain",

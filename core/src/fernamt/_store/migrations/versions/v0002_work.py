@@ -96,6 +96,25 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("linked", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("delivery", sa.Column("bulk", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("delivery", sa.Column("parts", sa.Integer(), server_default="0", nullable=False))
+    open_only = sa.text("state IN ('queued', 'sending')")
+    op.drop_index("ix_delivery_open", "delivery")
+    op.create_index(
+        "ix_delivery_open",
+        "delivery",
+        ["channel", "bulk", "id", "next_at"],
+        unique=False,
+        sqlite_where=open_only,
+        postgresql_where=open_only,
+    )
+    postponed_only = sa.text("state = 'queued' AND next_at > queued_at")
+    op.create_index(
+        "ix_delivery_postponed",
+        "delivery",
+        ["channel", "conversation"],
+        unique=False,
+        sqlite_where=postponed_only,
+        postgresql_where=postponed_only,
+    )
 
 
 def downgrade() -> None:

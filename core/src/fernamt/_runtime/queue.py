@@ -1,0 +1,117 @@
+"""What waits on one channel, as far as it is known: read by windows, handed out by lanes, replies before bulk."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from attrs import define, frozen
+
+from fernamt._runtime.lanes import Lanes
+from fernamt._store.deliveries import OpenDelivery, open_deliveries, postponed
+from fernamt._store.engine import Store
+
+POLL_S: Final = 1.0
+"""A command writes from another process: how soon its message is found at the latest."""
+_WINDOW: Final = 512
+_WINDOW_MAX: Final = 40_000
+"""How much of the queue is known at a time: usually a window, more only where few lanes hold much of it."""
+
+
+@frozen
+class Taken:
+    """A delivery that is about to be sent. Its lane is busy until one of the methods is called, once."""
+
+    delivery: OpenDelivery
+    _lanes: Lanes
+
+    def put_back(self) -> None:
+        """Make it the next: it could not go now."""
+        self._lanes.put_back(self.delivery)
+
+    def release(self) -> None:
+        """Let the next of its lane go: it is at its end."""
+        self._lanes.release(self.delivery.lane)
+
+    def set_aside(self) -> None:
+        """Let nothing of its lane go until that was read again: it may still hold it, or nobody knows."""
+        self._lanes.set_aside(self.delivery.lane)
+
+
+@define
+class _Kind:
+    """What is known of the replies, or of the bulk; times are the loop's."""
+
+    bulk: bool
+    lanes: Lanes
+    known: int = 0
+    last: int = 0
+    complete: bool = False
+    read_at: float = -1e9
+    took_s: float = 0.0
+    woken: bool = True
+
+    def due_at(self, *, wanted: bool) -> float:
+        """Return when it is to be read from the start: soon where something is *wanted* of it and somebody said that there is.
+
+        Reading takes a tenth of the time at most, however much of the queue waits for a time.
+        """
+        return self.read_at + max(0.0 if wanted and self.woken else POLL_S, 10 * self.took_s)
+
+
+class Queue:
+    """The queue of a channel in memory, for the one runner that sends on it."""
+
+    def __init__(self, store: Store, channel: int, *, hold_s: float) -> None:
+        hold_us = int(hold_s * 1_000_000)
+        self._store = store
+        self._channel = channel
+        self._kinds = [_Kind(bulk, Lanes(hold_us=hold_us)) for bulk in (False, True)]
+
+    def wake(self) -> None:
+        """Say that there may be something new."""
+        for kind in self._kinds:
+            kind.woken = True
+
+    def due_at(self) -> float:
+        """Return when it is worth asking again though nothing happened (the loop's time)."""
+        return min(kind.due_at(wanted=True) for kind in self._kinds)
+
+    async def take(self, count: int) -> list[Taken]:
+        """Return up to *count* heads of lanes that may go: bulk where no reply may. Not for two callers at a time.
+
+        Raises ``NotStored``.
+        """
+        taken: list[Taken] = []
+        for kind in self._kinds:
+            if len(taken) < count:
+                await self._look(kind, count - len(taken))
+            while kind.lanes.ready and len(taken) < count:
+                taken.append(Taken(kind.lanes.take(), kind.lanes))
+        return taken
+
+    async def _look(self, kind: _Kind, wanted: int) -> None:
+        """Read on until *wanted* may go, or everything was read; from the start where that was long ago."""
+        loop = asyncio.get_running_loop()
+        began_at, limit = loop.time(), _WINDOW
+        if began_at >= kind.due_at(wanted=kind.lanes.ready < wanted):
+            kind.lanes.renew()
+            kind.known, kind.last, kind.complete, kind.woken, kind.read_at = 0, 0, False, False, began_at
+        while kind.lanes.ready < wanted and not kind.complete and kind.known < _WINDOW_MAX:
+            kind.lanes.reading()
+            now_us, found = await asyncio.to_thread(self._read, kind, limit)
+            kind.lanes.add(found, now_us=now_us)
+            kind.took_s = loop.time() - began_at
+            limit *= 4
+
+    def _read(self, kind: _Kind, limit: int) -> tuple[int, list[OpenDelivery]]:
+        with self._store.read() as connection:
+            do = self._store.statements(connection)
+            now_us = do.now_us()
+            found = open_deliveries(do, self._channel, limit, bulk=kind.bulk, after=kind.last, until_us=now_us)
+            conversations = {one.conversation for one in found}
+            waiting = postponed(do, self._channel, conversations, bulk=kind.bulk, now_us=now_us)
+        kind.known += len(found)
+        kind.complete = len(found) < limit
+        kind.last = found[-1].id if found else kind.last
+        return now_us, found + waiting
