@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.installed import Installed, discover
 from fernamt._runtime.plan import Plan, plan
+from fernamt._store.engine import Store
 from fernamt.model import ChannelId
 from fernamt.settings import ChannelSection, ConfigErrors, Settings
 
@@ -98,3 +100,23 @@ def test_all_mistakes_of_all_sections_are_told_at_once(installed: tuple[Installe
 def test_nothing_at_all_is_a_plan(installed: tuple[Installed, ...]) -> None:
     found = planned(installed)
     assert (found.channels, dict(found.plugin_settings), found.loaded.failures) == ((), {}, ())
+
+
+def test_a_plugin_whose_tables_cannot_be_migrated_is_refused_by_name_and_the_rest_runs(
+    installed: tuple[Installed, ...], tmp_path: Path
+) -> None:
+    source = tmp_path / "planned_of_a_test.py"
+    source.write_text(f'{PLUGIN}    registry.tables(prefix="planned", migrations="planned_scripts")\n')
+    (tmp_path / "planned_scripts").mkdir()
+    (tmp_path / "planned_scripts" / "first.py").write_text(
+        "revision = '1'\ndown_revision = None\ndef upgrade(): raise SystemExit('no')"
+    )
+    store = Store.open(f"sqlite:///{tmp_path}/fernamt.db", SystemClock())
+    found = planned(installed, line("a", "planned"), line("b", "nobody"), planned={"desk": "d"}).migrated(store)
+    store.close()
+
+    [first, second] = found.channels
+    assert first.factory is None
+    assert "plugin planned (fernamt-planned 1.0): its tables cannot be migrated: SystemExit: no" in str(first.failure)
+    assert "pip install fernamt-nobody" in str(second.failure)
+    assert (found.loaded.plugins.names, dict(found.loaded.offers)) == ((), {})

@@ -20,6 +20,7 @@ CONTRACT = (
     "effects",
     "errors",
     "hookspecs",
+    "http",
     "inbound",
     "menu",
     "model",

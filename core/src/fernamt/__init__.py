@@ -16,8 +16,6 @@ from fernamt.connector import (
     Dials,
     FeedItem,
     FetchesMedia,
-    Http,
-    HttpReply,
     MarksRead,
     Measures,
     Page,
@@ -27,6 +25,7 @@ from fernamt.connector import (
     Reconciles,
     Serves,
     ShowsTyping,
+    Tables,
     Verifies,
     Webhook,
     Webhooks,
@@ -48,6 +47,7 @@ from fernamt.errors import (
     WindowClosed,
 )
 from fernamt.hookspecs import Duty, Refusal, Route, Subject, hookimpl
+from fernamt.http import Http, HttpReply
 from fernamt.inbound import (
     Accepted,
     Changed,
@@ -234,6 +234,7 @@ __all__ = (
     "Step",
     "Subject",
     "Subscriber",
+    "Tables",
     "Template",
     "Thread",
     "Throttled",

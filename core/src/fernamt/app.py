@@ -17,7 +17,8 @@ from attrs import evolve
 from fernamt._runtime import log
 from fernamt._runtime.claims import LEASE_S, Claims, stop_task
 from fernamt._runtime.clock import SystemClock
-from fernamt._runtime.context import ChannelContext, Context
+from fernamt._runtime.context import ChannelContext
+from fernamt._runtime.equipment import Equipment
 from fernamt._runtime.feed import Feeds
 from fernamt._runtime.http import ClientHttp
 from fernamt._runtime.hub import Hub
@@ -25,7 +26,6 @@ from fernamt._runtime.intake import ChannelIntake, Room
 from fernamt._runtime.outbox import Outbox, Sending
 from fernamt._runtime.plan import Plan, PlannedChannel, plan
 from fernamt._runtime.redact import Redactor
-from fernamt._runtime.services import Services
 from fernamt._runtime.storable import storable_text
 from fernamt._runtime.supervisor import Supervised
 from fernamt._runtime.systemd import notify
@@ -97,10 +97,9 @@ class App:
         self._tasks: list[asyncio.Task[None]] = []
         self._woken = contextlib.ExitStack()
         self._lock: FileLock | None = None
-        self._http: ClientHttp | None = None
+        self._equipment: Equipment | None = None
         self._plan: Plan | None = None
         self._redactor = Redactor()
-        self._services = Services({}, self._plugin_context)
         self._not_ready = "starting"
         self.port = 0
 
@@ -137,18 +136,16 @@ class App:
         planned = self._plan = plan(settings)
         redactor.known(secrets_in([one.settings for one in planned.channels] + [*planned.plugin_settings.values()]))
         redactor.known([str(self._store.url.password or ""), self._notices.password if self._notices else ""])
-        self._services = Services(planned.loaded.offers, self._plugin_context)
+        planned, equipment = await self._prepare(planned)
         for failure in planned.loaded.failures:
             _log.error("plugin_failed", plugin=failure.name, cause=str(failure), exc_info=failure.error)
-        self._http = ClientHttp(allow_private=frozenset(settings.http.allow_private))
-        await asyncio.to_thread(self._open_store)
         self._writer.start()
         await self._writer.write(subscribe, subscriptions_of(planned.loaded))
         # One for all channels: what one transaction stores is looked up, and its conversations locked, in one go.
         reception = Reception(Names(self._store.keys()))
         hooks: dict[str, Hook] = {}
         for one in planned.channels:
-            await self._add(one, reception, planned, hooks)
+            await self._add(one, reception, equipment, hooks)
         self._web.serve(hooks, down={one.section.id for one in planned.channels} - self._connectors.keys())
         host, port = settings.address
         try:
@@ -166,7 +163,7 @@ class App:
             self._begin(f"channel-{channel.line.id}", channel.run())
         self._workers = plugin_workers(
             planned.loaded,
-            self._plugin_context,
+            equipment.context,
             store=self._store,
             writer=self._writer,
             redact=redactor.text,
@@ -175,7 +172,7 @@ class App:
         for worker in self._workers:
             self._woken.enter_context(self._hub.waking(worker.wake, worker.owner))
             self._begin(worker.owner, self._claims.hold(worker.owner, worker.run))
-        planned.loaded.plugins.started(self._plugin_context)
+        planned.loaded.plugins.started(equipment.context)
         self._not_ready = ""
         notify("READY=1")
         _log.info("daemon_ready", listen=f"{host}:{self.port}", channels=len(self._channels))
@@ -198,13 +195,21 @@ class App:
         if self._notices:
             await asyncio.to_thread(self._notices.stop)
         self._woken.close()
-        if self._http is not None:
-            await self._http.close()
+        if self._equipment is not None:
+            await self._equipment.close()
         self._store.close()
         if self._lock is not None:
             self._lock.release()
         if self._plan is not None:
             _log.info("daemon_stopped")
+
+    async def _prepare(self, planned: Plan) -> tuple[Plan, Equipment]:
+        """Open the store, and return what is left of the plan when every plugin's tables are migrated, and its equipment."""
+        await asyncio.to_thread(self._open_store)
+        planned = self._plan = await asyncio.to_thread(planned.migrated, self._store)
+        http = ClientHttp(allow_private=frozenset(self._settings.http.allow_private))
+        self._equipment = Equipment(planned, store=self._store, http=http, clock=self._clock, blobs=self._blobs)
+        return planned, self._equipment
 
     def _open_store(self) -> None:
         if self._store.is_sqlite:
@@ -233,7 +238,9 @@ class App:
     async def _why_not_ready(self) -> str:
         return self._not_ready or await writable(self._store.probe)
 
-    async def _add(self, planned: PlannedChannel, reception: Reception, whole: Plan, hooks: dict[str, Hook]) -> None:
+    async def _add(
+        self, planned: PlannedChannel, reception: Reception, equipment: Equipment, hooks: dict[str, Hook]
+    ) -> None:
         section = planned.section
         entrance = Entrance(id=section.id, kind=section.kind, label=section.name)
         number = await self._writer.write(enter, entrance)
@@ -247,7 +254,7 @@ class App:
             clock=self._clock,
         )
         try:
-            connector, supervised = self._connected(planned, line, intake, reception.names, whole)
+            connector, supervised = self._connected(planned, line, intake, reception.names, equipment)
             webhooks = tuple(connector.webhooks()) if isinstance(connector, Webhooks) else ()
             if isinstance(connector, Serves):
                 paths = [webhook.path for webhook in webhooks]
@@ -263,7 +270,7 @@ class App:
             hooks[f"{section.id}/{webhook.path}"] = Hook(channel=section.id, webhook=webhook, intake=intake)
 
     def _connected(
-        self, planned: PlannedChannel, line: Line, intake: ChannelIntake, names: Names, whole: Plan
+        self, planned: PlannedChannel, line: Line, intake: ChannelIntake, names: Names, equipment: Equipment
     ) -> tuple[Connector, Supervised]:
         section = planned.section
         if planned.factory is None:
@@ -272,7 +279,7 @@ class App:
             line, writer=self._writer, claims=self._claims, clock=self._clock, redact=self._redactor.text
         )
         context = ChannelContext(
-            **self._common(whole, section.kind.partition(".")[0], section.id),
+            **equipment.of(section.kind.partition(".")[0], section.id),
             intake=intake,
             line=line,
             store=self._store,
@@ -296,37 +303,21 @@ class App:
             store=self._store,
             writer=self._writer,
             names=names,
-            plugins=whole.loaded.plugins,
+            plugins=equipment.plan.loaded.plugins,
             reached=self._reached,
         )
         supervised.equip(connector, outbox)
         self._woken.enter_context(self._hub.waking(outbox.wake, f"send:{line.number}"))
         return connector, supervised
 
-    def _plugin_context(self, name: str) -> Context:
-        assert self._plan is not None
-        return Context(**self._common(self._plan, name, ""))
-
-    def _common(self, whole: Plan, plugin: str, channel: str) -> dict[str, Any]:
-        bound = {"plugin": plugin} | ({"channel": channel} if channel else {})
-        return {
-            "settings": whole.plugin_settings.get(plugin),
-            "http": self._http,
-            "log": structlog.get_logger(**bound),
-            "clock": self._clock,
-            "blobs": self._blobs,
-            "services": self._services,
-        }
-
     async def verify(self) -> AsyncIterator[tuple[ChannelId, str, str]]:
         """Build every channel and let those that can prove that their settings work; see :func:`verify_channels`."""
         planned = self._plan = plan(self._settings)
-        self._http = ClientHttp(allow_private=frozenset(self._settings.http.allow_private))
-        await asyncio.to_thread(self._open_store)
+        planned, equipment = await self._prepare(planned)
         self._writer.start()
         reception = Reception(Names(self._store.keys()))
         for one in planned.channels:
-            await self._add(one, reception, planned, {})
+            await self._add(one, reception, equipment, {})
         for one in planned.channels:
             connector = self._connectors.get(one.section.id)
             if connector is None:

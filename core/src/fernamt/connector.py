@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
-import orjson
 from attrs import frozen
 
-from fernamt.errors import Unreachable
+from fernamt.http import Http
 from fernamt.inbound import OK, Handshake, InboundEvent, Intake, Request, Response
-from fernamt.model import Address, Blob, ChannelId, Entry, Json
+from fernamt.model import Address, Blob, ChannelId, Entry
 from fernamt.outbound import Capabilities, OutboundMessage, Sent
 from fernamt.services import Question
 from fernamt.session import Turn
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
     from aiohttp import web
     from structlog.typing import FilteringBoundLogger
 
@@ -55,52 +55,31 @@ class Blobs(Protocol):
         ...
 
 
-@frozen(kw_only=True)
-class HttpReply:
-    """What a provider answered. A 4xx or 5xx is a reply, not an error."""
+class Tables(Protocol):
+    """The plugin's own tables, which it declared with ``registry.tables``, in the core's database.
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+    *fn* is a plain function: it runs in a thread, in one short transaction of its own, on a connection of SQLAlchemy Core that
+    is gone when it returns. Cancelled, the outcome is unknown.
+    """
 
-    def json(self) -> Json:
-        """Return the body as JSON; raises ``Unreachable(certain=False)`` if it is none."""
-        try:
-            value: Json = orjson.loads(self.body)
-        except orjson.JSONDecodeError as why:
-            raise Unreachable(f"the answer with status {self.status} is no JSON: {why}", certain=False) from why
-        return value
-
-
-class Http(Protocol):
-    """The way out: time-outs, no private addresses, limits, redaction. Raises ``Unreachable`` and knows how certain."""
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] = ...,
-        query: Mapping[str, str] = ...,
-        json: Json = ...,
-        form: Mapping[str, str] = ...,
-        body: bytes | AsyncIterable[bytes] = ...,
-        timeout_s: float = ...,
-    ) -> HttpReply:
-        """Make one request, no redirect followed, the answer at most 8 MB.
+    async def read(self, fn: Callable[[sa.Connection], _A]) -> _A:
+        """Return what *fn* returns; it sees one state and changes nothing.
 
         Raises:
-            Unreachable: ``certain=True`` if the request never left this machine (no connection, TLS refused).
+            NotStored: The database is not there.
+            Unsupported: The plugin declared no tables.
         """
         ...
 
-    def download(self, url: str, *, headers: Mapping[str, str] = ..., max_bytes: int) -> AsyncIterator[bytes]:
-        """Yield a file in pieces.
+    async def write(self, fn: Callable[[sa.Connection], _A]) -> _A:
+        """Commit what *fn* writes and return what it returns; if it raises, nothing is written. One at a time for a plugin.
+
+        On SQLite nobody else writes meanwhile, the core neither: wait for nothing inside.
 
         Raises:
-            Rejected: The answer is a 4xx, or the file is larger than *max_bytes*.
-            Throttled: The answer is a 429.
-            Unreachable: There was no answer, or a 5xx; asking again changes nothing there.
+            NotStored: The database is not there, or another transaction was in the way: call it again later.
+            TimeoutError: A statement ran longer than 5 s; nothing is written.
+            Unsupported: The plugin declared no tables.
         """
         ...
 
@@ -121,6 +100,8 @@ class PluginContext(Protocol[_S_co]):
     def clock(self) -> Clock: ...
     @property
     def blobs(self) -> Blobs: ...
+    @property
+    def tables(self) -> Tables: ...
 
     async def look_up(self, question: Question[_A], *, timeout_s: float = 4.0) -> _A:
         """Ask whichever plugin answers questions of this type.

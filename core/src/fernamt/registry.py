@@ -87,9 +87,13 @@ class Registry(Protocol):
     def tables(self, *, prefix: str, migrations: str) -> None:
         """Keep own tables: all names begin with *prefix*, a name in snake case that begins with the plugin's.
 
+        They are used through ``context.tables``. The scripts of all versions run in one transaction when the daemon starts; if
+        one fails, or changes anything outside *prefix*, or makes a foreign key to it, the plugin is refused and all else runs.
+
         Args:
             prefix: For instance ``csat``; the version table is ``<prefix>_version``.
-            migrations: The package of the Alembic scripts, ``fernamt_csat.migrations``; they run when the daemon starts.
+            migrations: The package that holds the Alembic scripts themselves, ``fernamt_csat.migrations``; it needs no
+                ``env.py``. They are written for SQLite and PostgreSQL, and end no transaction themselves.
         """
         ...
 

@@ -16,7 +16,8 @@ from fernamt._runtime.services import LOOK_UP_S, Services
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line
-from fernamt.connector import Blobs, Clock, FeedItem, Http
+from fernamt.connector import Blobs, Clock, FeedItem, Tables
+from fernamt.http import Http
 from fernamt.model import Address
 from fernamt.services import Question
 
@@ -32,6 +33,7 @@ class Context:
     log: FilteringBoundLogger
     clock: Clock
     blobs: Blobs
+    tables: Tables
     services: Services = field(repr=False)
 
     async def look_up(self, question: Question[_A], *, timeout_s: float = LOOK_UP_S) -> _A:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -45,6 +46,14 @@ class Plugins:
         self._route = _implementations(registered.hook.fernamt_route)
         self._export = _implementations(registered.hook.fernamt_export)
         self._erase = _implementations(registered.hook.fernamt_erase)
+
+    def without(self, name: str) -> Plugins:
+        """Return the others: *name* is asked nothing any more."""
+        left = copy(self)
+        left.names = tuple(other for other in self.names if other != name)
+        for hook in ("_started", "_stopping", "_allow_send", "_route", "_export", "_erase"):
+            setattr(left, hook, tuple(one for one in getattr(self, hook) if one.plugin != name))
+        return left
 
     def started(self, context_for: Callable[[str], PluginContext[Any]]) -> None:
         """Tell every plugin that the daemon is up; *context_for* gives the context of a plugin by its name."""

@@ -17,8 +17,8 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from fernamt._runtime.reachable import PrivateAddress, PublicResolver
-from fernamt.connector import HttpReply
 from fernamt.errors import ChannelError, Rejected, Throttled, Unreachable
+from fernamt.http import HttpReply
 from fernamt.model import Json
 
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024

@@ -64,6 +64,17 @@ class Loaded:
     installed: Mapping[str, Installed]
     """The plugins that were loaded, by name."""
 
+    def without(self, name: str, why: BaseException, remedy: str = "") -> Loaded:
+        """Return what is left when the plugin *name* turns out to be unusable."""
+        one = self.installed[name]
+        failed = _failed(one, _line(why) if isinstance(why, FernamtError) else _said(why), remedy or _report(one), why)
+        return attrs.evolve(
+            self,
+            plugins=self.plugins.without(name),
+            offers=MappingProxyType({other: it for other, it in self.offers.items() if other != name}),
+            failures=(*self.failures, failed.failure),
+        )
+
     def connector(self, kind: str) -> ConnectorOffer:
         """Return the offer of a kind of channel; raises ``PluginFailed``, with the cause why there is none."""
         name = kind.partition(".")[0]

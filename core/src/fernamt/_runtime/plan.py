@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from fernamt._runtime.installed import Installed
 from fernamt._runtime.loader import Loaded, PluginFailed, PluginFailure, load, wanted
+from fernamt._store.engine import Store, is_outage
+from fernamt._store.plugin_tables import Owned, TablesRefused, migrate_tables
 from fernamt.registry import Factory
 from fernamt.settings import (
     ChannelSection,
@@ -39,6 +41,23 @@ class Plan:
     loaded: Loaded
     channels: tuple[PlannedChannel, ...]
     plugin_settings: Mapping[str, Any]
+
+    def migrated(self, store: Store) -> Plan:
+        """Bring the tables of every plugin up to date, and return the plan without those whose tables cannot be. Blocks."""
+        loaded = self.loaded
+        declared = {name: offers.tables for name, offers in loaded.offers.items() if offers.tables is not None}
+        for name, tables in declared.items():
+            others = tuple(one.prefix for one in declared.values())
+            try:
+                migrate_tables(store, Owned(tables.prefix, others), tables.migrations)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as why:  # noqa: BLE001 - a plugin's border: SystemExit must not end the daemon either
+                cause = TablesRefused(f"its tables cannot be migrated: {type(why).__name__}: {why}")
+                away = isinstance(why, Exception) and is_outage(why)
+                remedy = "Start the daemon again when the database answers" if away else ""
+                loaded = loaded.without(name, why if isinstance(why, TablesRefused) else cause, remedy)
+        return evolve(self, loaded=loaded, channels=tuple(_left(one, loaded) for one in self.channels))
 
 
 def checked(path: Path) -> Settings:
@@ -83,6 +102,17 @@ def plan(settings: Settings, installed: tuple[Installed, ...] | None = None) -> 
     if mistakes:
         raise ConfigErrors(mistakes)
     return Plan(loaded=loaded, channels=tuple(channels), plugin_settings=plugin_settings)
+
+
+def _left(channel: PlannedChannel, loaded: Loaded) -> PlannedChannel:
+    """Return the channel with the reason why it cannot run any more, if its plugin is not there any more."""
+    if channel.failure is not None:
+        return channel
+    try:
+        loaded.connector(channel.section.kind)
+    except PluginFailed as why:
+        return PlannedChannel(section=channel.section, failure=why.failure)
+    return channel
 
 
 def _channel(settings: Settings, section: ChannelSection, loaded: Loaded, mistakes: list[Mistake]) -> PlannedChannel:

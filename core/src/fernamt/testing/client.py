@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fernamt._runtime.http import ClientHttp
-from fernamt.connector import Http
+from fernamt.http import Http
 
 
 @asynccontextmanager
