@@ -195,8 +195,9 @@ async def test_a_plugin_that_declared_no_tables_is_told_so(store: Store) -> None
 async def test_a_coroutine_is_refused_with_the_reason(tables: PluginTables) -> None:
     async def wrong(_connection: sa.Connection) -> None: ...
 
+    fn: Callable[[sa.Connection], Any] = wrong
     with pytest.raises(TypeError, match="plain function"):
-        await tables.write(lambda connection: wrong(connection))
+        await tables.write(fn)
 
 
 async def test_a_statement_that_does_not_end_is_stopped(

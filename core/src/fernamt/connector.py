@@ -56,30 +56,20 @@ class Blobs(Protocol):
 
 
 class Tables(Protocol):
-    """The plugin's own tables, which it declared with ``registry.tables``, in the core's database.
+    """The plugin's own tables (``registry.tables``) in the core's database.
 
-    *fn* is a plain function: it runs in a thread, in one short transaction of its own, on a connection of SQLAlchemy Core that
-    is gone when it returns. Cancelled, the outcome is unknown.
+    *fn* is a plain function: it runs in a thread, in one short transaction of its own. Raises what *fn* raises, ``Unsupported``
+    if no tables were declared, ``NotStored`` if the database is not there or another transaction was in the way.
     """
 
     async def read(self, fn: Callable[[sa.Connection], _A]) -> _A:
-        """Return what *fn* returns; it sees one state and changes nothing.
-
-        Raises:
-            NotStored: The database is not there.
-            Unsupported: The plugin declared no tables.
-        """
+        """Return what *fn* returns; it sees one state and changes nothing."""
         ...
 
     async def write(self, fn: Callable[[sa.Connection], _A]) -> _A:
-        """Commit what *fn* writes and return what it returns; if it raises, nothing is written. One at a time for a plugin.
+        """Commit what *fn* writes, one at a time, nothing if it raises; ``TimeoutError``: a statement ran for 5 s.
 
-        On SQLite nobody else writes meanwhile, the core neither: wait for nothing inside.
-
-        Raises:
-            NotStored: The database is not there, or another transaction was in the way: call it again later.
-            TimeoutError: A statement ran longer than 5 s; nothing is written.
-            Unsupported: The plugin declared no tables.
+        On SQLite nobody else writes meanwhile, the core neither: wait for nothing inside. Cancelled, the outcome is unknown.
         """
         ...
 

@@ -23,6 +23,7 @@ from fernamt import (
     NotStored,
     OutboundMessage,
     Question,
+    Tables,
     Unsupported,
 )
 
@@ -129,11 +130,11 @@ class FakeClock:
         await asyncio.sleep(0)
 
 
-class NoHttp:
-    """Mail needs no HTTP: touching it fails the test."""
+class Unused:
+    """Mail needs no HTTP and no tables: touching them fails the test."""
 
     def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"a mail channel made an HTTP call: {name}")
+        raise AssertionError(f"a mail channel used what it does not need: {name}")
 
 
 @define
@@ -141,7 +142,8 @@ class FakeContext:
     """A ``fernamt.ConnectorContext``."""
 
     settings: Any = None
-    http: Http = field(factory=NoHttp)
+    http: Http = field(factory=Unused)
+    tables: Tables = field(factory=Unused)
     log: Any = field(factory=structlog.get_logger)
     clock: FakeClock = field(factory=FakeClock)
     blobs: FakeBlobs = field(factory=FakeBlobs)
