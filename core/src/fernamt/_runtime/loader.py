@@ -88,6 +88,13 @@ class Loaded:
             raise _failed(self.installed[name], f"it offers no kind {kind!r}", did_you_mean(kind, kinds) or "Remove it")
         return offer
 
+    def menus(self, plugin: str) -> tuple[str, ...]:
+        """Return the names of a plugin's menus; raises ``PluginFailed`` if it cannot be used."""
+        for failure in self.failures:
+            if failure.name == plugin:
+                raise PluginFailed(failure)
+        return tuple(f"{plugin}.{name}" for name in self.offers[plugin].menus)
+
     def factory(self, kind: str) -> Factory:
         """Return what makes a connector of this kind, importing its module; raises ``PluginFailed``."""
         offer = self.connector(kind)
@@ -104,10 +111,9 @@ class Loaded:
 
 
 def wanted(settings: Settings) -> tuple[str, ...]:
-    """Return the names of the plugins that the settings use: first parts of the channels' kinds, and the enabled ones."""
-    return tuple(
-        sorted({section.kind.partition(".")[0] for section in settings.channels} | {*settings.plugins_enabled})
-    )
+    """Return the names of the plugins that the settings use: those of the channels' kinds and menus, and the enabled ones."""
+    named = [name for section in settings.channels for name in (section.kind, section.menu) if name]
+    return tuple(sorted({name.partition(".")[0] for name in named} | {*settings.plugins_enabled}))
 
 
 def load(

@@ -19,6 +19,7 @@ from fernamt.settings import (
     Mistake,
     NoSettings,
     Settings,
+    did_you_mean,
     read_settings,
     structure_section,
 )
@@ -119,6 +120,10 @@ def _channel(settings: Settings, section: ChannelSection, loaded: Loaded, mistak
     try:
         offer = loaded.connector(section.kind)
         own = structure_section(settings, f"channels.{section.id}", section.options, offer.settings)
+        if section.menu and section.menu not in (offered := loaded.menus(section.menu.partition(".")[0])):
+            fix = did_you_mean(section.menu, offered) or "That plugin offers no menu: remove the key"
+            key = f"channels.{section.id}.menu"
+            raise ConfigErrors([settings.mistake(key, f"there is no menu {section.menu!r}", fix)])
         return PlannedChannel(section=section, factory=loaded.factory(section.kind), settings=own)
     except PluginFailed as why:
         return PlannedChannel(section=section, failure=why.failure)

@@ -23,9 +23,11 @@ from fernamt.settings.structure import structure
 _T = TypeVar("_T")
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 _CHANNEL_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_MENU: Final = re.compile(r"[a-z][a-z0-9_-]*\.[a-z0-9-]+")
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)?")
 
-CORE_KEYS: Final = ("kind", "name", "enabled", "hold_s", "retry_for_h", "reopen_days")
+CORE_KEYS: Final = ("kind", "name", "enabled", "hold_s", "retry_for_h", "reopen_days", "menu", "language")
 """The keys of ``[channels.<id>]`` that are the core's; every other one is the plugin's."""
 OVERRIDES: Final[Mapping[str, str]] = MappingProxyType(
     {"store": "FERNAMT_STORE", "public_url": "FERNAMT_PUBLIC_URL", "listen": "FERNAMT_LISTEN"}
@@ -49,6 +51,16 @@ def _public_url(_: object, __: object, value: str) -> None:
 def _kind(_: object, __: object, value: str) -> None:
     if not _KIND.fullmatch(value):
         raise ValueError("must be the name of a plugin, or that name, a dot and one more word, for instance email.imap")
+
+
+def _menu(_: object, __: object, value: str) -> None:
+    if value and not _MENU.fullmatch(value):
+        raise ValueError("must be the name of a plugin, a dot and one of its menus, for instance shop.main")
+
+
+def _language(_: object, __: object, value: str) -> None:
+    if value and not _LANGUAGE.fullmatch(value):
+        raise ValueError("must be the tag of a language, for instance de or pt-BR")
 
 
 @frozen(kw_only=True)
@@ -85,6 +97,10 @@ class ChannelSection:
     retry_for_h: float = field(default=72.0, validator=gt(0))
     reopen_days: float = field(default=14.0, validator=ge(0))
     """How long after its solution a conversation is reopened by an answer."""
+    menu: str = field(default="", validator=_menu)
+    """Of live exchanges that begin here, ``<plugin>.<name>``."""
+    language: str = field(default="", validator=_language)
+    """That they begin in."""
     options: Mapping[str, object] = field(default=_EMPTY, repr=False)
 
 
@@ -155,7 +171,8 @@ class _Reading:
         }
         channels = [self.channel(name, table) for name, table in tables.items()]
         kinds = [kind for table in tables.values() if isinstance(kind := table.get("kind"), str)]
-        self.unused(sections, {*enabled, *(kind.partition(".")[0] for kind in kinds)})
+        menus = [menu for table in tables.values() if isinstance(menu := table.get("menu"), str)]
+        self.unused(sections, {*enabled, *(name.partition(".")[0] for name in (*kinds, *menus))})
         top = top or _Top()
         settings = Settings(
             file=self.source.file,
