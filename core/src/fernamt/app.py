@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +18,7 @@ from fernamt._runtime.claims import LEASE_S, Claims, stop_task
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.context import ChannelContext
 from fernamt._runtime.equipment import Equipment
+from fernamt._runtime.exchange import Exchange
 from fernamt._runtime.feed import Feeds
 from fernamt._runtime.http import ClientHttp
 from fernamt._runtime.hub import Hub
@@ -30,11 +30,12 @@ from fernamt._runtime.storable import storable_text
 from fernamt._runtime.supervisor import Supervised
 from fernamt._runtime.systemd import notify
 from fernamt._runtime.teller import plugin_workers, subscriptions_of
+from fernamt._runtime.upkeep import spare_the_collector, sweeping
 from fernamt._runtime.web import Hook, Web, writable
 from fernamt._runtime.work import Worker
 from fernamt._store.blobs import BlobStore, open_blobs
 from fernamt._store.channels import ChannelState, Entrance, enter, note_state
-from fernamt._store.claims import Claim, void
+from fernamt._store.claims import void
 from fernamt._store.engine import Store
 from fernamt._store.lock import FileLock
 from fernamt._store.names import Names
@@ -43,27 +44,28 @@ from fernamt._store.reception import Line, Reception
 from fernamt._store.subscriptions import subscribe
 from fernamt._store.writer import Writer
 from fernamt.connector import (
+    Answers,
     Channel,
     ChoosesId,
     Clock,
     Connector,
     Describes,
     Measures,
+    Performs,
     Receives,
     Serves,
     Verifies,
     Webhooks,
     abilities_of,
 )
-from fernamt.errors import ConfigError, FernamtError, NotStored
+from fernamt.errors import ConfigError, FernamtError
 from fernamt.model import ChannelId
 from fernamt.settings import Settings, secrets_in
 
 DRAIN_S: Final = 20.0
 """What is under way when the daemon is told to stop has so long to end."""
-DRIVEN: Final = frozenset({Describes, Measures, ChoosesId, Receives, Webhooks, Serves, Verifies})
+DRIVEN: Final = frozenset({Describes, Measures, ChoosesId, Receives, Webhooks, Serves, Verifies, Answers, Performs})
 """The abilities that this version calls; a connector may have others, which come with the machinery that drives them."""
-_SWEEP_EVERY_S: Final = 3600.0
 _log = structlog.get_logger()
 
 
@@ -91,6 +93,7 @@ class App:
         self._feeds = Feeds(self._store, self._hub)
         self._web = Web(settings.public_url, clock, self._why_not_ready)
         self._room = Room()
+        self._exchange: Exchange | None = None
         self._channels: list[Supervised] = []
         self._workers: list[Worker] = []
         self._connectors: dict[ChannelId, Connector] = {}
@@ -123,7 +126,7 @@ class App:
             loop.add_signal_handler(number, told_to_stop.set)
         try:
             await self.start()
-            _spare_the_collector()
+            spare_the_collector()
             await told_to_stop.wait()
         finally:
             await self.stop()
@@ -143,6 +146,14 @@ class App:
         await self._writer.write(subscribe, subscriptions_of(planned.loaded))
         # One for all channels: what one transaction stores is looked up, and its conversations locked, in one go.
         reception = Reception(Names(self._store.keys()))
+        self._exchange = Exchange(
+            planned.loaded.offers,
+            store=self._store,
+            writer=self._writer,
+            blobs=self._blobs,
+            look_up=equipment.services.look_up,
+            clock=self._clock,
+        )
         hooks: dict[str, Hook] = {}
         for one in planned.channels:
             await self._add(one, reception, equipment, hooks)
@@ -158,7 +169,7 @@ class App:
             loop = asyncio.get_running_loop()
             self._notices.listen(lambda topics: loop.call_soon_threadsafe(self._hub.wake, topics))
         self._begin("renew-claims", self._claims.renewing())
-        self._begin("sweep-blobs", self._claims.hold("sweep", self._sweep))
+        self._begin("sweep-blobs", self._claims.hold("sweep", lambda _claim: sweeping(self._blobs, self._clock)))
         for channel in self._channels:
             self._begin(f"channel-{channel.line.id}", channel.run())
         self._workers = plugin_workers(
@@ -187,6 +198,8 @@ class App:
         await self._web.served.close()
         at_work: list[Supervised | Worker] = [*self._channels, *self._workers]
         await asyncio.gather(*(one.quiet(DRAIN_S) for one in at_work))
+        if self._exchange is not None:
+            await self._exchange.stop()
         for task in reversed(self._tasks):
             await stop_task(task)
         await self._web.stop()
@@ -225,16 +238,6 @@ class App:
         task.add_done_callback(_ended)
         self._tasks.append(task)
 
-    async def _sweep(self, _claim: Claim) -> None:
-        while True:
-            await self._clock.sleep(_SWEEP_EVERY_S)
-            try:
-                swept = await asyncio.to_thread(self._blobs.sweep)
-            except (NotStored, OSError) as why:
-                _log.warning("blobs_not_swept", error=str(why))
-            else:
-                _log.info("blobs_swept", count=swept)
-
     async def _why_not_ready(self) -> str:
         return self._not_ready or await writable(self._store.probe)
 
@@ -245,6 +248,7 @@ class App:
         entrance = Entrance(id=section.id, kind=section.kind, label=section.name)
         number = await self._writer.write(enter, entrance)
         line = Line(number=number, id=section.id, reopen_days=section.reopen_days)
+        turns = self._exchange.turns(line, section) if self._exchange else None
         intake = ChannelIntake(
             line,
             writer=self._writer,
@@ -252,6 +256,7 @@ class App:
             blobs=self._blobs,
             room=self._room,
             clock=self._clock,
+            turns=turns,
         )
         try:
             connector, supervised = self._connected(planned, line, intake, reception.names, equipment)
@@ -266,8 +271,12 @@ class App:
             return
         self._channels.append(supervised)
         self._connectors[section.id] = connector
+        if turns is not None:
+            turns.equip(connector)
+        plugin, answers = section.kind.partition(".")[0], connector if isinstance(connector, Answers) else None
         for webhook in webhooks:
-            hooks[f"{section.id}/{webhook.path}"] = Hook(channel=section.id, webhook=webhook, intake=intake)
+            hook = Hook(channel=section.id, plugin=plugin, webhook=webhook, intake=intake, answers=answers)
+            hooks[f"{section.id}/{webhook.path}"] = hook
 
     def _connected(
         self, planned: PlannedChannel, line: Line, intake: ChannelIntake, names: Names, equipment: Equipment
@@ -336,16 +345,6 @@ def _ended(task: asyncio.Task[None]) -> None:
     """Say it loudly if a part of the daemon ended by itself: nobody else would."""
     if not task.cancelled() and (why := task.exception()) is not None:
         _log.critical("daemon_part_failed", part=task.get_name(), exc_info=why)
-
-
-def _spare_the_collector() -> None:
-    """Let the garbage collector look at less, and less often: a tenth of what a message costs.
-
-    What the start made lives as long as the process, and what a message makes dies with it by its reference count.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 async def _verified(connector: Verifies) -> tuple[str, str]:

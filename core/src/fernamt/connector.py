@@ -13,7 +13,7 @@ from fernamt.inbound import OK, Handshake, InboundEvent, Intake, Request, Respon
 from fernamt.model import Address, Blob, ChannelId, Entry
 from fernamt.outbound import Capabilities, OutboundMessage, Sent
 from fernamt.services import Question
-from fernamt.session import Turn
+from fernamt.session import SessionEvent, Turn
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -143,6 +143,18 @@ class ConnectorContext(PluginContext[Any], Protocol):
         note, never another channel's. An answer is seen once its sending has begun, so never if it was refused. Inside a
         conversation *n* says the order: an answer that was held back may come after what is behind it. Nothing is ever
         skipped, whichever runner stored it; after a fault an entry may come twice. Cancel it or close it when he is gone.
+        """
+        ...
+
+    async def turn(self, event: SessionEvent) -> Turn:
+        """Return what shall happen on the line after *event*, committed: render it, or do it.
+
+        The first event of a session begins it. A repeat gives the same turn; :class:`Polled` and an event that answers an
+        overtaken turn give the current one, and no step is made. Without actions the exchange is over, and nothing is said.
+
+        Raises:
+            NotStored: Nothing is committed; offer the event again after ``after_s`` seconds.
+            ValueError: The event has no key, no session or no address.
         """
         ...
 

@@ -156,6 +156,7 @@ class Accepted:
     conversation: ConversationId | None
     """``None``: it made no entry (a receipt, something ignored or quarantined)."""
     n: int | None
+    """``None`` also for a session event: what follows from it is a turn."""
     repeat: bool
 
 

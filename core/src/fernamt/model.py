@@ -155,6 +155,8 @@ class Entry:
 STATE_AFTER: Final[Mapping[str, ConversationState]] = MappingProxyType(
     {
         "received": ConversationState.OPEN,
+        "call": ConversationState.OPEN,
+        "handover": ConversationState.OPEN,
         "reopened": ConversationState.OPEN,
         "sent": ConversationState.WAITING,
         "solved": ConversationState.SOLVED,

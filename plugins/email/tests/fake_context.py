@@ -23,7 +23,9 @@ from fernamt import (
     NotStored,
     OutboundMessage,
     Question,
+    SessionEvent,
     Tables,
+    Turn,
     Unsupported,
 )
 
@@ -162,6 +164,9 @@ class FakeContext:
 
     def feed(self, reader: Address, *, since: str = "") -> AsyncIterator[FeedItem]:
         raise AssertionError("a mail channel shows nobody a feed")
+
+    async def turn(self, event: SessionEvent) -> Turn:
+        raise AssertionError("a mail is no call")
 
     def sign(self, value: str, *, valid: timedelta) -> str:
         return f"{value}.signed"

@@ -20,6 +20,7 @@ from fernamt.connector import Blobs, Clock, FeedItem, Tables
 from fernamt.http import Http
 from fernamt.model import Address
 from fernamt.services import Question
+from fernamt.session import SessionEvent, Turn
 
 _A = TypeVar("_A")
 
@@ -63,6 +64,9 @@ class ChannelContext(Context):
 
     def feed(self, reader: Address, *, since: str = "") -> AsyncIterator[FeedItem]:
         return self.feeds.feed(self.line, self.names, reader, since)
+
+    async def turn(self, event: SessionEvent) -> Turn:
+        return await self.intake.turn(event)
 
     def sign(self, value: str, *, valid: timedelta) -> str:
         return self.names.sign(value, f"channel:{self.line.id}", self.clock.now() + valid)

@@ -23,7 +23,7 @@ class Equipment:
         self._http = http
         self._clock = clock
         self._blobs = blobs
-        self._services = Services(plan.loaded.offers, self.context)
+        self.services = Services(plan.loaded.offers, self.context)
         turn = Turn(store)
         self._tables = {
             name: PluginTables(store, name, turn, declared=offers.tables is not None)
@@ -44,7 +44,7 @@ class Equipment:
             "clock": self._clock,
             "blobs": self._blobs,
             "tables": self._tables[plugin],
-            "services": self._services,
+            "services": self.services,
         }
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ import structlog
 from attrs import evolve
 
 from fernamt._runtime.storable import QUICK_HTML, storable, storable_text
+from fernamt._runtime.turns import Turns
 from fernamt._store.blobs import BlobStore
 from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.writer import Writes
@@ -20,6 +21,7 @@ from fernamt.connector import Clock
 from fernamt.errors import NotStored
 from fernamt.inbound import Accepted, Cursor, Ignored, InboundEvent, Received, Unparsed
 from fernamt.model import INLINE_MAX_BYTES, Attachment, Blob, Remote
+from fernamt.session import SessionEvent, Turn
 
 EVENTS_MAX: Final = 2_048
 BYTES_MAX: Final = 64 * 1024 * 1024
@@ -65,14 +67,24 @@ class ChannelIntake:
     """The intake of one channel; see :class:`fernamt.Intake`."""
 
     def __init__(
-        self, line: Line, *, writer: Writes, reception: Reception, blobs: BlobStore, room: Room, clock: Clock
+        self,
+        line: Line,
+        *,
+        writer: Writes,
+        reception: Reception,
+        blobs: BlobStore,
+        room: Room,
+        clock: Clock,
+        turns: Turns | None = None,
     ) -> None:
+        """*turns* takes the session events; without it they are quarantined."""
         self._line = line
         self._writer = writer
         self._reception = reception
         self._blobs = blobs
         self._room = room
         self._clock = clock
+        self._turns = turns
 
     async def accept(
         self,
@@ -100,14 +112,51 @@ class ChannelIntake:
                 self._room.give(count, size)
             await self._clock.sleep(after_s)
 
+    async def turn(self, event: SessionEvent) -> Turn:
+        """See :meth:`fernamt.ConnectorContext.turn`."""
+        if self._turns is None or not self._room.take(1, _EVENT_BYTES):
+            raise NotStored("intake is full", after_s=1.0)
+        try:
+            return await self._turns.turn(event)
+        finally:
+            self._room.give(1, _EVENT_BYTES)
+
     async def _store(
         self, events: Sequence[InboundEvent], raw: bytes | Blob | None, cursor: Cursor | None
     ) -> tuple[Accepted, ...]:
+        if events and all(type(event) is SessionEvent for event in events):
+            raw = None  # a caller's digits would stand in it
         if isinstance(raw, bytes) and len(raw) > INLINE_MAX_BYTES:
             raw = await self._blobs.put(_once(raw), max_bytes=len(raw))
         if cursor is not None:
             cursor = Cursor(storable_text(cursor.name), storable_text(cursor.value))
         clean = [await self._made_storable(event, index, raw) for index, event in enumerate(events)]
+        if self._turns is not None and any(type(event) is SessionEvent for event in clean):
+            return await self._with_turns(self._turns, clean, raw, cursor)
+        return await self._written(clean, raw, cursor)
+
+    async def _with_turns(
+        self, turns: Turns, events: Sequence[InboundEvent], raw: bytes | Blob | None, cursor: Cursor | None
+    ) -> tuple[Accepted, ...]:
+        """Take session events one by one; what else came, and the cursor, after them."""
+        taken: dict[int, Accepted] = {}
+        others: list[InboundEvent] = []
+        for at, event in enumerate(events):
+            if type(event) is not SessionEvent:
+                others.append(event)
+                continue
+            try:
+                taken[at] = await turns.accept(event)
+            except NotStored:
+                raise
+            except Exception as why:  # noqa: BLE001 - no code foresaw it
+                others.append(self._unparsed(event, at, raw, why))
+        rest = iter(await self._written(others, raw, cursor) if others or cursor is not None else ())
+        return tuple([taken[at] if at in taken else next(rest) for at in range(len(events))])
+
+    async def _written(
+        self, clean: Sequence[InboundEvent], raw: bytes | Blob | None, cursor: Cursor | None
+    ) -> tuple[Accepted, ...]:
         submission = Submission(line=self._line, events=tuple(clean), raw=raw, cursor=cursor)
         try:
             return await self._writer.write(self._reception, submission)
@@ -178,7 +227,9 @@ class ChannelIntake:
 
 
 def _dump(event: object) -> bytes:
-    """Return all of an event that has no raw bytes, for a person to read."""
+    """Return all of an event that has no raw bytes, for a person to read; of a call not what the caller said or pressed."""
+    if isinstance(event, SessionEvent):
+        event = {"key": event.key, "session": event.session, "what": type(event.what).__name__}
     return repr(attrs.asdict(event) if attrs.has(type(event)) else event).encode(errors="backslashreplace")  # type: ignore[arg-type]
 
 

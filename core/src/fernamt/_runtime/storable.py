@@ -16,6 +16,7 @@ from fernamt.effects import AddEntry, Effect, Job, Remember, Reply, Timer
 from fernamt.errors import ChannelError, Unsupported
 from fernamt.inbound import Changed, Consent, InboundEvent, Received, Renamed, Thread
 from fernamt.model import Address, Blob, Json
+from fernamt.session import SessionEvent
 
 _T = TypeVar("_T")
 _Event = TypeVar("_Event", bound=InboundEvent)
@@ -141,6 +142,10 @@ def _check(event: InboundEvent) -> None:
         people = (event.address,)
     elif isinstance(event, Renamed):
         people = (event.old, event.new)
+    elif isinstance(event, SessionEvent):
+        people = (event.address,)
+        if not 0 < len(event.session) <= _VALUE_MAX:
+            raise ValueError("it names no session")
     for one in people:
         if one is not None and not (
             one.value and one.scheme and ":" not in one.scheme and len(one.value) <= _VALUE_MAX

@@ -13,9 +13,10 @@ from attrs import field, frozen
 
 from fernamt._runtime.intake import ChannelIntake
 from fernamt._runtime.served import Served
-from fernamt.connector import Clock, Webhook
+from fernamt.connector import Answers, Clock, Webhook
 from fernamt.errors import BadSignature, NotStored, Unparsable
 from fernamt.inbound import Handshake, InboundEvent, Request, Response, Unparsed
+from fernamt.session import SessionEvent
 
 BODY_MAX: Final = 4 * 1024 * 1024
 """The largest batches that a provider is known to send are 3 MB."""
@@ -40,8 +41,11 @@ class Hook:
     """A webhook of a channel, with the intake behind it."""
 
     channel: str
+    plugin: str = ""
     webhook: Webhook
     intake: ChannelIntake
+    answers: Answers | None = None
+    """The connector, if it renders turns."""
     done: Acknowledgement = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -161,11 +165,31 @@ class Web:
         if isinstance(parsed, Handshake):
             return _rendered(parsed.response)
         try:
+            if hook.answers is not None and len(parsed) == 1 and isinstance(parsed[0], SessionEvent):
+                return await self._turned(hook, hook.answers, parsed[0])
             await hook.intake.accept(parsed, raw=request.body)
         except NotStored as full:
             _log.warning("webhook_not_stored", channel=hook.channel, reason=full.reason)
             return _come_again(full.after_s)
         return hook.done
+
+    @staticmethod
+    async def _turned(hook: Hook, answers: Answers, event: SessionEvent) -> web.StreamResponse:
+        """Answer with what was committed; what a turn cannot be made of is quarantined, like any other event."""
+        try:
+            turn = await hook.intake.turn(event)
+        except NotStored:
+            raise
+        except Exception:  # noqa: BLE001 - no code foresaw it: kept like any other event of which nothing can be made
+            await hook.intake.accept([event])
+            return hook.done
+        if not turn.actions:
+            return hook.done
+        try:
+            return _rendered(answers.answer(turn))
+        except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: the turn stands, a repeat renders it again
+            _log.error("turn_not_rendered", channel=hook.channel, plugin=hook.plugin, turn=turn.n, exc_info=why)
+            return web.Response(status=500, text=f"plugin {hook.plugin} failed to render the turn\n")
 
     @staticmethod
     def _unparsed(hook: Hook, request: Request, why: BaseException) -> list[InboundEvent]:

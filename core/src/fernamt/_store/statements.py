@@ -24,7 +24,7 @@ def _insert(table: str) -> str:
 # fmt: off
 APPENDED: Final = (
     "channel", "customer", "address", "conversation", "thread", "participant", "entry", "content", "raw", "known",
-    "delivery", "attempt", "fact", "early_receipt", "quarantine", "blob_ref", "link",
+    "delivery", "attempt", "fact", "early_receipt", "quarantine", "blob_ref", "link", "session", "turn",
 )
 # fmt: on
 
@@ -42,6 +42,8 @@ STATEMENTS: Final[Mapping[str, str]] = {
     "put consent": f"{_insert('consent')} ON CONFLICT (address, channel, scope) DO UPDATE SET"
     " allowed = excluded.allowed, evidence = excluded.evidence, at = excluded.at",
     "move conversation": "UPDATE conversation SET state = ?, last_n = ?, last_entry = ?, changed_at = ? WHERE id = ?",
+    "move session": "UPDATE session SET version = ?, turn = ?, state = ?, at = ?, ended_at = coalesce(ended_at, ?)"
+    " WHERE id = ?",
     "rename address": "UPDATE address SET handle = ? WHERE id = ?",
     "name delivery": "UPDATE delivery SET ids = ? WHERE id = ?",
     "end delivery": "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ?, code = ?, ids = ? WHERE id = ?",
@@ -190,6 +192,15 @@ class Statements(ABC):
     def forget_subscribers(self) -> None:
         """Read anew who is told."""
         self._subscribers = None
+
+    def session_turns(self, ids: Sequence[int]) -> dict[int, int]:
+        """Return session -> its turn, locked until the end of the transaction."""
+        return dict(self.among("SELECT id, version FROM session WHERE id IN {} ORDER BY id" + self.lock, ids))
+
+    def session_calls(self, channel: int, calls: Sequence[str]) -> set[str]:
+        """Return which of these calls on a channel have a session."""
+        rows = self.among(f"SELECT call FROM session WHERE channel = {channel:d} AND call IN {{}}", calls)
+        return {row[0] for row in rows}
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement with ``?`` for its values and return what it gives."""
