@@ -275,7 +275,8 @@ def test_of_the_named_plugins_it_is_shown_what_they_offer_or_why_not(acme: Shelf
     acme.install("broken", BROKEN)
     acme.configure(f'{LINE}\n[plugins]\nenabled = ["broken", "nowhere"]')
     lines = json.loads(acme.called("plugins", "--json"))
-    assert list(lines[0]) == ["name", "distribution", "version", "summary", "named", "kinds", "commands", "failure"]
+    offers = ["kinds", "commands", "menus", "subscribers", "jobs", "services"]
+    assert list(lines[0]) == ["name", "distribution", "version", "summary", "named", *offers, "failure"]
     assert [(one["name"], one["distribution"], one["named"], bool(one["failure"])) for one in lines] == [
         ("acme", "strange-acme", True, False),
         ("broken", "strange-broken", True, True),

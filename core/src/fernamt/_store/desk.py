@@ -188,3 +188,23 @@ def release(tx: Transaction, payloads: Sequence[int]) -> list[FernamtError | Non
         else NoSuchThing(f"There is nothing open under {number} in the quarantine. fernamt quarantine lists it.")
         for number in payloads
     ]
+
+
+def revive_task(tx: Transaction, payloads: Sequence[int]) -> list[FernamtError | None]:
+    """Let tasks be due now, whatever became of them before."""
+    return [
+        _decided(tx, number, "UPDATE task SET due_at = ?, tries = 0 WHERE id = ?", tx.now_us) for number in payloads
+    ]
+
+
+def drop_task(tx: Transaction, payloads: Sequence[int]) -> list[FernamtError | None]:
+    """Give tasks up: they are not done."""
+    return [_decided(tx, number, "DELETE FROM task WHERE id = ?") for number in payloads]
+
+
+def _decided(tx: Transaction, number: int, sql: str, *values: int) -> FernamtError | None:
+    owner = tx.do.rows("SELECT owner FROM task WHERE id = ?", (number,))
+    if not owner or not tx.do.one(sql, (*values, number)):
+        return NoSuchThing(f"There is no task {number}, or it is done. fernamt work lists them.")
+    tx.topics.add(owner[0][0])
+    return None

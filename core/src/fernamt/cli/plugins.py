@@ -39,6 +39,11 @@ class PluginLine:
     named: bool
     kinds: tuple[Kind, ...] = ()
     commands: tuple[str, ...] = ()
+    menus: tuple[str, ...] = ()
+    subscribers: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    """The types of the questions that it answers."""
     failure: str = field(default="")
     """Why it cannot be used, and the remedy; empty if it can, or was not imported."""
 
@@ -52,7 +57,7 @@ def plugins(*, json: Json = False, common: Common = COMMON) -> int:
 
     Args:
         json: Print a JSON array of objects with the keys name, distribution, version, summary, named, kinds (kind and about),
-            commands and failure.
+            commands, menus, subscribers, jobs, services and failure.
         common: What every command takes.
     """
     from fernamt._runtime.installed import discover
@@ -102,6 +107,10 @@ def described(installed: Sequence[Installed], loaded: Loaded | None) -> list[Plu
                 if offered
                 else (),
                 commands=tuple(sorted(offered.commands)) if offered else (),
+                menus=tuple(sorted(offered.menus)) if offered else (),
+                subscribers=tuple(sorted(offered.subscribers)) if offered else (),
+                jobs=tuple(sorted(offered.jobs)) if offered else (),
+                services=tuple(sorted(it.__name__ for it in offered.services)) if offered else (),
                 failure=f"{failure.cause}. {failure.remedy}" if failure else "",
             )
         )
@@ -133,6 +142,13 @@ def _page(lines: Sequence[PluginLine]) -> Table:
         elif line.named:
             offers = [f"{it.kind}: {it.about}" for it in line.kinds]
             offers += [f"fernamt {line.name} {command}" for command in line.commands]
+            named = (
+                ("menus", line.menus),
+                ("subscribers", line.subscribers),
+                ("jobs", line.jobs),
+                ("answers", line.services),
+            )
+            offers += [f"{does}: {', '.join(names)}" for does, names in named if names]
             what.append("\n".join(map(one_line, offers)) or "no channels, no commands")
         else:
             what.append(f"not named, not imported. {one_line(line.summary)}".rstrip(), "dim")

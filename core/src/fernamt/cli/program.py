@@ -23,6 +23,7 @@ from fernamt.cli.screen import say
 from fernamt.cli.show import show
 from fernamt.cli.uncertain import settle, uncertain
 from fernamt.cli.why import why
+from fernamt.cli.work import work
 from fernamt.cli.writing import note, reply, solve
 
 _ABOUT: Final = "Customer service on every channel from one place."
@@ -32,7 +33,7 @@ _EPILOGUE: Final = (
 )
 _COMMANDS: Final[Mapping[str, tuple[Callable[..., int], ...]]] = {
     "At the desk": (inbox, show, reply, note, solve, merge, split, undo),
-    "When something is unclear": (why, quarantine, uncertain),
+    "When something is unclear": (why, quarantine, uncertain, work),
     "The daemon": (run, check, channels, plugins, demo),
 }
 _BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
