@@ -24,7 +24,8 @@ class Hub:
     def __init__(self, publish: Callable[[Collection[str]], None] | None = None) -> None:
         """*publish* tells the other runners and blocks: it is called in a thread, one call at a time."""
         self._publish = publish
-        self._waiting: dict[str, set[Callable[[], None]]] = {}
+        # In the order in which they came: who is woken first must not depend on where it lies in memory.
+        self._waiting: dict[str, dict[Callable[[], None], None]] = {}
         self._pending: set[str] = set()
         self._publishing: asyncio.Task[None] | None = None
 
@@ -32,13 +33,13 @@ class Hub:
     def waking(self, wake: Callable[[], None], *topics: str) -> Iterator[None]:
         """Call *wake* whenever one of the topics is told, until the block is left; a second time does no harm to it."""
         for topic in topics:
-            self._waiting.setdefault(topic, set()).add(wake)
+            self._waiting.setdefault(topic, {})[wake] = None
         try:
             yield
         finally:
             for topic in topics:
-                waiting = self._waiting.get(topic, set())
-                waiting.discard(wake)
+                waiting = self._waiting.get(topic, {})
+                waiting.pop(wake, None)
                 if not waiting:
                     self._waiting.pop(topic, None)
 
@@ -46,7 +47,7 @@ class Hub:
         """Wake who waits here."""
         for topic in topics:
             woken = self._waiting.values() if topic == EVERYTHING else (self._waiting.get(topic, ()),)
-            for one in {wake for waiting in woken for wake in waiting}:
+            for one in dict.fromkeys(wake for waiting in woken for wake in waiting):
                 one()
 
     def told(self, topics: Collection[str]) -> None:
