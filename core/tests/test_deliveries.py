@@ -241,6 +241,15 @@ def test_what_is_not_queued_is_not_begun(desk: Desk) -> None:
     assert desk.run(begin, Beginning(claim=desk.claim, channel=1, delivery=seen)) is False
 
 
+def test_what_was_tried_since_it_was_seen_is_not_begun(desk: Desk) -> None:
+    [one] = desk.answer()
+    [seen] = desk.open()
+    desk.begin(one)
+    desk.finish(one, QUEUED)
+    assert desk.run(begin, Beginning(claim=desk.claim, channel=1, delivery=seen)) is False
+    assert desk.rows("SELECT state, attempts FROM delivery") == [("queued", 1)]
+
+
 def test_an_attempt_whose_commit_was_not_heard_of_is_begun_once(desk: Desk) -> None:
     [one] = desk.answer()
     [seen] = desk.open()
