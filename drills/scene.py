@@ -56,6 +56,10 @@ def say(words: str) -> None:
     print(f"{words:<60}", file=sys.stderr, end="\r", flush=True)
 
 
+class StuckLane(AssertionError):
+    """What is due does not go."""
+
+
 class Scene:
     """:meth:`prepare` it, :meth:`start` daemons, let people :meth:`live`, wait until all is :meth:`settled`, :meth:`compare`."""
 
@@ -67,28 +71,31 @@ class Scene:
         self.customers = {
             name: Customers(f"http://127.0.0.1:{self.port}/in/{name}/hook", SECRET, seed) for name in LINES
         }
-        self._url = url
+        self.url = url
         self._answered = 0
 
     async def provide(self) -> dict[str, str]:
         """Start the providers and return their addresses."""
         return {name: await provider.start() for name, provider in self.providers.items()}
 
-    def prepare(self, addresses: Mapping[str, str]) -> None:
-        """Install the plugin, write the configuration with these addresses of the providers, make the store."""
+    def prepare(self, addresses: Mapping[str, str], *, url: str = "") -> None:
+        """Install the plugin, write the configuration with these addresses of the providers, make the store.
+
+        With *url* the daemon finds the store there.
+        """
         info = self.folder / "fernamt_drill-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(
             "Metadata-Version: 2.1\nName: fernamt-drill\nVersion: 1.0\nRequires-Dist: fernamt\n"
         )
         (info / "entry_points.txt").write_text("[fernamt]\ndrill = drilled_line\n")
-        self.configure("fernamt.toml", self.port, addresses)
+        self.configure("fernamt.toml", self.port, addresses, url=url)
         self.store.migrate()
 
-    def configure(self, file: str, port: int, addresses: Mapping[str, str]) -> None:
+    def configure(self, file: str, port: int, addresses: Mapping[str, str], *, url: str = "") -> None:
         """Write the configuration of one daemon."""
         private = ", ".join(f'"{address.split("/")[2]}"' for address in addresses.values())
-        lines = [f'store = "{self._url}"', f'listen = "127.0.0.1:{port}"', "[log]", 'level = "error"']
+        lines = [f'store = "{url or self.url}"', f'listen = "127.0.0.1:{port}"', "[log]", 'level = "error"']
         lines += ["[http]", f"allow_private = [{private}]"]
         for name, honours in LINES.items():
             lines += [f"[channels.{name}]", 'kind = "drill"', f'url = "{addresses[name]}"']
@@ -192,7 +199,8 @@ class Scene:
             due = f"delivery WHERE state = 'sending' OR (state = 'queued' AND next_at < {microseconds(datetime.now(UTC))})"
             if not await asyncio.to_thread(self.count, due):
                 moved_at = time.monotonic()
-            assert time.monotonic() < moved_at + STUCK_S, f"a lane is stuck: {self.rows(f'SELECT * FROM {due}')[:5]}"
+            if time.monotonic() > moved_at + STUCK_S:
+                raise StuckLane(f"a lane is stuck: {self.rows(f'SELECT * FROM {due}')[:5]}")
             await asyncio.sleep(0.2)
 
     def count(self, what: str) -> int:
