@@ -25,6 +25,10 @@ class Customers:
     acknowledged: dict[str, list[str]] = field(factory=lambda: defaultdict(list))
     repeated: int = 0
     stopped: bool = False
+    file_bytes: int = 0
+    """Every other message brings a file of this size."""
+    answers: Counter[int] = field(factory=Counter)
+    """How often each status came."""
 
     async def write(self, customer: str, session: aiohttp.ClientSession) -> None:
         """Play one customer."""
@@ -40,11 +44,15 @@ class Customers:
             await asyncio.sleep(dice.uniform(0.0, 0.2))
 
     async def _deliver(self, session: aiohttp.ClientSession, customer: str, key: str) -> None:
-        body = orjson.dumps({"id": key, "from": customer, "text": f"text of {key}"})
+        message: dict[str, str | int] = {"id": key, "from": customer, "text": f"text of {key}"}
+        if self.file_bytes and int(key.rpartition("-")[2]) % 2:
+            message["file"] = self.file_bytes
+        body = orjson.dumps(message)
         headers = {"X-Signature": signature(self.secret, body)}
         while True:
             try:
                 async with session.post(self.url, data=body, headers=headers) as answer:
+                    self.answers[answer.status] += 1
                     if answer.status == 200:
                         return
             except (aiohttp.ClientError, TimeoutError):

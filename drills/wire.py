@@ -75,16 +75,18 @@ async def drilled(scene: Scene, changes: int, seed: int) -> dict[str, int]:
         for customers in scene.customers.values():
             proxy, customers.url = await before(customers.url)
             proxies.append(proxy)
-        url = ""
+        store, url = None, ""
         if not scene.store.is_sqlite:
-            proxy, url = await before(scene.url)
-            proxies.append(proxy)
+            store, url = await before(scene.url)
+            proxies.append(store)
         scene.prepare(addresses, url=url)
         async with scene.running():
             async with scene.live(timeout_s=2.0):
                 for change in range(changes):
                     for proxy in proxies:
-                        proxy.use(dice.choice(FAULTS))
+                        # Now and then the store is there, or there would be nothing to lose.
+                        healthy = proxy is store and change % 2
+                        proxy.use(WireFault() if healthy else dice.choice(FAULTS))
                         proxy.break_off()
                     say(f"change {change + 1} of {changes}")
                     await asyncio.sleep(CHANGE_S)
