@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
 def test_broken_lines_lose_double_disorder_and_block_nothing(store: str) -> None:
-    command = [sys.executable, str(ROOT / "drills" / "wire.py"), "--store", store, "--kills", "6"]
+    command = [sys.executable, str(ROOT / "drills" / "wire.py"), "--store", store, "--kills", "4"]
 
     done = subprocess.run(command, capture_output=True, text=True)
 
