@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 from attrs import frozen
+from voice_line import Tree
 from workload import verified
 
 from fernamt import (
@@ -64,3 +65,5 @@ class BenchLine:
 def fernamt_register(registry: Registry) -> None:
     """Offer the line."""
     registry.connector("bench", settings=NoKeys, factory=BenchLine, about="the line that benchmarks are made on")
+    registry.connector("bench.voice", settings=NoKeys, factory="voice_line:VoiceLine", about="a telephone line")
+    registry.menu("tree", Tree())

@@ -1,6 +1,7 @@
 """The servers that the inbound benchmark compares. Each runs in a process of its own, all on one core, one measured at a time.
 
 ack      the ceiling: aiohttp checks the signature, parses, answers 200; nothing is kept
+calls    the ceiling for calls: the same with a form, and an answer in XML
 raw      what one would write by hand for this one message: the same front, then a thread with sqlite3, the same schema, the
          same group commit; no error handling, no other event, no other engine
 daemon   ours, started as anybody starts it
@@ -19,6 +20,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import callers
 import orjson
 import uvloop
 from aiohttp import web
@@ -30,9 +32,9 @@ from fernamt._store.engine import Store
 GROUP_MAX = 512
 
 
-async def _serve(handler: Any, port: int) -> None:
+async def _serve(handler: Any, port: int, path: str = PATH) -> None:
     app = web.Application()
-    app.router.add_post(PATH, handler)
+    app.router.add_post(path, handler)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -50,6 +52,26 @@ async def ack(port: int) -> None:
         return web.Response()
 
     await _serve(handler, port)
+
+
+async def calls(port: int) -> None:
+    """Serve the ceiling for calls."""
+    said = "You are with service."
+    asked = "For sales press 1, for service press 2, for parts press 3."
+    xml = (
+        f'<?xml version="1.0" encoding="UTF-8"?><Response><Say language="en">{said}</Say><Gather'
+        f' action="{callers.PUBLIC_URL}/in/bench/voice?turn=3" numDigits="1"><Say language="en">{asked}</Say></Gather></Response>'
+    ).encode()
+
+    async def handler(request: web.Request) -> web.Response:
+        body = await request.read()
+        form = callers.form_of(body)
+        if not callers.verified(request.headers.get("X-Signature", ""), callers.PUBLIC_URL + request.raw_path, form):
+            return web.Response(status=403)
+        dict(form)
+        return web.Response(body=xml, content_type="text/xml")
+
+    await _serve(handler, port, callers.PATH)
 
 
 async def raw(port: int, folder: Path) -> None:
@@ -176,10 +198,10 @@ def store_group(connection: sqlite3.Connection, group: list[tuple[dict[str, str]
 
 
 def main() -> None:
-    """Run ``servers.py ack|raw PORT FOLDER``."""
+    """Run ``servers.py ack|calls|raw PORT FOLDER``."""
     os.sched_setaffinity(0, {0})
     kind, port, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    uvloop.run(ack(port) if kind == "ack" else raw(port, folder))
+    uvloop.run({"ack": ack, "calls": calls}[kind](port) if kind != "raw" else raw(port, folder))
 
 
 if __name__ == "__main__":

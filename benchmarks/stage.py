@@ -113,15 +113,24 @@ def running(folder: Path, commands: Mapping[str, Callable[[int], list[str]]]) ->
             process.wait()
 
 
-async def take_turns(servers: Mapping[str, Server], pairs: int, messages: int) -> dict[str, Measured]:
-    """Measure each server *pairs* times, one after the other, after a fixed warm-up."""
+async def take_turns(
+    servers: Mapping[str, Server],
+    pairs: int,
+    messages: int,
+    *,
+    made_by: Callable[[int, int], list[bytes]] = requests,
+) -> dict[str, Measured]:
+    """Measure each server *pairs* times, one after the other, after a fixed warm-up.
+
+    *made_by* gives so many requests for a seed.
+    """
     for number, server in enumerate(servers.values()):
         await listening(server.port)
-        await measure(server.port, requests(WARM_UP, seed=number))
+        await measure(server.port, made_by(WARM_UP, number))
     measured = {kind: Measured() for kind in servers}
     for pair in range(pairs):
         for number, (kind, server) in enumerate(servers.items()):
-            made = requests(messages, seed=1000 + 10 * pair + number)
+            made = made_by(messages, 1000 + 10 * pair + number)
             before = server.cpu_s()
             measured[kind].runs.append(await measure(server.port, made))
             measured[kind].cpu_us.append((server.cpu_s() - before) / messages * 1e6)
