@@ -26,6 +26,7 @@ from fernamt._runtime.intake import ChannelIntake, Room
 from fernamt._runtime.outbox import Outbox, Sending
 from fernamt._runtime.plan import Plan, PlannedChannel, plan
 from fernamt._runtime.redact import Redactor
+from fernamt._runtime.sources import Sources
 from fernamt._runtime.storable import storable_text
 from fernamt._runtime.supervisor import Supervised
 from fernamt._runtime.systemd import notify
@@ -45,11 +46,13 @@ from fernamt._store.subscriptions import subscribe
 from fernamt._store.writer import Writer
 from fernamt.connector import (
     Answers,
+    Backfills,
     Channel,
     ChoosesId,
     Clock,
     Connector,
     Describes,
+    FetchesMedia,
     Measures,
     Performs,
     Receives,
@@ -64,7 +67,9 @@ from fernamt.settings import Settings, secrets_in
 
 DRAIN_S: Final = 20.0
 """What is under way when the daemon is told to stop has so long to end."""
-DRIVEN: Final = frozenset({Describes, Measures, ChoosesId, Receives, Webhooks, Serves, Verifies, Answers, Performs})
+DRIVEN: Final = frozenset(
+    {Backfills, FetchesMedia, Describes, Measures, ChoosesId, Receives, Webhooks, Serves, Verifies, Answers, Performs}
+)
 """The abilities that this version calls; a connector may have others, which come with the machinery that drives them."""
 _log = structlog.get_logger()
 
@@ -315,7 +320,12 @@ class App:
             plugins=equipment.plan.loaded.plugins,
             reached=self._reached,
         )
-        supervised.equip(connector, outbox)
+        worker = Sources(
+            line, connector, intake, store=self._store, blobs=self._blobs, media_max_mb=section.media_max_mb
+        ).worker(self._writer, self._redactor.text, supervised.needs_login, self._reached)
+        if worker is not None:
+            self._woken.enter_context(self._hub.waking(worker.wake, worker.owner))
+        supervised.equip(connector, outbox, worker)
         self._woken.enter_context(self._hub.waking(outbox.wake, f"send:{line.number}"))
         return connector, supervised
 

@@ -86,6 +86,10 @@ class ChannelIntake:
         self._clock = clock
         self._turns = turns
 
+    def brings(self, *, pages: bool, media: bool) -> None:
+        """Say what the channel's connector can be asked for: it is planned together with what names it."""
+        self._line = evolve(self._line, fetches=pages, brings_media=media)
+
     async def accept(
         self,
         events: Sequence[InboundEvent],

@@ -17,7 +17,9 @@ from fernamt._store.engine import Transaction
 from fernamt._store.names import Names, id_hash
 from fernamt._store.people import People
 from fernamt._store.receipts import Fact, settle
+from fernamt._store.sources import fetch_errand, media_errand
 from fernamt._store.statements import Batch, ConversationRow, Row
+from fernamt._store.tasks import errand_row
 from fernamt.errors import OptedOut
 from fernamt.inbound import (
     Accepted,
@@ -32,7 +34,7 @@ from fernamt.inbound import (
     Renamed,
     Unparsed,
 )
-from fernamt.model import Blob, ConversationId, ConversationState, Json, microseconds
+from fernamt.model import Blob, ConversationId, ConversationState, Json, Remote, microseconds
 from fernamt.session import SessionEvent
 
 _NO_ENTRY: Final = Accepted(conversation=None, n=None, repeat=False)
@@ -46,6 +48,9 @@ class Line:
     number: int
     id: str
     reopen_days: float = 14.0
+    fetches: bool = False
+    """Its connector brings pages of history."""
+    brings_media: bool = False
 
 
 @frozen(kw_only=True)
@@ -160,7 +165,7 @@ class _Plan:
         if isinstance(event, Ignored):
             return _NO_ENTRY
         if isinstance(event, Fetch):
-            return self._quarantine(submission, "Fetch events are not run by this version")
+            return self._fetch(submission, event)
         first = self._known.get(digest)
         if first is not None and not self._outlived(event, first):
             if first[0] is None:
@@ -198,6 +203,8 @@ class _Plan:
             key=event.key,
             raw=self._raw_of(submission),
         )
+        if submission.line.brings_media and event.attachments:
+            self._fetch_media(line, event, entry, row)
         if event.id and event.id != event.key:
             self._know(id_hash(line.number, event.id), row)
         for person in event.cc:
@@ -257,6 +264,20 @@ class _Plan:
         else:
             self._raw_rows.append((number, raw, None))
         return number
+
+    # ---- what is still at the provider
+    def _fetch(self, submission: Submission, event: Fetch) -> Accepted:
+        if not submission.line.fetches:
+            return self._quarantine(submission, "a Fetch, and the connector lacks the ability Backfills: fetch(cursor)")
+        errand = fetch_errand(submission.line.id, event.cursor, self._now)
+        self._batch.add("fetch task", errand_row(self._do, errand, self._now))
+        return _NO_ENTRY
+
+    def _fetch_media(self, line: Line, event: Received, entry: int, row: ConversationRow) -> None:
+        for at, file in enumerate(event.attachments):
+            if isinstance(file.content, Remote):
+                errand = media_errand(line.id, entry, at, row.id, row.last_n, self._now)
+                self._batch.add("put task", errand_row(self._do, errand, self._now))
 
     # ---- the rarer events
     def _change(self, submission: Submission, event: Changed) -> Accepted:

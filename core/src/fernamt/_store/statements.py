@@ -53,6 +53,9 @@ STATEMENTS: Final[Mapping[str, str]] = {
     "wake task": f"{_insert('task')} ON CONFLICT (key) DO UPDATE SET id = excluded.id, due_at = CASE"
     " WHEN task.due_at IS NULL OR task.tries = 0 AND task.due_at > excluded.due_at THEN excluded.due_at"
     " ELSE task.due_at END",
+    # What a provider gives notice of again is fetched from its cursor again: what is new may stand on a page that was read.
+    "fetch task": f"{_insert('task')} ON CONFLICT (key) DO UPDATE SET id = excluded.id, data = excluded.data,"
+    " due_at = CASE WHEN task.due_at IS NULL OR task.tries = 0 THEN excluded.due_at ELSE task.due_at END",
     "put task": f"{_insert('task')} ON CONFLICT (key) DO UPDATE SET id = excluded.id, owner = excluded.owner,"
     " kind = excluded.kind, conversation = excluded.conversation, n = excluded.n, data = excluded.data,"
     " due_at = excluded.due_at, tries = 0, reason = '', since = excluded.since",

@@ -27,7 +27,17 @@ _MENU: Final = re.compile(r"[a-z][a-z0-9_-]*\.[a-z0-9-]+")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)?")
 
-CORE_KEYS: Final = ("kind", "name", "enabled", "hold_s", "retry_for_h", "reopen_days", "menu", "language")
+CORE_KEYS: Final = (
+    "kind",
+    "name",
+    "enabled",
+    "hold_s",
+    "retry_for_h",
+    "reopen_days",
+    "media_max_mb",
+    "menu",
+    "language",
+)
 """The keys of ``[channels.<id>]`` that are the core's; every other one is the plugin's."""
 OVERRIDES: Final[Mapping[str, str]] = MappingProxyType(
     {"store": "FERNAMT_STORE", "public_url": "FERNAMT_PUBLIC_URL", "listen": "FERNAMT_LISTEN"}
@@ -101,6 +111,8 @@ class ChannelSection:
     """Of live exchanges that begin here, ``<plugin>.<name>``."""
     language: str = field(default="", validator=_language)
     """That they begin in."""
+    media_max_mb: float = field(default=100.0, validator=gt(0))
+    """A file that is fetched from the provider is at most so large."""
     options: Mapping[str, object] = field(default=_EMPTY, repr=False)
 
 
