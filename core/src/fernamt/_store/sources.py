@@ -57,12 +57,17 @@ def fetch_errand(channel: str, cursor: str, now_us: int) -> Errand:
     )
 
 
+def media_key(entry: int, at: int) -> str:
+    """Return the key of the task that brings the attachment number *at* of an entry."""
+    return f"media:{entry}:{at}"
+
+
 def media_errand(channel: str, entry: int, at: int, conversation: int, n: int, now_us: int) -> Errand:
     """Return the task that brings the attachment number *at* of an entry."""
     return Errand(
         owner=f"channel:{channel}",
         kind="media",
-        key=f"media:{entry}:{at}",
+        key=media_key(entry, at),
         conversation=conversation,
         n=n,
         data={"entry": entry, "at": at},

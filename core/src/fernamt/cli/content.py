@@ -45,7 +45,9 @@ def save(store: Store, view: ConversationView, number: int, n: int, name: str, p
         names = ", ".join(one_line(file.name) for file in entry.attachments)
         raise Failure(f"Entry {n} has no file {name!r}. {f'It has: {names}' if names else 'It has none.'}")
     if not isinstance(found.content, Blob):
-        raise Failure(f"{name!r} is still at the provider: this version does not fetch it.")
+        raise Failure(
+            f"{name!r} is still at the provider. fernamt show {view.number} says whether it is being fetched."
+        )
     try:
         file = path.open("xb")
     except FileExistsError:

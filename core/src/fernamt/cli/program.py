@@ -10,6 +10,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError, Group
 
+from fernamt.cli.backfill import backfill
 from fernamt.cli.channels import channels
 from fernamt.cli.check import check
 from fernamt.cli.daemon import demo, run
@@ -34,7 +35,7 @@ _EPILOGUE: Final = (
 _COMMANDS: Final[Mapping[str, tuple[Callable[..., int], ...]]] = {
     "At the desk": (inbox, show, reply, note, solve, merge, split, undo),
     "When something is unclear": (why, quarantine, uncertain, work),
-    "The daemon": (run, check, channels, plugins, demo),
+    "The daemon": (run, check, channels, plugins, backfill, demo),
 }
 _BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("quarantine", "show", show_item),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from fernamt._store.views.conversation import ConversationView, EntryView
+    from fernamt._store.views.conversation import ConversationView, EntryView, RemoteView
     from fernamt._store.views.deliveries import DeliveryView
 
 _KIND_STYLES: Final = {"received": "bold cyan", "sent": "bold green", "note": "bold yellow"}
@@ -40,7 +40,7 @@ def show(
         raw: Instead, write the bytes that this entry was read from to stdout.
         save_attachment: Instead, save a file: the entry, the file's name there, and where to write it.
         json: Print a JSON object with the keys number, merged, kind, state, subject, customer_number, customer, addresses,
-            participants and entries. An entry has conversation, n, kind, at, author, channel, text, attachments, data, provider_id, has_raw and deliveries.
+            participants and entries. An entry has conversation, n, kind, at, author, channel, text, attachments, remote, data, provider_id, has_raw and deliveries.
         common: What every command takes.
     """
     from fernamt._store.views.conversation import conversation_view
@@ -193,15 +193,30 @@ def _files(entry: EntryView) -> list[Text]:
     from fernamt.cli.words import one_line, size
     from fernamt.model import Blob
 
+    remote = {one.at: _standing(one) for one in entry.remote}
     return [
         Text.assemble(
             ("file  ", "dim"),
             one_line(file.name) or "(without a name)",
             (f"  {one_line(file.media_type)}", "dim"),
-            (f"  {size(file.content.size) if isinstance(file.content, Blob) else 'still at the provider'}", "dim"),
+            (f"  {size(file.content.size) if isinstance(file.content, Blob) else remote.get(at, '')}", "dim"),
         )
-        for file in entry.attachments
+        for at, file in enumerate(entry.attachments)
     ]
+
+
+def _standing(remote: RemoteView) -> str:
+    """Say how it stands with a file that is still at the provider."""
+    from fernamt.cli.words import one_line
+
+    why = one_line(remote.reason)
+    match remote.state:
+        case "parked":
+            return f"could not be fetched: {why} (fernamt work)"
+        case "fetching":
+            return f"is being fetched, so far: {why}" if why else "is being fetched"
+        case _:
+            return "still at the provider"
 
 
 def _delivery(delivery: DeliveryView, now: datetime) -> list[RenderableType]:

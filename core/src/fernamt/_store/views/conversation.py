@@ -14,12 +14,25 @@ from attrs import frozen
 from fernamt._store.conversations import attachments_of
 from fernamt._store.names import ERASED
 from fernamt._store.pointers import Pointers, Span
-from fernamt._store.tables import address, content, conversation, entry, participant, raw
+from fernamt._store.sources import media_key
+from fernamt._store.tables import address, content, conversation, entry, participant, raw, task
 from fernamt._store.views.channels import channel_names
 from fernamt._store.views.deliveries import DeliveryView, deliveries_where
 from fernamt._store.views.people import handle_of, person_of
 from fernamt._store.views.pointers import pointers_of
-from fernamt.model import NOTHING, Address, Attachment, ConversationState, Json, moment
+from fernamt.model import NOTHING, Address, Attachment, ConversationState, Json, Remote, moment
+
+
+@frozen(kw_only=True)
+class RemoteView:
+    """An attachment that is still at the provider."""
+
+    at: int
+    """Its place among the attachments."""
+    state: str
+    """``fetching``, ``parked``, ``left``: it is being fetched; a person decides whether that is tried again (``fernamt work``); nobody fetches it."""
+    reason: str
+    """Why it could not be fetched when that was last tried."""
 
 
 @frozen(kw_only=True)
@@ -36,6 +49,8 @@ class EntryView:
     channel: str
     text: str
     attachments: tuple[Attachment, ...]
+    remote: tuple[RemoteView, ...]
+    """Of the attachments those that are still at the provider."""
     data: Mapping[str, Json]
     provider_id: str
     has_raw: bool
@@ -109,6 +124,7 @@ def entries_within(connection: sa.Connection, span: Span, channels: Mapping[int,
         deliveries[delivery.n].append(delivery)
     rows = connection.execute(
         sa.select(
+            entry.c.id,
             entry.c.n,
             entry.c.kind,
             entry.c.at,
@@ -126,7 +142,9 @@ def entries_within(connection: sa.Connection, span: Span, channels: Mapping[int,
         .outerjoin(address, address.c.id == entry.c.author)
         .where(*of_span)
         .order_by(entry.c.n)
-    )
+    ).all()
+    files = {row.id: attachments_of(row.attachments) for row in rows}
+    remote = _remote(connection, files)
     for row in rows:
         yield EntryView(
             conversation=span.conversation,
@@ -136,12 +154,33 @@ def entries_within(connection: sa.Connection, span: Span, channels: Mapping[int,
             author=_author(row.handle, row.author),
             channel=channels.get(row.channel, ""),
             text=row.text or "",
-            attachments=attachments_of(row.attachments),
+            attachments=files[row.id],
+            remote=remote.get(row.id, ()),
             data=orjson.loads(row.data) if row.data else NOTHING,
             provider_id=row.provider_id or "",
             has_raw=row.raw is not None,
             deliveries=tuple(deliveries[row.n]),
         )
+
+
+def _remote(
+    connection: sa.Connection, files: Mapping[int, tuple[Attachment, ...]]
+) -> dict[int, tuple[RemoteView, ...]]:
+    """Return by entry how the fetching of its attachments stands."""
+    there = {
+        number: [at for at, file in enumerate(found) if isinstance(file.content, Remote)]
+        for number, found in files.items()
+    }
+    keys = [media_key(number, at) for number, places in there.items() for at in places]
+    if not keys:
+        return {}
+    planned = connection.execute(sa.select(task.c.key, task.c.due_at, task.c.reason).where(task.c.key.in_(keys)))
+    by_key = {row.key: ("parked" if row.due_at is None else "fetching", row.reason) for row in planned}
+    views = {}
+    for number, places in there.items():
+        standing = [(at, *by_key.get(media_key(number, at), ("left", ""))) for at in places]
+        views[number] = tuple(RemoteView(at=at, state=state, reason=reason) for at, state, reason in standing)
+    return views
 
 
 def _author(handle: str | None, author: str | None) -> str:
