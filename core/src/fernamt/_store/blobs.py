@@ -8,7 +8,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -20,6 +20,8 @@ _R = TypeVar("_R")
 CHUNK_BYTES: Final = 65_536
 SWEPT_AFTER_S: Final = 86_400.0
 """What no commit has named by then is swept."""
+ERASED_AFTER_S: Final = 600.0
+"""What was erased is swept when it is so old: what is younger may be about to be named again."""
 
 
 class BlobStore(Protocol):
@@ -33,8 +35,8 @@ class BlobStore(Protocol):
         """See :meth:`fernamt.Blobs.open`."""
         ...
 
-    def sweep(self) -> int:
-        """Remove what nothing refers to and return how many. Blocks."""
+    def sweep(self, among: Collection[str] | None = None) -> int:
+        """Remove what nothing refers to, or what of *among* (digests, erased) nothing refers to; return how many. Blocks."""
         ...
 
 
@@ -107,9 +109,10 @@ class FileBlobs:
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
 
-    def sweep(self) -> int:
-        old = time.time() - SWEPT_AFTER_S
-        candidates = [path for path in self._folder.rglob("*") if _is_older(path, old)]
+    def sweep(self, among: Collection[str] | None = None) -> int:
+        old = time.time() - (SWEPT_AFTER_S if among is None else ERASED_AFTER_S)
+        paths = self._folder.rglob("*") if among is None else (self._path(Blob(one, 0)) for one in among)
+        candidates = [path for path in paths if _is_older(path, old)]
         named = _named(self._store, (path.name for path in candidates))
         swept = 0
         for path in candidates:
@@ -208,13 +211,14 @@ class TableBlobs:
             )
         return bytes(rows[0][0]) if rows else None
 
-    def sweep(self) -> int:
+    def sweep(self, among: Collection[str] | None = None) -> int:
+        unnamed = "DELETE FROM blob_chunk WHERE stored_at < ? AND digest NOT IN (SELECT digest FROM blob_ref)"
         with self._written() as tx:
-            old = tx.now_us - int(SWEPT_AFTER_S * 1_000_000)
-            rows = tx.do.rows(
-                "DELETE FROM blob_chunk WHERE stored_at < ? AND digest NOT IN (SELECT digest FROM blob_ref) RETURNING n",
-                (old,),
-            )
+            if among is None:
+                rows = tx.do.rows(f"{unnamed} RETURNING n", (tx.now_us - int(SWEPT_AFTER_S * 1_000_000),))
+            else:
+                old = tx.now_us - int(ERASED_AFTER_S * 1_000_000)
+                rows = [row for one in among for row in tx.do.rows(f"{unnamed} AND digest = ? RETURNING n", (old, one))]
             return sum(n == 0 for (n,) in rows)
 
 

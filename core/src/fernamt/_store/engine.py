@@ -228,6 +228,18 @@ class Store:
         connection = self._engine.connect().execution_options(fernamt_writes=True)
         return WriteSession(connection, self.statements(connection))
 
+    def truncate_log(self) -> bool:
+        """Bring SQLite's log into its file and cut it; ``False``: somebody still reads of it, or this is no SQLite. Blocks."""
+        if not self.is_sqlite:
+            return False
+        with (
+            contextlib.closing(self._engine.raw_connection()) as connection,
+            contextlib.closing(connection.cursor()) as do,
+        ):
+            do.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            [(busy, _, _)] = do.fetchall()
+        return not busy
+
     def probe(self) -> None:
         """Raise ``NotStored`` unless the database takes a transaction that writes. Blocks."""
         try:
@@ -254,7 +266,14 @@ def _sqlite_engine(url: URL) -> sa.Engine:
     def _prepare(connection: Any, _record: object) -> None:
         # sqlite3 would begin transactions by itself, and late: BEGIN IMMEDIATE below says when, and for what.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "cache_size=-32000"):
+        # secure_delete: what was erased must not stand on in the free places of the file.
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "busy_timeout=10000",
+            "cache_size=-32000",
+            "secure_delete=ON",
+        ):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @sa.event.listens_for(engine, "begin")

@@ -66,6 +66,14 @@ class Names:
             raise BadSignature("the token is too old")
         return value
 
+    def erased_hash(self, handle: str) -> bytes:
+        """Return what is kept of an address that was erased: who lacks the store's secret cannot even guess it."""
+        return hmac.digest(self._secret, _bytes(f"erased:{handle}"), "sha256")[:16]
+
+    def erased_mark(self, handle: str) -> str:
+        """Return what stands where the address stood."""
+        return f"{ERASED}:{self.erased_hash(handle).hex()}"
+
     def _mac(self, purpose: str, value: str) -> str:
         digest = hmac.digest(self._secret, _bytes(f"{purpose}:{value}"), "sha256")
         return base64.b32encode(digest[:_TOKEN_BYTES]).decode().lower()
