@@ -11,7 +11,7 @@ from attrs import frozen
 
 from fernamt._store.conversations import attachments_of
 from fernamt._store.deliveries import OpenDelivery
-from fernamt._store.names import Names
+from fernamt._store.names import ERASED, Names
 from fernamt._store.statements import Row, Statements
 from fernamt.model import (
     Address,
@@ -26,6 +26,7 @@ from fernamt.model import (
 from fernamt.outbound import OutboundMessage
 
 _REFERENCES_MAX: Final = 50
+_N_MAX: Final = 2**31
 
 
 @frozen(kw_only=True)
@@ -46,7 +47,7 @@ def prepare(
 
     All of them together take a few statements, whatever their number.
     """
-    known = _Known(do, channel, deliveries)
+    known = _Known(do, names, channel, deliveries)
     found: dict[int, Prepared | Exception] = {}
     for delivery in deliveries:
         try:
@@ -59,12 +60,13 @@ def prepare(
 class _Known:
     """What the store knows of some deliveries, read by sets."""
 
-    def __init__(self, do: Statements, channel: int, deliveries: Sequence[OpenDelivery]) -> None:
+    def __init__(self, do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery]) -> None:
         self._written = {
             row[0]: row[1:]
             for row in do.among(
-                "SELECT d.id, c.text, c.html, c.data, c.attachments, e.n, a.handle FROM delivery d"
+                "SELECT d.id, c.text, c.html, c.data, c.attachments, e.n, a.handle, v.linked FROM delivery d"
                 " JOIN entry e ON e.id = d.entry JOIN content c ON c.entry = e.id JOIN address a ON a.id = d.address"
+                " JOIN conversation v ON v.id = d.conversation"
                 " WHERE d.id IN {}",
                 [one.id for one in deliveries],
             )
@@ -79,14 +81,14 @@ class _Known:
                 (channel,),
             )
         )
-        self._stopped: dict[int, str] = dict(
-            do.among(
-                "SELECT address, evidence FROM consent WHERE channel = ? AND scope = '' AND NOT allowed AND address IN {}",
-                sorted({one.address for one in deliveries}),
-                (channel,),
-            )
-        )
-        keys = sorted({(one.conversation, self._written[one.id][4]) for one in deliveries if one.id in self._written})
+        self._stopped = self._stops(do, names, channel, deliveries)
+        own = {
+            (one.conversation, self._written[one.id][4]): bool(self._written[one.id][6])
+            for one in deliveries
+            if one.id in self._written
+        }
+        tied = _tied(do, [key for key, linked in own.items() if linked])
+        keys = sorted({*own, *(key for keys in tied.values() for key in keys)})
         received = do.earlier(keys, channel, "received", _REFERENCES_MAX)
         sent = do.earlier(keys, channel, "sent", _REFERENCES_MAX)
         words = {
@@ -106,9 +108,31 @@ class _Known:
         self._sent = _by_key(
             (row[:2], (row[3], one)) for row in sent for (found,) in ids[row[2]] for one in orjson.loads(found)
         )
+        for rows in (self._received, self._sent):
+            for key, others in tied.items():
+                # What is of the conversation itself counts as later than what was merged with it.
+                rows[key] += [(row[0] - _N_MAX, *row[1:]) for other in others for row in rows[other]]
+
+    def _stops(self, do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery]) -> dict[int, str]:
+        """Return why addresses get nothing: by their own word, or by one from before they were erased."""
+        marks = {
+            one.address: names.erased_mark(self._written[one.id][5]) for one in deliveries if one.id in self._written
+        }
+        erased = do.addresses(sorted(set(marks.values())))
+        older = {address: erased[mark][0] for address, mark in marks.items() if mark in erased}
+        words = {
+            row[0]: row[1:]
+            for row in do.among(
+                "SELECT address, allowed, evidence FROM consent WHERE channel = ? AND scope = '' AND address IN {}",
+                sorted({*marks, *older.values()}),
+                (channel,),
+            )
+        }
+        found = {one: words.get(one) or words.get(older.get(one, 0)) for one in marks}
+        return {one: word[1] for one, word in found.items() if word is not None and not word[0]}
 
     def prepared(self, names: Names, delivery: OpenDelivery) -> Prepared:
-        text, html, data_json, files, n, handle = self._written[delivery.id]
+        text, html, data_json, files, n, handle, _ = self._written[delivery.id]
         data: dict[str, Any] = orjson.loads(data_json) if data_json else {}
         key = delivery.conversation, n
         received = self._received[key]
@@ -131,9 +155,21 @@ class _Known:
             automatic=bool(data.get("automatic")),
             sent_ids=delivery.ids,
         )
-        return Prepared(
-            message=message, conversation=conversation, customer=customer, stopped=_stopped(self._stopped, delivery)
-        )
+        stopped = _stopped(self._stopped, delivery)
+        if handle.startswith(f"{ERASED}:"):
+            stopped = "the recipient was erased"
+        elif not (text or html or data_json or files):
+            stopped = "its words were erased"
+        return Prepared(message=message, conversation=conversation, customer=customer, stopped=stopped)
+
+
+def _tied(do: Statements, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """Return what precedes entries elsewhere, in conversations that are shown with theirs."""
+    pointers = do.pointers(sorted({conversation for conversation, _ in keys}))
+    return {
+        key: [(span.conversation, span.end) for span in pointers.spans(key[0]) if span.conversation != key[0]]
+        for key in keys
+    }
 
 
 def _grouped(rows: Iterable[Row]) -> defaultdict[Any, list[Row]]:
@@ -175,35 +211,47 @@ def _references(received: list[Row], sent: list[Row]) -> tuple[str, ...]:
 def whose(do: Statements, numbers: Collection[int]) -> dict[int, tuple[Conversation, Customer]]:
     """Return conversations and their customers as plugins see them."""
     rows = do.among(
-        "SELECT v.id, v.customer, v.kind, v.state, v.language, v.last_n, p.name, p.language, p.plan FROM conversation v"
+        "SELECT v.id, v.customer, v.kind, v.state, v.language, v.last_n, p.linked FROM conversation v"
         " JOIN customer p ON p.id = v.customer WHERE v.id IN {}",
         sorted(numbers),
     )
+    tied = do.pointers(sorted({row[1] for row in rows if row[6]}), customers=True)
+    members = {row[1]: tied.members(row[1]) for row in rows}
+    wanted = sorted({one for some in members.values() for one in some})
+    people = {
+        row[0]: row[1:] for row in do.among("SELECT id, name, language, plan FROM customer WHERE id IN {}", wanted)
+    }
     handles = _grouped(
         do.among(
-            "SELECT customer, handle FROM address WHERE customer IN {} ORDER BY id", sorted({row[1] for row in rows})
+            "SELECT customer, handle FROM address WHERE customer IN {} AND substr(handle, 1, 7) <> 'erased:' ORDER BY id",
+            wanted,
         )
     )
     return {
         number: (
             Conversation(
                 id=ConversationId(str(number)),
-                customer=CustomerId(str(customer)),
+                customer=CustomerId(str(members[customer][0])),
                 kind=kind,
                 state=ConversationState(state),
                 language=language,
                 last_n=last_n,
             ),
-            Customer(
-                id=CustomerId(str(customer)),
-                name=name,
-                addresses=tuple(Address.parse(one) for (one,) in handles[customer]),
-                language=customer_language,
-                plan=plan,
-            ),
+            _person(members[customer], people, handles),
         )
-        for number, customer, kind, state, language, last_n, name, customer_language, plan in rows
+        for number, customer, kind, state, language, last_n, _ in rows
     }
+
+
+def _person(members: Sequence[int], people: Mapping[int, Row], handles: Mapping[int, list[Row]]) -> Customer:
+    name, language, plan = people[members[0]]
+    return Customer(
+        id=CustomerId(str(members[0])),
+        name=name,
+        addresses=tuple(Address.parse(handle) for one in members for (handle,) in handles.get(one, ())),
+        language=language,
+        plan=plan,
+    )
 
 
 def _stopped(evidence: Mapping[int, str], delivery: OpenDelivery) -> str:
