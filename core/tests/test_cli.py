@@ -32,6 +32,7 @@ CORE = [
     "undo",
     "quarantine",
     "uncertain",
+    "erase",
     "run",
     "check",
     "channels",

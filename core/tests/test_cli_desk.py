@@ -712,3 +712,57 @@ def test_what_cannot_be_linked_says_why(desk: Desk, words: tuple[str, ...], code
     desk.mailed()
     desk.called(*words, code=code)
     assert why in desk.err
+
+
+# ---- erase
+def test_a_person_is_erased_after_being_asked_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = desk.mailed("a secret", sender_name="Ann")
+    monkeypatch.setattr("sys.stdin", io.StringIO("1\n"))
+    desk.called("erase", "email:ann@example.org", code=2)
+    assert "say --yes" in desk.err
+
+    out = ""
+    for typed, code in (("no\n", 1), ("1\n", 0)):
+        asked = io.StringIO(typed)
+        asked.isatty = lambda: True  # type: ignore[method-assign]  # a stand-in for a terminal
+        monkeypatch.setattr("sys.stdin", asked)
+        out = desk.called("erase", "email:ann@example.org", code=code)
+        assert "Customer 1, Ann, email:ann@example.org: all that they wrote goes." in desk.err
+    assert out == "Erased: customer 1, 1 address, 1 entry.\n"
+    shown = desk.called("show", str(number))
+    assert ("secret" in shown, "Ann" in shown, "erased" in shown) == (False, False, True)
+
+
+def test_what_an_erasure_did_is_told_as_json_and_its_list_is_kept(desk: Desk, tmp_path: Path) -> None:
+    desk.mailed("a secret")
+    told = desk.json("erase", "1", "--yes", "--list", str(tmp_path / "list"))
+    assert told == {
+        "customers": [1],
+        "addresses": 1,
+        "conversations": 1,
+        "entries": 1,
+        "refused": 0,
+        "quarantined": 0,
+        "compact": desk.store.is_sqlite,
+        "files": 0,
+        "files_left": 0,
+        "duties": [],
+        "list": str(tmp_path / "list"),
+    }
+    assert desk.json("erase", "--reapply", str(tmp_path / "list")) == []
+    assert "There is no customer email:ann@example.org" in (desk.called("erase", str(ANN), code=1), desk.err)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [((), "Say whom to erase"), (("1", "--reapply", "x"), "Say whom to erase"), (("one", "--yes"), "is no number")],
+)
+def test_an_erasure_without_a_person_is_a_mistake(desk: Desk, words: tuple[str, ...], why: str) -> None:
+    desk.called("erase", *words, code=2)
+    assert why in desk.err
+
+
+def test_what_is_no_erase_list_is_refused(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(b"\xff\xfe what is this")
+    desk.called("erase", "--reapply", str(tmp_path / "list"), code=1)
+    assert "is no erase list" in desk.err

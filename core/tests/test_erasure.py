@@ -15,6 +15,7 @@ from fernamt._runtime.clock import SystemClock
 from fernamt._store.blobs import open_blobs
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.claims import Wish, take
+from fernamt._store.correspondence import Prepared, prepare
 from fernamt._store.deliveries import Beginning, Result, begin, finish, open_deliveries
 from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
@@ -81,6 +82,14 @@ class Desk:
             claim=claim, channel=self.mail.number, delivery=delivery, n=1, state=state, outcome="x", reason=reason
         )
         self.run(finish, end)
+
+    def stopped(self, delivery: int) -> str:
+        """Return why a delivery would not be sent now."""
+        with self.store.read() as connection:
+            do = self.store.statements(connection)
+            found = prepare(do, self.names, self.mail.number, open_deliveries(do, self.mail.number, 100))[delivery]
+        assert isinstance(found, Prepared), found
+        return found.stopped
 
     def view(self, number: int) -> ConversationView:
         with self.store.read() as connection:
@@ -394,3 +403,22 @@ def test_a_stop_outlives_every_erasure(desk: Desk) -> None:
         desk.names.erased_mark(str(ANN)),
     )
     assert (bool(stop[0]), stop[1]) == (False, "before the erasure")
+
+    bobs = desk.mailed("hello", BOB)
+    [to_ann] = desk.write(bobs, "an offer", to=(ANN,))
+    assert desk.stopped(to_ann) == "the recipient opted out (before the erasure)"
+    desk.take(Consent(key="d", address=ANN, allowed=True))
+    assert desk.stopped(to_ann) == ""
+
+
+def test_nothing_is_sent_to_whoever_was_erased_while_it_was_on_its_way(desk: Desk) -> None:
+    own, bobs = desk.mailed("kingfisher"), desk.mailed("hello", BOB)
+    [to_ann] = desk.write(own, "nightjar")
+    [to_bob] = desk.write(own, "nightjar", to=(BOB,))
+    [bobs_own] = desk.write(bobs, "hello Bob")
+    desk.rows("UPDATE delivery SET state = 'sending' RETURNING id")
+    desk.erase(own)
+    desk.rows("UPDATE delivery SET state = 'queued' RETURNING id")  # as after a try that did not happen
+    assert desk.stopped(to_ann) == "the recipient was erased"
+    assert desk.stopped(to_bob) == "its words were erased"
+    assert desk.stopped(bobs_own) == ""

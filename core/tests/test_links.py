@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from fernamt._store.channels import Entrance, enter
+from fernamt._store.correspondence import Prepared, prepare
+from fernamt._store.deliveries import open_deliveries
 from fernamt._store.desk import Composition, NoSuchThing, compose
 from fernamt._store.engine import Store
 from fernamt._store.links import Linked, Merge, Split, Undo, merge, split, undo
@@ -369,3 +371,23 @@ def test_every_entry_is_shown_in_one_place_however_often_a_conversation_is_split
         ]
         assert len(holds) == 1, n
     assert shown[1] == (Span(1, 1, 2), Span(1, 13, None))
+
+
+# ---- what is sent from what was merged
+def test_an_answer_refers_to_what_was_merged_and_a_plugin_sees_one_person(desk: Desk) -> None:
+    lamp = desk.mailed("lamp", "a lamp", sender=ANN_AT_WORK, line=desk.chat)
+    broken = desk.mailed("broken", "it broke", subject="Broken")
+    people = [desk.view(number).customer_number for number in (lamp, broken)]
+    desk.merge(broken, lamp)
+    desk.merge(people[0], people[1], customers=True)
+    desk.write(lamp, "we send another")
+
+    with desk.store.read() as connection:
+        do = desk.store.statements(connection)
+        [found] = prepare(do, desk.names, desk.mail.number, open_deliveries(do, desk.mail.number, 10)).values()
+    assert isinstance(found, Prepared)
+    message = found.message
+    assert (message.to, message.subject, message.reply_to) == (ANN, "Re: Broken", "<it broke>")
+    assert message.references == ("<it broke>",)
+    assert (found.customer.id, found.customer.addresses) == (str(people[1]), (ANN, ANN_AT_WORK))
+    assert found.conversation.customer == found.customer.id

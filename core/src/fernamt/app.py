@@ -17,6 +17,7 @@ from fernamt._runtime import log
 from fernamt._runtime.claims import LEASE_S, Claims, stop_task
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.context import ChannelContext
+from fernamt._runtime.duties import erase_again
 from fernamt._runtime.equipment import Equipment
 from fernamt._runtime.exchange import Exchange
 from fernamt._runtime.feed import Feeds
@@ -147,6 +148,7 @@ class App:
         planned, equipment = await self._prepare(planned)
         for failure in planned.loaded.failures:
             _log.error("plugin_failed", plugin=failure.name, cause=str(failure), exc_info=failure.error)
+        await asyncio.to_thread(erase_again, self._store, planned.loaded)
         self._writer.start()
         await self._writer.write(subscribe, subscriptions_of(planned.loaded))
         # One for all channels: what one transaction stores is looked up, and its conversations locked, in one go.

@@ -55,6 +55,11 @@ class Plugins:
             setattr(left, hook, tuple(one for one in getattr(self, hook) if one.plugin != name))
         return left
 
+    @property
+    def erasing(self) -> tuple[str, ...]:
+        """The plugins that have a duty when somebody is erased."""
+        return tuple(one.plugin for one in self._erase)
+
     def started(self, context_for: Callable[[str], PluginContext[Any]]) -> None:
         """Tell every plugin that the daemon is up; *context_for* gives the context of a plugin by its name."""
         for implementation in self._started:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from fernamt._runtime.duties import eraser
 from fernamt._runtime.loader import Loaded
 from fernamt._runtime.storable import storable_effects
 from fernamt._runtime.work import Ending, Handler, Worker
@@ -135,10 +136,14 @@ def plugin_workers(
 ) -> list[Worker]:
     """Return a worker for each plugin that has durable work; *more* is what every worker is given."""
     return [
-        Worker(f"work:{name}", Teller(offers, context_for(name), store).handlers(), store=store, **more)
+        Worker(f"work:{name}", _handlers(loaded, offers, context_for(name), store), store=store, **more)
         for name, offers in loaded.offers.items()
-        if offers.subscribers or offers.jobs
+        if offers.subscribers or offers.jobs or name in loaded.plugins.erasing
     ]
+
+
+def _handlers(loaded: Loaded, offers: Offers, context: PluginContext[Any], store: Store) -> Mapping[str, Handler]:
+    return {**Teller(offers, context, store).handlers(), "duty": eraser(loaded.plugins, offers.plugin, context)}
 
 
 def _conversation(task: Task) -> int:
