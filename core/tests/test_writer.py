@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from fernamt._store import reception
 from fernamt._store.engine import Store, Transaction
@@ -180,6 +181,20 @@ async def test_a_store_that_is_locked_takes_nothing_and_goes_on_afterwards(store
     other.close()
     assert await writer.write(Notes(), "b") == "B"
     assert names(store) == {"b"}
+
+
+async def test_an_outage_is_told_once_down_and_once_up(writer: Writer) -> None:
+    def away(tx: Transaction, payloads: Sequence[None]) -> Sequence[None]:
+        raise OSError("the disk is gone")
+
+    with capture_logs() as logs:
+        for _ in range(2):
+            for _ in range(3):
+                with pytest.raises(NotStored):
+                    await writer.write(away, None)
+            await writer.write(Notes(), "a")
+    assert [log["log_level"] for log in logs if log["event"] == "store_unavailable"] == ["error", "debug", "debug"] * 2
+    assert [log["log_level"] for log in logs if log["event"] == "store_available"] == ["info"] * 2
 
 
 @on_sqlite

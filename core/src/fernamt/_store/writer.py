@@ -60,6 +60,7 @@ class Committer:
         self._store = store
         self._told = committing
         self._session: WriteSession | None = None
+        self._away = False
 
     def commit(self, group: list[Wanted[Any, Any]]) -> list[Any]:
         """Write what a group of callers wants, and return what each gets: a result, or the error that it is to be told."""
@@ -91,6 +92,9 @@ class Committer:
         session = self._connected()
         outcomes = session.run(body)
         self.topics |= session.topics
+        if self._away:
+            self._away = False
+            _log.info("store_available")
         self._told("writer.committed")
         return outcomes
 
@@ -106,7 +110,9 @@ class Committer:
             self._session = None
 
     def _not_stored(self, why: Exception) -> NotStored:
-        _log.error("store_unavailable", error=str(getattr(why, "orig", why)))
+        # Said once: whoever comes again meanwhile, and that may be hundreds a second, is told the same.
+        (_log.debug if self._away else _log.error)("store_unavailable", error=str(getattr(why, "orig", why)))
+        self._away = True
         try:
             self.close()
         except Exception as again:  # noqa: BLE001 - a broken connection may fail to close in any way
