@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -104,7 +105,7 @@ class Tree:
 
     digest = "benchmark-1"
 
-    def step(self, state: MenuState | None, event: Happened, *, language: str) -> Step:
+    def step(self, state: MenuState | None, event: Happened, *, at: datetime, language: str) -> Step:
         if isinstance(event, HungUp):
             return Step(state or {}, ())
         path: Sequence[object] = []

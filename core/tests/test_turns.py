@@ -36,6 +36,7 @@ from fernamt.session import (
     HungUp,
     LookedUp,
     LookUp,
+    LookUpFailed,
     Polled,
     Pressed,
     Prompt,
@@ -80,7 +81,8 @@ class Tree:
         self.digest = digest
         self.heard: list[tuple[MenuState | None, Happened, str]] = []
 
-    def step(self, state: MenuState | None, event: Happened, *, language: str) -> Step:
+    def step(self, state: MenuState | None, event: Happened, *, at: datetime, language: str) -> Step:
+        assert at == NOON or isinstance(event, LookedUp | LookUpFailed)
         self.heard.append((state, event, language))
         key = f"{type(event).__name__} {getattr(event, 'keys', '')}".strip()
         answer = self.answers.get(key, self.answers.get("else"))

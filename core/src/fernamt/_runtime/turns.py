@@ -32,7 +32,6 @@ from fernamt.services import Question
 from fernamt.session import (
     Finished,
     HangUp,
-    Happened,
     Hold,
     HungUp,
     LineAction,
@@ -268,7 +267,7 @@ class Turns:
         try:
             if refused is not None:
                 raise MenuFault(str(refused)) from refused
-            walked = self._walked(pinned, origin, event.what, language, secret=secret)
+            walked = self._walked(pinned, origin, event, language, secret=secret)
             if said:
                 walked = evolve(walked, actions=(*said, *walked.actions))
                 walked = evolve(walked, script=self._scribe.write(walked.actions, walked.look_up, secret=secret))
@@ -300,9 +299,10 @@ class Turns:
         return _Planned(whole, Script(actions, asked), fault)
 
     def _walked(
-        self, pinned: PinnedMenu | None, origin: Standing | None, what: Happened, language: str, *, secret: bool
+        self, pinned: PinnedMenu | None, origin: Standing | None, event: SessionEvent, language: str, *, secret: bool
     ) -> Walked:
         """Ask the menu; one that is not what the session began with is not asked."""
+        what = event.what
         if pinned is None:
             raise MenuFault("it is not loaded" if origin is not None or self._menu else "no menu answers this channel")
         if origin is None:
@@ -313,7 +313,7 @@ class Turns:
         elif origin.digest != pinned.digest:
             raise MenuFault("it was changed while the call was under way")
         state = "null" if origin is None else origin.state
-        return walk(pinned, state, what, language=language, scribe=self._scribe, secret=secret)
+        return walk(pinned, state, what, at=event.at, language=language, scribe=self._scribe, secret=secret)
 
     def _turn_of(self, event: SessionEvent, live: _Live) -> Turn:
         standing = live.standing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from math import isfinite
 from types import MappingProxyType
 from typing import Any, Final
@@ -85,14 +86,14 @@ def pinned_menus(offers: Mapping[str, Offers]) -> dict[str, PinnedMenu]:
 
 
 def walk(
-    pinned: PinnedMenu, state: str, what: Happened, *, language: str, scribe: Scribe, secret: bool = False
+    pinned: PinnedMenu, state: str, what: Happened, *, at: datetime, language: str, scribe: Scribe, secret: bool = False
 ) -> Walked:
     """Ask a menu what follows. *secret*: what happened must not be kept, so no question that is made of it is either.
 
     Raises:
         MenuFault: It raised, or returned what cannot happen on a line.
     """
-    step = _asked(pinned, state, what, language)
+    step = _asked(pinned, state, what, at, language)
     line: list[LineAction] = []
     look_ups: list[LookUp] = []
     effects: list[Effect] = []
@@ -119,9 +120,9 @@ def walk(
     return _written(step, line, look_ups[0] if look_ups else None, asked_for, scribe, secret=secret)
 
 
-def _asked(pinned: PinnedMenu, state: str, what: Happened, language: str) -> Step:
+def _asked(pinned: PinnedMenu, state: str, what: Happened, at: datetime, language: str) -> Step:
     try:
-        step = pinned.menu.step(orjson.loads(state), what, language=language)
+        step = pinned.menu.step(orjson.loads(state), what, at=at, language=language)
     except (Exception, SystemExit) as why:
         raise MenuFault(f"it failed with {type(why).__name__}") from why
     returned: Any = step

@@ -181,6 +181,12 @@ def _told(entry: EntryView) -> str:
             )
         case "split":
             return f"was #{told.get('from')} from its entry {told.get('from_n')} on (link {link})"
+        case "call":
+            return f"called {told.get('called') or 'us'}"
+        case "step":
+            return f"{told.get('what')}{', and it is not kept' if told.get('secret') else ''}"
+        case "hung-up":
+            return f"by {told.get('by')}"
         case "undone":
             return f"link {link} was taken back"
         case _:
