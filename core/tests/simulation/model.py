@@ -216,7 +216,8 @@ class Model:
                 continue
             if earlier.id in self._doubted:
                 continue  # a person put it back into a lane that had gone on
-            released = earlier.attempts > 0 and (earlier.first_at or earlier.queued_at) + self._hold_us <= now
+            tried = earlier.attempts > 0 or earlier.next_at > earlier.queued_at
+            released = tried and (earlier.first_at or earlier.queued_at) + self._hold_us <= now
             if earlier.state == "queued" and released:
                 continue
             raise Broken(f"delivery {row.id} overtook {earlier}")

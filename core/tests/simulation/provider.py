@@ -65,6 +65,7 @@ class Provider:
         self.line = line
         self.capabilities = capabilities
         self.copies: list[Copy] = []
+        self.down_until_s = 0.0
         self._by_key: dict[str, Copy] = {}
         self._calls: Counter[int] = Counter()
 
@@ -76,6 +77,8 @@ class Provider:
         number = self._calls[delivery]
         dice = world.dice("call", self.line.id, delivery, number)
         fate = dice.choices(list(_FATES), list(_FATES.values()))[0] if world.has("provider") else "sent"
+        if world.has("provider") and world.loop.now_s < self.down_until_s:
+            fate = "unreachable"
         world.say(runner.name, f"sends {delivery} attempt {message.attempt} ({self.line.id}): {fate}")
         try:
             world.model.called(delivery, message.attempt, idempotent=self.capabilities.idempotent)

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-FAULTS: Final = ("provider", "receipts", "commits", "outages", "crashes", "pauses", "delays", "people")
+FAULTS: Final = ("provider", "receipts", "commits", "outages", "crashes", "pauses", "delays", "people", "policies")
 """What may go wrong; a script can be run without some of it, which shows what a failure needs."""
 
 _ACTIONS: Final = {
@@ -23,6 +23,7 @@ _ACTIONS: Final = {
     "stop": 2,
     "pause": 4,
     "outage": 2,
+    "down": 3,
     "start": 4,
     "wait": 5,
 }
@@ -51,7 +52,7 @@ class Script:
         dice = Random(f"script {seed}")
         names, weights = list(_ACTIONS), list(_ACTIONS.values())
         steps = [Step(0.0, "start", (0, 0, 0)), Step(0.0, "start", (1, 0, 0)), Step(0.0, "offer", (0, 0, 0))]
-        for _ in range(dice.randint(15, 50)):
+        for _ in range(dice.randint(12, 40)):
             after_s = dice.choice((0.0, 0.0, 0.002, 0.05, 0.5, dice.uniform(0, 3), dice.uniform(0, 12)))
             action = dice.choices(names, weights)[0]
             steps.append(Step(round(after_s, 3), action, tuple(dice.randrange(1000) for _ in range(3))))

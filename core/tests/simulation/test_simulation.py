@@ -25,6 +25,7 @@ def stage() -> Iterator[Stage]:
         yield stage
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
 def test_the_promise_holds_whatever_happens_in_between(stage: Stage, first: int) -> None:
     for seed in range(first, first + AT_ONCE):

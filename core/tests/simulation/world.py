@@ -24,7 +24,7 @@ from core.tests.simulation.model import Broken, Model
 from core.tests.simulation.provider import Provider
 from core.tests.simulation.runner import Runner
 from core.tests.simulation.script import Script, Step
-from fernamt import hookspecs
+from fernamt import hookimpl, hookspecs
 from fernamt._runtime.hooks import Plugins
 from fernamt._store.blobs import open_blobs
 from fernamt._store.channels import Entrance, enter
@@ -33,15 +33,18 @@ from fernamt._store.engine import Store, Transaction
 from fernamt._store.names import Names
 from fernamt._store.reception import Line
 from fernamt.errors import NotStored
+from fernamt.hookspecs import Refusal
 from fernamt.inbound import Accepted, InboundEvent, Received, Thread
-from fernamt.model import Address, microseconds
-from fernamt.outbound import Capabilities
+from fernamt.model import Address, microseconds, moment
+from fernamt.outbound import Capabilities, OutboundMessage
 
 CALM_S: Final = 200.0
 """When nothing fails any more, everything has come to rest so soon after the last retry that was agreed on before."""
 _EPOCH: Final = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 _BAD_LOGS: Final = {
+    "attempt_not_storable",
     "delivery_not_prepared",
+    "hook_failed",
     "event_not_storable",
     "result_not_storable",
     "channel_down",
@@ -100,7 +103,7 @@ class World:
         self.store = SimulatedStore(self, path)
         self.names = Names(self.store.keys())
         self.blobs = open_blobs(self.store)
-        self.plugins = Plugins(_no_plugins())
+        self.plugins = Plugins(_registered(self))
         dice = self.dice("world")
         self.lease_s = dice.choice((6.0, 15.0))
         self.hold_s = dice.choice((5.0, 20.0, 60.0))
@@ -108,8 +111,15 @@ class World:
         self.model = Model(str(path), self.now_us, self.say, self.hold_s)
         self._desk = self.store.session()
         self.providers = [
-            self._provider("plain", Capabilities(in_flight=dice.randint(1, 4))),
-            self._provider("keyed", Capabilities(in_flight=dice.randint(1, 4), idempotent=True)),
+            self._provider(
+                name,
+                Capabilities(
+                    in_flight=dice.randint(1, 4),
+                    units_per_s=dice.choice((None, None, 3.0, 40.0)),
+                    idempotent=name == "keyed",
+                ),
+            )
+            for name in ("plain", "keyed")
         ]
         self.model.copies = lambda number: sum(
             copy.delivery == number for provider in self.providers for copy in provider.copies
@@ -201,6 +211,10 @@ class World:
             case "outage" if self.has("outages"):
                 self._out_until_s = self.loop.now_s + 0.1 + second % 25
                 self.say("store", "is away")
+            case "down":
+                provider = self.providers[first % 2]
+                provider.down_until_s = self.loop.now_s + second % 90
+                self.say(provider.line.id, "is down")
             case "start" if len(self._alive()) < 3:
                 self._start()
             case "crash" | "stop" | "pause":
@@ -337,6 +351,19 @@ class World:
     def _written(self, operation: Callable[[Transaction, Sequence[Any]], Sequence[Any]], payload: Any) -> Any:
         return self._desk.run(lambda tx: operation(tx, [payload])[0])
 
+    @hookimpl
+    def fernamt_allow_send(self, message: OutboundMessage, now: datetime) -> Refusal | None:
+        """Let some wait, and refuse a few for good."""
+        dice = self.dice("policy", message.key).random()
+        delivery = self.names.delivery_of(message.key)
+        if not self.has("policies") or dice > 0.1:
+            return None
+        if dice < 0.02:
+            return Refusal(reason="not to this one")
+        asked_for = moment(self.model.rows[delivery].queued_at)
+        until = asked_for + timedelta(seconds=dice * 400)
+        return Refusal(reason="not now", until=until) if until > now else None
+
     # ---- what may go wrong
     def has(self, fault: str) -> bool:
         return not self.calm and fault in self.script.faults
@@ -421,9 +448,10 @@ class World:
         self.ends(broken)
 
 
-def _no_plugins() -> pluggy.PluginManager:
+def _registered(policy: World) -> pluggy.PluginManager:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
+    manager.register(policy, name="policy")
     return manager
 
 
