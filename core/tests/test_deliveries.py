@@ -296,6 +296,15 @@ def test_an_attempt_without_a_result_is_repeated_only_where_that_is_harmless(
     assert (desk.state(one), desk.state(two)) == (state, "queued")
 
 
+def test_a_person_who_knows_better_ends_the_doubt_about_earlier_attempts(desk: Desk) -> None:
+    [one] = desk.answer()
+    desk.begin(one)
+    desk.finish(one, UNCERTAIN)
+    desk.run(decide, Verdict(delivery=one, sent=False, by="maria"))
+    desk.begin(one)
+    assert desk.finish(one, FAILED, n=2) == FAILED
+
+
 LATE: dict[
     str, tuple[dict[str, Any], str]
 ] = {  # the result of an attempt that was taken over, and where the delivery stands then

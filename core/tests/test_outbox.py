@@ -246,13 +246,13 @@ TABLE: dict[str, tuple[BaseException, str, str, bool]] = {  # error -> state, ou
     "window closed": (WindowClosed("24 hours are over", code="131047"), "failed", "WindowClosed", False),
     "opted out": (OptedOut("STOP", code="21610"), "failed", "OptedOut", False),
     "certainly not": (Unreachable("no connection", certain=True), "queued", "Unreachable", True),
-    "nobody knows": (Unreachable("no answer", certain=False), "uncertain", "Unreachable", False),
+    "nobody knows": (Unreachable("no answer", certain=False), "uncertain", "uncertain", False),
     "of an unknown class": (ChannelError("hm"), "failed", "ChannelError", False),
-    "a bug": (KeyError("x"), "uncertain", "Unreachable", False),
-    "a reset": (ConnectionResetError("reset"), "uncertain", "Unreachable", False),
-    "a time-out": (TimeoutError(), "uncertain", "Unreachable", False),
-    "an exit": (SystemExit(1), "uncertain", "Unreachable", False),
-    "a cancellation inside": (asyncio.CancelledError(), "uncertain", "Unreachable", False),
+    "a bug": (KeyError("x"), "uncertain", "uncertain", False),
+    "a reset": (ConnectionResetError("reset"), "uncertain", "uncertain", False),
+    "a time-out": (TimeoutError(), "uncertain", "uncertain", False),
+    "an exit": (SystemExit(1), "uncertain", "uncertain", False),
+    "a cancellation inside": (asyncio.CancelledError(), "uncertain", "uncertain", False),
     "throttled": (Throttled("slowly", after_s=3600.0), "queued", "Throttled", True),  # the last: nothing goes after it
 }
 
@@ -337,7 +337,7 @@ async def test_an_uncertain_message_is_never_sent_again_by_itself(post: Post) ->
     assert call.message.key == post.names.message_key(two)
     call.sent()
     await post.until()
-    assert (post.state(one), post.outcomes(one)) == ("uncertain", ["Unreachable"])
+    assert (post.state(one), post.outcomes(one)) == ("uncertain", ["uncertain"])
     assert post.provider.calls.empty()
 
 
@@ -353,7 +353,7 @@ async def test_where_a_repeat_is_harmless_it_is_repeated_with_the_same_key(post:
     assert (second.message.key, second.message.attempt) == (first.message.key, 2)
     second.sent("p1")
     await post.until()
-    assert post.outcomes(one) == ["Unreachable", "sent"]
+    assert post.outcomes(one) == ["uncertain", "sent"]
 
 
 @pytest.mark.parametrize("idempotent", [False, True])
@@ -420,7 +420,7 @@ async def test_a_receipt_settles_an_uncertain_message_and_nothing_is_sent(post: 
     await post.receive(Receipt(key="r1", state=DeliveryState.DELIVERED, message_key=call.message.key))
     await post.due()
     await post.exchange()
-    assert (post.state(one), post.outcomes(one)) == ("delivered", ["Unreachable"])
+    assert (post.state(one), post.outcomes(one)) == ("delivered", ["uncertain"])
 
 
 # ---- errors that reach further than their message
@@ -482,6 +482,29 @@ async def test_trying_ends_when_its_time_is_over(post: Post, certain: bool) -> N
     await post.until()
     assert post.state(one) == ("failed" if certain else "uncertain")
     assert post.reason(one) == "still away"
+
+
+ENDINGS: dict[str, tuple[list[ChannelError], str]] = {  # what became of the attempts, the last when time was over
+    "certainly not": ([Unreachable("away", certain=True), Unreachable("away", certain=True)], "failed"),
+    "perhaps, then certainly not": ([Unreachable("?", certain=False), Unreachable("away", certain=True)], "uncertain"),
+    "perhaps, then too fast": ([Unreachable("?", certain=False), Throttled("429", after_s=1.0)], "uncertain"),
+    "perhaps, then refused": ([Unreachable("?", certain=False), Rejected("no")], "uncertain"),
+}
+
+
+@pytest.mark.parametrize("case", ENDINGS)
+async def test_what_may_have_arrived_is_never_called_failed(post: Post, case: str) -> None:
+    answers, state = ENDINGS[case]
+    post.retry_for_h = 1.0
+    await post.start(idempotent=True)
+    one = await post.answer()
+    for number, answer in enumerate(answers):
+        if number:
+            await post.sql("UPDATE delivery SET first_at = first_at - 3600000000")
+            await post.due()
+        (await post.called()).fails(answer)
+        await post.until()
+    assert post.state(one) == state
 
 
 async def test_an_opt_out_stops_the_address_on_this_channel_with_the_reason(post: Post) -> None:

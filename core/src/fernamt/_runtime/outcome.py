@@ -8,6 +8,7 @@ import tenacity
 from attrs import frozen
 
 from fernamt._runtime.storable import storable_text
+from fernamt._store.deliveries import UNCERTAIN
 from fernamt.errors import ChannelError, NeedsLogin, OptedOut, Throttled, Unreachable
 from fernamt.model import DeliveryState
 from fernamt.outbound import Sent
@@ -25,7 +26,7 @@ class Outcome:
     state: DeliveryState
     """SENT, UNCERTAIN, FAILED, or QUEUED: again *after_s* seconds later."""
     name: str
-    """``sent``, or the class of the error."""
+    """``sent``, ``uncertain``, or the class of the error."""
     reason: str = ""
     code: str = ""
     ids: tuple[str, ...] = ()
@@ -63,7 +64,7 @@ def outcome_of(answer: object, *, attempt: int, idempotent: bool) -> Outcome:
             pass
     return Outcome(
         state=state,
-        name=type(why).__name__,
+        name=UNCERTAIN if DeliveryState.UNCERTAIN in {state, given_up} else type(why).__name__,
         reason=storable_text(str(why.reason)),
         code=storable_text(str(why.code)),
         ids=_texts(why.sent_ids),

@@ -127,6 +127,10 @@ def heads(
     return Heads(tuple(ready), next_at)
 
 
+UNCERTAIN: Final = "uncertain"
+"""The outcome of an attempt of which nobody knows whether it happened."""
+
+
 @frozen(kw_only=True)
 class Takeover:
     """A new holder looks after what its predecessor left under way."""
@@ -329,12 +333,23 @@ def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
 
 def _follows(tx: Transaction, result: Result, first_at: int | None) -> tuple[DeliveryState, int]:
     """Return the state that a result leads to, and when to try again."""
-    next_at = tx.now_us + result.after_us
-    if result.state != DeliveryState.QUEUED:
-        return result.state, tx.now_us
-    if result.give_up_us is not None and next_at >= (first_at or tx.now_us) + result.give_up_us:
-        return result.given_up, tx.now_us
-    return DeliveryState.QUEUED, next_at
+    next_at, state = tx.now_us + result.after_us, result.state
+    if state == DeliveryState.QUEUED:
+        if result.give_up_us is None or next_at < (first_at or tx.now_us) + result.give_up_us:
+            return state, next_at
+        state = result.given_up
+    if state == DeliveryState.FAILED and _may_have_happened(tx, result, first_at or tx.now_us):
+        state = DeliveryState.UNCERTAIN
+    return state, tx.now_us
+
+
+def _may_have_happened(tx: Transaction, result: Result, first_at: int) -> bool:
+    """Say whether nobody knows of an earlier attempt: a repeat was harmless then, but its failure does not undo the other."""
+    rows = tx.do.rows(
+        "SELECT 1 FROM attempt WHERE delivery = ? AND n < ? AND started_at >= ? AND (ended_at IS NULL OR outcome = ?)",
+        (result.delivery, result.n, first_at, UNCERTAIN),
+    )
+    return bool(rows)
 
 
 def _late(tx: Transaction, result: Result, state: DeliveryState) -> DeliveryState:
