@@ -32,6 +32,7 @@ CORE = [
     "undo",
     "quarantine",
     "uncertain",
+    "export",
     "erase",
     "run",
     "check",

@@ -27,10 +27,10 @@ def write_raw(store: Store, content: bytes | Blob | None, what: str) -> None:
         raise Failure(f"Of {what} no bytes are kept: only what comes in has any.")
     if is_terminal(sys.stdout):
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        _pour(store, content, lambda chunk: _wrote(sys.stdout.write(harmless(decoder.decode(chunk)))))
+        pour(store, content, lambda chunk: _wrote(sys.stdout.write(harmless(decoder.decode(chunk)))))
         say("\nOn a terminal control characters are replaced. For the bytes themselves, write them to a file with >.")
     else:
-        _pour(store, content, lambda chunk: _wrote(sys.stdout.buffer.write(chunk)))
+        pour(store, content, lambda chunk: _wrote(sys.stdout.buffer.write(chunk)))
     sys.stdout.flush()
 
 
@@ -54,7 +54,7 @@ def save(store: Store, view: ConversationView, number: int, n: int, name: str, p
         raise Failure(f"{path} is there already: choose another name.") from None
     try:
         with file:
-            _pour(store, found.content, lambda chunk: _wrote(file.write(chunk)))
+            pour(store, found.content, lambda chunk: _wrote(file.write(chunk)))
     except BaseException:
         path.unlink()  # half a file looks like a whole one
         raise
@@ -90,7 +90,8 @@ def _wrote(_count: int) -> None:
     """Forget how much was written: these streams write all of it."""
 
 
-def _pour(store: Store, content: bytes | Blob, take: Callable[[bytes], None]) -> None:
+def pour(store: Store, content: bytes | Blob, take: Callable[[bytes], None]) -> None:
+    """Give content piece by piece to *take*; raises ``Failure`` if it was erased."""
     if isinstance(content, bytes):
         take(content)
         return

@@ -15,6 +15,7 @@ from fernamt.cli.channels import channels
 from fernamt.cli.check import check
 from fernamt.cli.daemon import demo, run
 from fernamt.cli.erasure import erase
+from fernamt.cli.export import export
 from fernamt.cli.frame import called, frame
 from fernamt.cli.inbox import inbox
 from fernamt.cli.links import merge, split, undo
@@ -37,7 +38,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., int], ...]]] = {
     "At the desk": (inbox, show, reply, note, solve, merge, split, undo),
     "When something is unclear": (why, quarantine, uncertain, work),
     "The daemon": (run, check, channels, plugins, backfill, demo),
-    "A person's rights": (erase,),
+    "A person's rights": (export, erase),
 }
 _BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("quarantine", "show", show_item),
