@@ -139,7 +139,9 @@ class Post:
 
     async def claim(self) -> Claim:
         await self.sql("UPDATE due SET until = 0")
-        claim: Claim | None = await self.writer.write(take, Wish(key="channel:chat", owner="runner", lease_us=10**12))
+        claim: Claim | None = await self.writer.write(
+            take, Wish(key=f"channel:{self.line.id}", owner="runner", lease_us=10**12)
+        )
         assert claim is not None
         return claim
 
@@ -704,6 +706,90 @@ async def test_no_more_is_under_way_than_the_channel_allows(post: Post) -> None:
         if done < 3:
             calls.append(await post.called())
     assert {post.state(it) for it in numbers} == {"sent"}
+
+
+class Time:
+    """The loop's time, which stands still until a test lets it pass."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.now = self.loop.time()
+        monkeypatch.setattr(self.loop, "time", lambda: self.now)
+
+    async def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+async def test_a_channel_sends_as_fast_as_its_provider_takes_it(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(12):
+        await post.answer()
+    time = Time(monkeypatch)
+    await post.start(units_per_s=10.0, in_flight=99)
+    await post.called()  # what the one before us sent is not known: only one goes at once
+    for _ in range(8):
+        await time.pass_by(0.1)
+        await post.called()
+        assert post.provider.calls.empty()
+    assert post.rows("SELECT count(*) FROM delivery WHERE state = 'sending'") == [(9,)]
+
+
+class Measuring(Provider):
+    """A provider that counts parts."""
+
+    def units(self, message: OutboundMessage) -> int:
+        return len(message.text)
+
+
+async def test_the_rate_is_counted_in_the_providers_unit(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    post.provider = Measuring()
+    for text in ("xxxxx", "x", "x"):
+        await post.answer(text=text)
+    time = Time(monkeypatch)
+    await post.start(units_per_s=10.0, in_flight=99, unit="measured")
+    await post.called()
+    await time.pass_by(0.4)
+    assert post.provider.calls.empty()
+    await time.pass_by(0.1)
+    await post.called()
+
+
+async def test_a_reply_is_the_next_though_bulk_waits(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(5):
+        await post.answer(text="an offer", bulk=True)
+    time = Time(monkeypatch)
+    await post.start(units_per_s=10.0, in_flight=99)
+    assert (await post.called()).message.text == "an offer"
+    await post.answer(text="a reply")
+    await time.pass_by(0.1)
+    assert (await post.called()).message.text == "a reply"
+    await time.pass_by(0.1)
+    assert (await post.called()).message.text == "an offer"
+
+
+@pytest.mark.parametrize("why", [None, Unreachable("no connection", certain=True)], ids=["slow", "dead"])
+async def test_a_provider_that_does_not_answer_leaves_the_rate_of_others_alone(
+    post: Post, monkeypatch: pytest.MonkeyPatch, why: ChannelError | None
+) -> None:
+    number = await post.writer.write(enter, Entrance(id="bad", kind="fake", label="Bad"))
+    bad = Post(post.store, post.writer, Line(number=number, id="bad"))
+    for _ in range(8):
+        await post.answer()
+        await bad.answer()
+    time = Time(monkeypatch)
+    await bad.start(in_flight=99)
+    calls = [await bad.called() for _ in range(8)]
+    await post.start(units_per_s=10.0, in_flight=99)
+    await post.called()
+    for call in calls[:6]:
+        if why is not None:
+            call.fails(why)
+        await time.pass_by(0.1)
+        await post.called()
+    assert {
+        bad.state(number) for (number,) in bad.rows("SELECT id FROM delivery WHERE channel = ?", bad.line.number)
+    } == ({"sending"} if why is None else {"sending", "queued"})
+    await bad.die()
 
 
 async def test_many_lanes_that_wait_do_not_hide_the_one_that_may_go(post: Post) -> None:
