@@ -51,15 +51,17 @@ def main() -> int:
 def _compare(folder: Path, pairs: int, messages: int) -> dict[str, object]:
     bare: list[float] = []
     ours: list[float] = []
-    cpu_us: list[float] = []
+    cpu_us: dict[str, list[float]] = {"bare": [], "daemon": []}
     with _running(folder) as (url, daemon):
         queue = Queue(f"sqlite:///{folder}/fernamt.db")
         queue.sent(messages // 5, lanes=messages // 10)
         for pair in range(pairs):
-            bare.append(_bare(url, messages))
+            per_s, used_us = _bare(url, messages)
+            bare.append(per_s)
+            cpu_us["bare"].append(used_us)
             before = daemon.cpu_s()
             ours.append(queue.sent(messages, lanes=messages // 2))
-            cpu_us.append((daemon.cpu_s() - before) / messages * 1e6)
+            cpu_us["daemon"].append((daemon.cpu_s() - before) / messages * 1e6)
             print(f"pair {pair + 1}: bare {bare[-1]:.0f}/s, daemon {ours[-1]:.0f}/s", file=sys.stderr)
         few = [queue.sent(messages // 4, lanes=8) for _ in range(3)]
         memory_mb = round(daemon.memory_mb("VmHWM"))
@@ -74,7 +76,7 @@ def _compare(folder: Path, pairs: int, messages: int) -> dict[str, object]:
         "ratio_spread": [round(min(ratios), 3), round(max(ratios), 3)],
         "per_s": {"bare": round(statistics.median(bare)), "daemon": round(statistics.median(ours))},
         "few_lanes_per_s": round(statistics.median(few)),
-        "cpu_us_per_message": round(statistics.median(cpu_us)),
+        "cpu_us_per_message": {kind: round(statistics.median(many)) for kind, many in cpu_us.items()},
         "peak_memory_mb": memory_mb,
         "workload": f"{pairs} x {messages} messages of 250 characters, two a conversation in random order, {AT_A_TIME} at a time",
     }
@@ -135,9 +137,9 @@ class Queue:
         self._store.close()
 
 
-def _bare(url: str, messages: int) -> float:
+def _bare(url: str, messages: int) -> list[float]:
     command = [sys.executable, str(stage.HERE / "senders.py"), "bare", url, str(messages), str(AT_A_TIME)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return [float(one) for one in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()]
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from attrs import define, field, frozen
 
 from fernamt import Http, Rejected, Throttled, Unreachable
-from fernamt._runtime.http import MAX_REPLY_BYTES, ClientHttp
+from fernamt._runtime.http import MAX_CONNECTIONS_PER_HOST, MAX_REPLY_BYTES, ClientHttp
 from fernamt._runtime.reachable import PrivateAddress, PublicResolver, is_public
 
 Act = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -283,10 +283,10 @@ async def test_waiting_for_a_free_connection_is_certain(start: Start, http: Clie
         await release.wait()
         await answers()(writer)
 
-    provider = await start(*[waits] * 32)
+    provider = await start(*[waits] * MAX_CONNECTIONS_PER_HOST)
     url = f"http://127.0.0.1:{provider.port}/"
-    held = [asyncio.create_task(http.request("POST", url)) for _ in range(32)]
-    while len(provider.got) < 32:
+    held = [asyncio.create_task(http.request("POST", url)) for _ in range(MAX_CONNECTIONS_PER_HOST)]
+    while len(provider.got) < MAX_CONNECTIONS_PER_HOST:
         await asyncio.sleep(0)
 
     with pytest.raises(Unreachable) as caught:

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 from attrs import evolve, frozen
 
+from fernamt._runtime.answer import answer_of
 from fernamt._runtime.capacity import too_much
 from fernamt._runtime.claims import stop_task
 from fernamt._runtime.hooks import Plugins
@@ -34,7 +35,7 @@ from fernamt._store.deliveries import (
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line
-from fernamt._store.writer import Operation, Writes
+from fernamt._store.writer import Writes
 from fernamt.connector import ChoosesId, Connector, Measures
 from fernamt.errors import ChannelError, NeedsLogin, NotStored
 from fernamt.model import DeliveryState, microseconds
@@ -43,12 +44,12 @@ from fernamt.outbound import Capabilities, OutboundMessage, Sent
 SEND_TIMEOUT_S: Final = 120.0
 _ASK_AGAIN: Final = timedelta(seconds=1)
 """A policy that is sure until a moment ago is asked again so much later at the earliest."""
+_EXPECTED: Final = (Sent, ChannelError, TimeoutError)
+_GATHER_S: Final = 0.005
 _TOGETHER: Final = 256
 """So many are begun in one go at most."""
 _OVER: Final = frozenset(DeliveryState) - {DeliveryState.QUEUED, DeliveryState.SENDING}
 """Whatever is in one of these holds no lane."""
-_P = TypeVar("_P")
-_R = TypeVar("_R")
 _log = structlog.get_logger()
 
 
@@ -89,7 +90,9 @@ class Outbox:
         self._beginning = asyncio.Lock()
         self._paused_until = 0.0
         self._rate = Rate()
+        self._chooses = sending.connector if isinstance(sending.connector, ChoosesId) else None
         self._queue = self._unread()
+        self._gathering = False
         self._under_way: dict[int, Taken] = {}
         self._in_flight: set[asyncio.Task[None]] = set()
         self._recorder = Recorder(writer, store.clock, self._finished)
@@ -188,7 +191,7 @@ class Outbox:
             prepared = await asyncio.to_thread(self._prepare, [one.delivery for one in taken])
             async with self._beginning:
                 refusals = await self._begin_prepared(claim, left, prepared)
-                for refusal, answer in zip(refusals, await self._all_written(refuse, refusals), strict=True):
+                for refusal, answer in zip(refusals, await self._recorder.all_written(refuse, refusals), strict=True):
                     if answer is not None:
                         raise answer
                     self._refused(refusal, left.pop(refusal.delivery))
@@ -224,12 +227,14 @@ class Outbox:
 
     async def _begun(self, beginnings: Sequence[Beginning]) -> list[bool | BaseException]:
         """Record attempts. A commit whose answer was lost may have been made: left alone, it would hold its lane."""
-        outcomes = await self._all_written(begin, beginnings)
+        outcomes = await self._recorder.all_written(begin, beginnings)
         while self._may_begin() and (
             unheard := {n: why for n, why in enumerate(outcomes) if isinstance(why, NotStored)}
         ):
             await self._store.clock.sleep(max(why.after_s for why in unheard.values()))
-            again = await self._all_written(begin, [evolve(beginnings[number], again=True) for number in unheard])
+            again = await self._recorder.all_written(
+                begin, [evolve(beginnings[number], again=True) for number in unheard]
+            )
             for number, outcome in zip(unheard, again, strict=True):
                 outcomes[number] = outcome
         return outcomes
@@ -252,12 +257,6 @@ class Outbox:
                 beginnings.append((beginning, message))
                 self._rate.spend(units, per_s=per_s, now_s=now)
         return beginnings, refusals
-
-    async def _all_written(self, operation: Operation[_P, _R], payloads: Sequence[_P]) -> list[_R | BaseException]:
-        if not payloads:
-            return []
-        writing = [self._writer.write(operation, payload) for payload in payloads]
-        return await asyncio.gather(*writing, return_exceptions=True)
 
     def _refused(self, refusal: Refused, taken: Taken) -> None:
         self._log.info("delivery_refused", delivery=refusal.delivery, until=refusal.until_us)
@@ -290,7 +289,7 @@ class Outbox:
                 return refusal
             counted = self._sending.capabilities().unit == "measured"
             units = connector.units(message) if counted and isinstance(connector, Measures) else 1
-            chosen = storable_text(connector.id_for(message)) if isinstance(connector, ChoosesId) else ""
+            chosen = "" if self._chooses is None else storable_text(self._chooses.id_for(message))
         except Exception as why:  # noqa: BLE001 - third-party code: what it cannot count or name must not stop the next
             self._log.exception("connector_failed", delivery=delivery.id, error=type(why).__name__)
             reason = f"the connector failed before it was sent: {type(why).__name__}"
@@ -318,7 +317,7 @@ class Outbox:
 
     # ---- sending
     async def _attempt(self, claim: Claim, delivery: OpenDelivery, message: OutboundMessage) -> None:
-        answer = await self._answer(message)
+        answer = await answer_of(self._sending.connector, message, within_s=SEND_TIMEOUT_S)
         self._reached("outbox.answered")
         self._recorder.record(self._result(claim, delivery, message.attempt, answer))
 
@@ -336,19 +335,19 @@ class Outbox:
             taken.release()
         else:
             taken.set_aside()
-        self._changed.set()
+        self._gather()
 
-    async def _answer(self, message: OutboundMessage) -> Sent | Exception:
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                return await self._sending.connector.send(message)
-        except asyncio.CancelledError as why:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return RuntimeError(str(why))  # something inside was cancelled, not we
-        except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: whatever comes out is a result
-            return why if isinstance(why, Exception) else RuntimeError(f"it wanted to exit: {why}")
+    def _gather(self) -> None:
+        """Look for more when a quarter of the places is free, or soon: what is begun together costs half of it alone."""
+        if len(self._under_way) * 4 <= self._sending.capabilities().in_flight * 3:
+            self._changed.set()
+        elif not self._gathering:
+            self._gathering = True
+            asyncio.get_running_loop().call_later(_GATHER_S, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = False
+        self._changed.set()
 
     def _finished(self, result: Result, state: DeliveryState) -> None:
         self._reached("outbox.finished")
@@ -368,7 +367,7 @@ class Outbox:
         except Exception as why:  # noqa: BLE001 - an error of a plugin's own making may lack what it should carry
             answer = why
             outcome = outcome_of(answer, attempt=n, idempotent=idempotent)
-        if not isinstance(answer, Sent | ChannelError | TimeoutError):
+        if not isinstance(answer, _EXPECTED):
             error = answer if isinstance(answer, Exception) else None
             self._log.error("connector_failed", delivery=delivery.id, reason=outcome.reason, exc_info=error)
         if isinstance(answer, NeedsLogin):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 from ipaddress import IPv4Address, IPv6Address
@@ -12,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 _Address: TypeAlias = IPv4Address | IPv6Address
 _GLOBAL_V6: Final = ipaddress.IPv6Network("2000::/3")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_CHECKED_MAX: Final = 1024
 
 
 class PrivateAddress(OSError):
@@ -42,6 +44,7 @@ class PublicResolver(AbstractResolver):
     def __init__(self, inner: AbstractResolver, allowed: frozenset[str]) -> None:
         self._inner = inner
         self._allowed = frozenset(name.lower() for name in allowed)
+        self._checked: set[tuple[str, int]] = set()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -61,12 +64,14 @@ class PublicResolver(AbstractResolver):
 
     def check_literal(self, host: str, port: int) -> None:
         """Raise ``PrivateAddress`` if *host* is itself an address, and one that must not be called."""
-        try:
-            address = ipaddress.ip_address(host.strip("[]"))
-        except ValueError:
+        if (host, port) in self._checked:
             return
-        if not is_public(address) and not self._is_allowed(host, port):
-            raise PrivateAddress(f"{host} is not a public address")
+        with contextlib.suppress(ValueError):
+            address = ipaddress.ip_address(host.strip("[]"))
+            if not is_public(address) and not self._is_allowed(host, port):
+                raise PrivateAddress(f"{host} is not a public address")
+        if len(self._checked) < _CHECKED_MAX:
+            self._checked.add((host, port))
 
     def _is_allowed(self, host: str, port: int) -> bool:
         name = host.lower().strip("[]").rstrip(".")

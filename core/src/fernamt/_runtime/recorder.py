@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -73,3 +73,8 @@ class Recorder:
                 return await self._writer.write(operation, payload)
             except NotStored as full:
                 await self._clock.sleep(full.after_s)
+
+    async def all_written(self, operation: Operation[_P, _R], payloads: Sequence[_P]) -> list[_R | BaseException]:
+        """Write several in as few transactions as may be; return what each gave or raised."""
+        writing = [self._writer.write(operation, payload) for payload in payloads]
+        return await asyncio.gather(*writing, return_exceptions=True)
