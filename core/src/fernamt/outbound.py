@@ -98,4 +98,5 @@ class Capabilities:
     in_flight: int = 1
     """How many sends may be under way at the same time."""
     units_per_s: float | None = None
+    """How fast the provider takes them: messages, or with ``unit="measured"`` what ``Measures.units`` counts."""
     voice: Voice | None = None
