@@ -19,7 +19,8 @@ REPEATS = 0.03
 class Customers:
     """Write until told to stop; each waits for its acknowledgement before it writes on, and repeats what was not answered."""
 
-    url: str
+    urls: list[str]
+    """One for each runner: any will do."""
     secret: str
     seed: int
     acknowledged: dict[str, list[str]] = field(factory=lambda: defaultdict(list))
@@ -29,6 +30,7 @@ class Customers:
     """Every other message brings a file of this size."""
     answers: Counter[int] = field(factory=Counter)
     """How often each status came."""
+    _dice: random.Random = field(init=False, factory=lambda: random.Random(0))
 
     async def write(self, customer: str, session: aiohttp.ClientSession) -> None:
         """Play one customer."""
@@ -51,7 +53,7 @@ class Customers:
         headers = {"X-Signature": signature(self.secret, body)}
         while True:
             try:
-                async with session.post(self.url, data=body, headers=headers) as answer:
+                async with session.post(self._dice.choice(self.urls), data=body, headers=headers) as answer:
                     self.answers[answer.status] += 1
                     if answer.status == 200:
                         return

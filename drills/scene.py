@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -63,16 +63,20 @@ class StuckLane(AssertionError):
 class Scene:
     """:meth:`prepare` it, :meth:`start` daemons, let people :meth:`live`, wait until all is :meth:`settled`, :meth:`compare`."""
 
-    def __init__(self, folder: Path, url: str, seed: int) -> None:
+    def __init__(self, folder: Path, url: str, seed: int, *, runners: int = 1) -> None:
+        """With several *runners*, customers talk to all; the file and port of number n are ``files[n]`` and ``ports[n]``."""
         self.folder = folder
-        self.port = free_port()
+        self.ports = [free_port() for _ in range(runners)]
+        self.files = ["fernamt.toml", *(f"fernamt{number}.toml" for number in range(2, runners + 1))]
+        self.port = self.ports[0]
         self.store = Store.open(url, SystemClock())
         self.providers = {name: Provider(honours, seed) for name, honours in LINES.items()}
         self.customers = {
-            name: Customers(f"http://127.0.0.1:{self.port}/in/{name}/hook", SECRET, seed) for name in LINES
+            name: Customers([f"http://127.0.0.1:{port}/in/{name}/hook" for port in self.ports], SECRET, seed)
+            for name in LINES
         }
         self.url = url
-        self._answered = 0
+        self._answered: set[str] = set()
 
     async def provide(self) -> dict[str, str]:
         """Start the providers and return their addresses."""
@@ -89,7 +93,8 @@ class Scene:
             "Metadata-Version: 2.1\nName: fernamt-drill\nVersion: 1.0\nRequires-Dist: fernamt\n"
         )
         (info / "entry_points.txt").write_text("[fernamt]\ndrill = drilled_line\n")
-        self.configure("fernamt.toml", self.port, addresses, url=url)
+        for file, port in zip(self.files, self.ports, strict=True):
+            self.configure(file, port, addresses, url=url)
         self.store.migrate()
 
     def configure(self, file: str, port: int, addresses: Mapping[str, str], *, url: str = "") -> None:
@@ -120,11 +125,11 @@ class Scene:
                 return
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def running(self, number: int = 0) -> AsyncIterator[asyncio.subprocess.Process]:
         """Run a daemon that is not to die, and let it drain at the end."""
-        daemon = await self.start()
+        daemon = await self.start(file=self.files[number])
         try:
-            await self.listening(daemon)
+            await self.listening(daemon, self.ports[number])
             yield daemon
             assert daemon.returncode is None, f"the daemon ended by itself with {daemon.returncode}"
             daemon.send_signal(signal.SIGTERM)
@@ -158,36 +163,42 @@ class Scene:
 
     async def _answer(self, stop: asyncio.Event) -> None:
         """Play an agent who answers every other message, straight into the store as the command does."""
-        seen = 0
+        seen: dict[int, int] = {}
         while not stop.is_set():
-            seen = await asyncio.to_thread(self._answer_after, seen)
+            await asyncio.to_thread(self._answer_after, seen)
             await asyncio.sleep(0.1)
 
-    def _answer_after(self, seen: int) -> int:
+    def _answer_after(self, seen: dict[int, int]) -> None:
         try:
-            return self._answer_some(seen)
+            self._answer_some(seen)
         except Exception as why:
             if not is_outage(getattr(why, "__cause__", None) or why):
                 raise
-            return seen
 
-    def _answer_some(self, seen: int) -> int:
+    def _answer_some(self, seen: dict[int, int]) -> None:
+        """Answer what stands behind *seen*, a number for each conversation: ids are not in the order of commits."""
+        answers = []
         with self.store.read() as connection:
-            rows = self.store.statements(connection).rows(
-                "SELECT e.id, e.conversation, c.key FROM entry e JOIN content c ON c.entry = e.id"
-                " WHERE e.id > ? AND e.kind = 'received' ORDER BY e.id LIMIT 50",
-                (seen,),
-            )
-        answers = [
-            Composition(conversation=row[1], kind="sent", author="agent:drill", text=f"answer to {row[2]}")
-            for row in rows
-            if row[0] % 2
-        ]
+            do = self.store.statements(connection)
+            last: dict[int, int] = {row[0]: row[1] for row in do.rows("SELECT id, last_n FROM conversation")}
+            for conversation, n in last.items():
+                if n > seen.get(conversation, 0):
+                    answers += [
+                        Composition(
+                            conversation=conversation, kind="sent", author="agent:drill", text=f"answer to {key}"
+                        )
+                        for (key,) in do.rows(
+                            "SELECT c.key FROM entry e JOIN content c ON c.entry = e.id"
+                            " WHERE e.conversation = ? AND e.n > ? AND e.kind = 'received'",
+                            (conversation, seen.get(conversation, 0)),
+                        )
+                        if int(key.rpartition("-")[2]) % 2
+                    ]
         if answers:
             with contextlib.closing(self.store.session()) as session:
                 session.run(lambda tx: compose(tx, answers))
-            self._answered += len(answers)
-        return rows[-1][0] if rows else seen
+            self._answered.update(answer.text for answer in answers)
+        seen.update(last)
 
     async def settled(self) -> None:
         """Wait until nothing is open any more. A retry may be minutes away; a lane is stuck if what is due does not go."""
@@ -212,8 +223,11 @@ class Scene:
         with self.store.read() as connection:
             return self.store.statements(connection).rows(sql)
 
-    def compare(self) -> dict[str, int]:
-        """Compare the customers' and the provider's ledgers with the store."""
+    def compare(self, late: Collection[str] = ()) -> dict[str, int]:
+        """Compare the customers' and the provider's ledgers with the store.
+
+        Texts that came *late* to a provider, by a call that was out already when its sender lost the line, are in no order.
+        """
         stored: dict[str, list[str]] = {}
         for customer, key in self.rows(
             "SELECT a.handle, c.key FROM entry e JOIN content c ON c.entry = e.id JOIN address a ON a.id = e.author"
@@ -231,7 +245,7 @@ class Scene:
                 " GROUP BY v.id, v.last_n"
             )
         )
-        outcome = self._compare_deliveries()
+        outcome = self._compare_deliveries(late)
         return {
             "lost": lost + outcome["lost"],
             "doubled": doubled,
@@ -240,15 +254,16 @@ class Scene:
             "uncertain": outcome["uncertain"],
             "received": sum(len(keys) for keys in stored.values()),
             "repeated_by_customers": sum(customers.repeated for customers in self.customers.values()),
-            "answered": self._answered,
+            "answered": len(self._answered),
             "repeats_that_the_provider_knew": sum(provider.repeats for provider in self.providers.values()),
         }
 
-    def _compare_deliveries(self) -> dict[str, int]:
+    def _compare_deliveries(self, late: Collection[str]) -> dict[str, int]:
         """Whatever is ``sent`` must have arrived, in order; whatever did not arrive must be visibly uncertain."""
         arrived = {to: texts for provider in self.providers.values() for to, texts in provider.got.items()}
         found = {"lost": 0, "disordered": 0, "uncertain": 0}
         wanted: dict[str, list[str]] = {}
+        gone: set[str] = set()
         for to, text, state in self.rows(
             "SELECT a.handle, c.text, d.state FROM delivery d JOIN content c ON c.entry = d.entry"
             " JOIN address a ON a.id = d.address ORDER BY d.conversation, d.id"
@@ -257,8 +272,11 @@ class Scene:
             found["uncertain"] += state == "uncertain"
             if text in arrived.get(customer, ()):
                 wanted.setdefault(customer, []).append(str(text))
-            elif state != "uncertain":
-                found["lost"] += 1
-        found["lost"] += self._answered - self.count("delivery")
-        found["disordered"] = sum(list(dict.fromkeys(arrived[customer])) != texts for customer, texts in wanted.items())
+            else:
+                gone.add(str(text))
+                found["lost"] += state != "uncertain"
+        found["lost"] += len(self._answered.difference(*wanted.values(), gone))
+        for customer, texts in wanted.items():
+            got = [text for text in dict.fromkeys(arrived[customer]) if text not in late]
+            found["disordered"] += got != list(dict.fromkeys(text for text in texts if text not in late))
         return found

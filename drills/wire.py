@@ -73,7 +73,8 @@ async def drilled(scene: Scene, changes: int, seed: int) -> dict[str, int]:
             proxy, addresses[name] = await before(address)
             proxies.append(proxy)
         for customers in scene.customers.values():
-            proxy, customers.url = await before(customers.url)
+            proxy, url = await before(customers.urls[0])
+            customers.urls = [url]
             proxies.append(proxy)
         store, url = None, ""
         if not scene.store.is_sqlite:
