@@ -27,7 +27,8 @@ def main() -> int:
 
     settings = read_settings(Path(sys.argv[1]))
     # A short lease: on PostgreSQL a dead runner's channels wait for its end.
-    return uvloop.run(App.from_settings(settings, reached=reached, lease_s=2.0).run())
+    lease_s = float(os.environ.get("DRILL_LEASE_S", "2"))
+    return uvloop.run(App.from_settings(settings, reached=reached, lease_s=lease_s).run())
 
 
 if __name__ == "__main__":

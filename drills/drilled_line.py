@@ -21,6 +21,7 @@ from fernamt import (
     Files,
     Handshake,
     InboundEvent,
+    Json,
     OutboundMessage,
     Receipt,
     Received,
@@ -94,7 +95,13 @@ class DrilledLine:
 
     async def send(self, message: OutboundMessage) -> Sent:
         digests = [await self._digest(file) for file in message.attachments]
-        body = {"key": message.key, "to": message.to.value, "text": message.text, "files": digests}
+        body: dict[str, Json] = {
+            "key": message.key,
+            "to": message.to.value,
+            "text": message.text,
+            "files": digests,
+            "attempt": message.attempt,
+        }
         reply = await self._context.http.request(
             "POST", self._settings.url, json=body, timeout_s=self._settings.timeout_s
         )

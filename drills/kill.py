@@ -21,6 +21,7 @@ from typing import ClassVar
 import orjson
 from scene import Scene, say, store_in
 
+START_S = 60.0
 POINTS = ("writer.before-commit", "writer.committed", "outbox.begun", "outbox.answered", "outbox.finished")
 
 
@@ -55,6 +56,7 @@ class Drill:
         scene = self._scene
         scene.prepare(await scene.provide())
         async with contextlib.AsyncExitStack() as last:
+            last.callback(self._end)
             async with scene.live():
                 for kill in range(self._kills):
                     await self._live_and_die(at_a_point=kill % 2 == 0)
@@ -66,11 +68,14 @@ class Drill:
     async def _survive(self, last: contextlib.AsyncExitStack) -> None:
         await last.enter_async_context(self._scene.running())
 
+    def _end(self) -> None:
+        """Leave nobody behind."""
+
     async def _live_and_die(self, *, at_a_point: bool) -> None:
         doom = (self._dice.choice(POINTS), str(self._dice.randint(1, 25))) if at_a_point else ()
         daemon = await self._scene.start(*doom)
         try:
-            async with asyncio.timeout(20.0):
+            async with asyncio.timeout(START_S):
                 await self._scene.listening(daemon)
             async with asyncio.timeout(8.0 if at_a_point else self._dice.uniform(0.0, 1.0)):
                 await daemon.wait()
@@ -91,8 +96,7 @@ class DrillOfTwo(Drill):
         self._kill = 0
 
     async def _live_and_die(self, *, at_a_point: bool) -> None:
-        for number in (0, 1):
-            await self._up(number)
+        await asyncio.gather(self._up(0), self._up(1))
         number, self._kill = self._kill % 2, self._kill + 1
         victim = self._daemons.pop(number)
         try:
@@ -111,18 +115,20 @@ class DrillOfTwo(Drill):
             self._arming(number).unlink(missing_ok=True)
             doom = (self._dice.choice(POINTS), str(self._dice.randint(1, 25)), str(self._arming(number)))
             daemon = self._daemons[number] = await self._scene.start(*doom, file=self._scene.files[number])
-            async with asyncio.timeout(20.0):
+            async with asyncio.timeout(START_S):
                 await self._scene.listening(daemon, self._scene.ports[number])
 
     def _arming(self, number: int) -> Path:
         return self._scene.folder / f"armed{number}"
 
     async def _survive(self, last: contextlib.AsyncExitStack) -> None:
-        for daemon in self._daemons.values():
-            daemon.kill()
-            await daemon.wait()
+        self._end()
         for number in (0, 1):
             await last.enter_async_context(self._scene.running(number))
+
+    def _end(self) -> None:
+        while self._daemons:
+            self._daemons.popitem()[1].kill()
 
 
 if __name__ == "__main__":

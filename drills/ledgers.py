@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter, defaultdict
 
 import aiohttp
@@ -71,6 +72,8 @@ class Provider:
     got: dict[str, list[str]] = field(factory=lambda: defaultdict(list))
     keys: Counter[str] = field(factory=Counter)
     repeats: int = 0
+    arrived: dict[tuple[str, int], float] = field(factory=dict)
+    """When an attempt came, by its key and number."""
     dice: random.Random = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -79,6 +82,7 @@ class Provider:
     async def take(self, request: web.Request) -> web.Response:
         """Answer one call."""
         message = orjson.loads(await request.read())
+        self.arrived[message["key"], message["attempt"]] = time.time()
         chance = self.dice.random()
         if chance < 0.03:
             return web.Response(status=503)

@@ -23,6 +23,7 @@ from ledgers import Customers, Provider
 from fernamt._runtime.clock import SystemClock
 from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store, is_outage
+from fernamt._store.names import Names
 from fernamt.model import microseconds
 from fernamt.testing.postgres import running_postgres
 
@@ -77,6 +78,11 @@ class Scene:
         }
         self.url = url
         self._answered: set[str] = set()
+
+    @property
+    def names(self) -> Names:
+        """The names that the store gives out."""
+        return Names(self.store.keys())
 
     async def provide(self) -> dict[str, str]:
         """Start the providers and return their addresses."""

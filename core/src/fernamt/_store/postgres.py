@@ -16,9 +16,10 @@ from fernamt._store.tables import metadata
 _IDS_AT_ONCE: Final = 256
 _BEGIN: Final = """SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
  set_config('synchronous_commit', 'on', true), set_config('lock_timeout', '10000', true),
- set_config('idle_in_transaction_session_timeout', '60000', true)"""
+ set_config('idle_in_transaction_session_timeout', '3000', true)"""
 """Every transaction says so itself, with the question that it asks anyway: acknowledged is durable whatever the server is told
-otherwise, and behind a pooler a setting of the session would be somebody else's."""
+otherwise, and behind a pooler a setting of the session would be somebody else's. A runner that is halted in the middle of a
+transaction must not keep its rows from those who would take over from it."""
 _ONE_BY_ONE: Final = frozenset({"delivery", "link"})
 """Numbers that say what comes first, whichever process took them, or that people type: none is kept for later."""
 

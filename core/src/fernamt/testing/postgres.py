@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,30 +19,78 @@ from fernamt.testing.servers import install, unprivileged
 _START_S = 20.0
 
 
+class PostgresServer:
+    """A server that a test may kill and start again; :func:`postgres` gives one."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self._binaries = binaries
+        self._folder = folder
+        self._user = unprivileged(folder)
+        self._port = free_port()
+        self.url = f"postgresql://fernamt@127.0.0.1:{self._port}/postgres"
+        """The address of a superuser without a password, on loopback."""
+        how = ["-U", "fernamt", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        self._run(binaries / "initdb", "-D", self._data, *how)
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def start(self) -> None:
+        """Start it, and return when it takes connections. Blocks."""
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=50"
+        log: list[str | Path] = ["-w", "-t", str(int(_START_S)), "-l", self._folder / "log"]
+        deadline = time.monotonic() + _START_S
+        while True:
+            try:
+                self._run(self._binaries / "pg_ctl", "-D", self._data, *log, "-o", options, "start")
+            except subprocess.CalledProcessError:
+                if time.monotonic() > deadline:
+                    raise
+                continue
+            return
+
+    def kill(self) -> None:
+        """End every process of it as ``kill -9`` does; what was not on the disk is gone."""
+        main = int((self._data / "postmaster.pid").read_text().split()[0])
+        # First the one that would start the others again, and tell them to end in good order.
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        for pid in (main, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it."""
+        self._run(self._binaries / "pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop")
+
+    def _run(self, *command: str | Path) -> None:
+        run_quietly(command, self._user, self._folder)
+
+
 @contextmanager
-def running_postgres() -> Iterator[str]:
-    """Run a server and yield its address, ``postgresql://...``, of a superuser without password on loopback.
+def postgres() -> Iterator[PostgresServer]:
+    """Run a server, and end it with all that it kept.
 
     Raises:
         ServerMissing: There is no PostgreSQL here and it cannot be installed.
     """
-    binaries = _binaries()
     folder = Path(tempfile.mkdtemp(prefix="fernamt-postgres-"))
     try:
-        user = unprivileged(folder)
-        data = folder / "data"
-        _run(
-            [binaries / "initdb", "-D", data, "-U", "fernamt", "-A", "trust", "-E", "UTF8", "--locale=C"], user, folder
-        )
-        port = _free_port()
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=50"
-        _start(binaries, data, options, user, folder)
+        server = PostgresServer(_binaries(), folder)
+        server.start()
         try:
-            yield f"postgresql://fernamt@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            _run([binaries / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"], user, folder)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """Run a server and yield its address; see :func:`postgres`."""
+    with postgres() as server:
+        yield server.url
 
 
 def _binaries() -> Path:
@@ -54,21 +104,8 @@ def _binaries() -> Path:
     return found[-1].parent
 
 
-def _start(binaries: Path, data: Path, options: str, user: dict[str, str | int], folder: Path) -> None:
-    log: list[str | Path] = ["-w", "-t", str(int(_START_S)), "-l", folder / "log"]
-    command = [binaries / "pg_ctl", "-D", data, *log, "-o", options, "start"]
-    deadline = time.monotonic() + _START_S
-    while True:
-        try:
-            _run(command, user, folder)
-        except subprocess.CalledProcessError:
-            if time.monotonic() > deadline:
-                raise
-            continue
-        return
-
-
-def _run(command: list[str | Path], user: dict[str, str | int], folder: Path) -> None:
+def run_quietly(command: Sequence[str | Path], user: dict[str, str | int], folder: Path) -> None:
+    """Run a program of a server to its end; raises ``CalledProcessError``."""
     environment = {**os.environ, "LC_ALL": "C", "HOME": str(folder)}
     subprocess.run(  # noqa: S603 - our own command line
         [str(word) for word in command],
@@ -82,7 +119,8 @@ def _run(command: list[str | Path], user: dict[str, str | int], folder: Path) ->
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
