@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fernamt._store import reception
-from fernamt._store.engine import Store, Transaction
+from fernamt._store.engine import Rank, Store, Transaction, locks
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.writer import GROUP_MAX, Writer
@@ -428,3 +428,51 @@ async def test_two_runners_that_meet_new_people_in_opposite_order_both_succeed(s
     await second.stop()
     assert runners.rows("SELECT count(*), count(DISTINCT customer) FROM address") == [(40, 40)]
     assert runners.rows("SELECT count(*), min(last_n), max(last_n) FROM conversation") == [(40, 2, 2)]
+
+
+def noted(payloads: Sequence[list[str]], word: str) -> list[None]:
+    for payload in payloads:
+        payload.append(word)
+    return [None] * len(payloads)
+
+
+@locks(Rank.CLAIMS)
+def last(tx: Transaction, payloads: Sequence[list[str]]) -> list[None]:
+    """An operation that locks claims: it writes down when it ran."""
+    return noted(payloads, "claims")
+
+
+@locks(Rank.DELIVERIES)
+def second(tx: Transaction, payloads: Sequence[list[str]]) -> list[None]:
+    """An operation that locks deliveries."""
+    return noted(payloads, "deliveries")
+
+
+def conversing(tx: Transaction, payloads: Sequence[list[str]]) -> list[None]:
+    """An operation that says nothing of its locks."""
+    return noted(payloads, "conversations")
+
+
+def composing(tx: Transaction, payloads: Sequence[list[str]]) -> list[None]:
+    """Another one."""
+    return noted(payloads, "more conversations")
+
+
+async def test_whoever_shares_a_transaction_locks_in_one_order_and_conversations_are_locked_once(store: Store) -> None:
+    ran: list[str] = []
+    writer = Writer(store, committing=ran.append)
+    writer.start()
+    async with busy(writer):
+        operations = (last, second, conversing, last, composing, conversing)
+        futures = [writer.write(operation, ran) for operation in operations]
+    await asyncio.gather(*futures)
+    await writer.stop()
+    ran = [step for step in ran[ran.index("conversations") :] if step != "writer.before-commit"]
+    commit = ["writer.committed"]
+    others = ["more conversations"]
+    ranked = ["deliveries", "claims", "claims"]
+    conversations = ["conversations", "conversations"]
+    if store.is_sqlite:
+        assert ran == [*conversations, *others, *ranked, *commit]
+    else:
+        assert ran == [*conversations, *ranked, *commit, *others, *commit]

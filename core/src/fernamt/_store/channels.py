@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from fernamt._store.engine import Transaction
+from fernamt._store.engine import Rank, Transaction, locks
 
 
 @frozen(kw_only=True)
@@ -18,6 +18,7 @@ class Entrance:
     label: str
 
 
+@locks(Rank.CLAIMS)
 def enter(tx: Transaction, payloads: Sequence[Entrance]) -> list[int]:
     """Return the number of each channel, new ones getting one; its id is its name for ever."""
     numbers = []
@@ -43,6 +44,7 @@ class ChannelState:
     reason: str = ""
 
 
+@locks(Rank.CLAIMS)
 def note_state(tx: Transaction, payloads: Sequence[ChannelState]) -> list[bool]:
     """Keep the states; ``True`` where one changed."""
     return [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from fernamt._store.engine import Transaction
+from fernamt._store.engine import Rank, Transaction, locks
 from fernamt.errors import FernamtError
 
 
@@ -32,6 +32,7 @@ class Wish:
     lease_us: int
 
 
+@locks(Rank.CLAIMS)
 def take(tx: Transaction, payloads: Sequence[Wish]) -> list[Claim | None]:
     """Give each claim that nobody holds; ``None``: it is taken. Judged by the store's clock."""
     return [_take(tx, wish) for wish in payloads]
@@ -62,6 +63,7 @@ class Renewal:
     lease_us: int
 
 
+@locks(Rank.CLAIMS)
 def renew(tx: Transaction, payloads: Sequence[Renewal]) -> list[bool]:
     """Prolong what is still held by its holder; ``False``: it is lost."""
     tx.topics.update(f"claim:{renewal.claim.key}" for renewal in payloads if not renewal.lease_us)

@@ -9,7 +9,7 @@ import orjson
 from attrs import define, frozen
 
 from fernamt._store.claims import Claim, ClaimLost, require
-from fernamt._store.engine import Transaction
+from fernamt._store.engine import Rank, Transaction, locks
 from fernamt._store.names import id_hash
 from fernamt._store.receipts import Fact, settle, settle_early
 from fernamt._store.statements import Batch, Row, Statements
@@ -141,6 +141,7 @@ class Takeover:
     """The provider makes no second copy of a repeat."""
 
 
+@locks(Rank.DELIVERIES)
 def take_over(tx: Transaction, payloads: Sequence[Takeover]) -> list[int | ClaimLost]:
     """Settle attempts without a result: queued again where a repeat is harmless, else ``uncertain``. Return how many."""
     return [_taken_over(tx, payload) for payload in payloads]
@@ -176,6 +177,7 @@ class Beginning:
     """It was asked for before, and nobody heard whether that was committed: then it counts as begun."""
 
 
+@locks(Rank.DELIVERIES)
 def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLost]:
     """Record attempts before their first byte; ``False``: the delivery is not queued any more, or not as it was seen."""
     lost = _lost(tx, {payload.claim for payload in payloads})
@@ -284,6 +286,7 @@ class _Standing:
     n: int
 
 
+@locks(Rank.DELIVERIES)
 def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
     """Record results and return the states that follow.
 
@@ -370,6 +373,7 @@ class Refused:
     until_us: int = 0
 
 
+@locks(Rank.DELIVERIES)
 def refuse(tx: Transaction, payloads: Sequence[Refused]) -> list[ClaimLost | None]:
     """Record refusals. No attempt is counted: nothing was tried."""
     return [_refused(tx, payload) for payload in payloads]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from fernamt._store.conversations import Conversations
-from fernamt._store.engine import Transaction
+from fernamt._store.engine import Rank, Transaction, locks
 from fernamt._store.people import People
 from fernamt._store.pointers import Span
 from fernamt._store.receipts import Fact, settle
@@ -151,6 +151,7 @@ class Verdict:
     by: str
 
 
+@locks(Rank.DELIVERIES)
 def decide(tx: Transaction, payloads: Sequence[Verdict]) -> list[DeliveryState | FernamtError]:
     """Settle uncertain deliveries by a person's word, which is kept as a fact."""
     results: list[DeliveryState | FernamtError] = []

@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -27,6 +28,7 @@ HEAD: Final = "0002"
 RACES: Final = 5
 """How often a transaction that lost a race (a unique row, a deadlock) is run at most."""
 _R = TypeVar("_R")
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 # fmt: off
@@ -73,6 +75,25 @@ class Keys:
     """Begins every key that we give out, so that two stores behind one provider account are told apart."""
     secret: bytes
     """Signs tokens."""
+
+
+class Rank(IntEnum):
+    """Which rows an operation locks: in this order within a transaction, so that no two runners wait for each other."""
+
+    CONVERSATIONS = 0
+    """And whatever else: no second one of these is in the same transaction."""
+    DELIVERIES = 1
+    CLAIMS = 2
+
+
+def locks(rank: Rank) -> Callable[[_F], _F]:
+    """Declare the rank of an operation; without it an operation counts as one that locks conversations."""
+
+    def declared(operation: _F) -> _F:
+        vars(operation)["rank"] = rank
+        return operation
+
+    return declared
 
 
 class LostRace(Exception):

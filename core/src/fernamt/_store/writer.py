@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import structlog
 
-from fernamt._store.engine import Store, Transaction, WriteSession, is_outage
+from fernamt._store.engine import Rank, Store, Transaction, WriteSession, is_outage
 from fernamt.errors import FernamtError, NotStored
 
 _P_contra = TypeVar("_P_contra", contravariant=True)
@@ -65,7 +65,7 @@ class Committer:
     def commit(self, group: list[Wanted[Any, Any]]) -> list[Any]:
         """Write what a group of callers wants, and return what each gets: a result, or the error that it is to be told."""
         try:
-            return self._transaction(group)
+            return self._in_order(group)
         except Exception as why:  # noqa: BLE001 - whatever one payload brings, its neighbours must not pay for it
             if is_outage(why):
                 return [self._not_stored(why)] * len(group)
@@ -75,6 +75,21 @@ class Committer:
         middle = len(group) // 2
         return self.commit(group[:middle]) + self.commit(group[middle:])
 
+    def _in_order(self, group: list[Wanted[Any, Any]]) -> list[Any]:
+        """Commit a group in as few transactions as the order of locks allows: one on SQLite, where nobody else writes."""
+        first = next((one.operation for one in group if _rank(one.operation) == Rank.CONVERSATIONS), None)
+        if self._store.is_sqlite or all(_rank(one.operation) or one.operation == first for one in group):
+            return self._transaction(group)
+        outcomes: list[Any] = [None] * len(group)
+        left = list(range(len(group)))
+        while left:
+            first = next((group[index].operation for index in left if not _rank(group[index].operation)), None)
+            now = [index for index in left if _rank(group[index].operation) or group[index].operation == first]
+            left = sorted({*left} - {*now})
+            for index, outcome in zip(now, self.commit([group[index] for index in now]), strict=True):
+                outcomes[index] = outcome
+        return outcomes
+
     def _transaction(self, group: list[Wanted[Any, Any]]) -> list[Any]:
         by_operation: dict[Operation[Any, Any], list[int]] = {}
         for index, wanted in enumerate(group):
@@ -82,7 +97,7 @@ class Committer:
 
         def body(tx: Transaction) -> list[Any]:
             outcomes: list[Any] = [None] * len(group)
-            for operation, indices in by_operation.items():
+            for operation, indices in sorted(by_operation.items(), key=lambda one: _rank(one[0])):
                 results = operation(tx, [group[index].payload for index in indices])
                 for index, result in zip(indices, results, strict=True):
                     outcomes[index] = result
@@ -196,6 +211,11 @@ class Writer:
     def _resolve(self, group: list[Wanted[Any, Any]], outcomes: list[Any], topics: set[str]) -> None:
         resolve(group, outcomes)
         self._touched(topics)
+
+
+def _rank(operation: Operation[Any, Any]) -> Rank:
+    rank: Rank = getattr(operation, "rank", Rank.CONVERSATIONS)
+    return rank
 
 
 def resolve(group: list[Wanted[Any, Any]], outcomes: list[Any]) -> None:
