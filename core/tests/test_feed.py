@@ -13,12 +13,13 @@ from fernamt._runtime.hub import Hub
 from fernamt._store import feed as module
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.claims import Claim, Wish, take
-from fernamt._store.deliveries import Beginning, Refused, begin, open_deliveries, refuse
+from fernamt._store.deliveries import Beginning, begin, open_deliveries
 from fernamt._store.desk import Composed, Composition, compose
 from fernamt._store.engine import Store
 from fernamt._store.feed import Position
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.refusals import Refused, refuse
 from fernamt._store.writer import Writer
 from fernamt.connector import FeedItem
 from fernamt.inbound import Received, Thread

@@ -70,10 +70,6 @@ def test_a_long_text_is_split_where_a_reader_expects_it(case: str) -> None:
     assert texts(message(text), **can) == expected
 
 
-def test_each_part_has_a_key_of_its_own_and_the_first_that_of_the_whole() -> None:
-    assert [part.key for part in parts(message("eins zwei drei"), max_units=5)] == ["k1", "k1p2", "k1p3"]
-
-
 @given(st.text(alphabet=st.sampled_from("ab ä\n.👍\u0308"), max_size=300), st.integers(4, 40))
 def test_every_part_fits_and_nothing_but_white_space_is_left_out(text: str, most: int) -> None:
     found = fit(message(text), Capabilities(max_units=most, unit="utf16"), Line())

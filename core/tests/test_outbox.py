@@ -16,11 +16,12 @@ from fernamt._runtime import outbox as runtime
 from fernamt._runtime import outcome, queue
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.hooks import Plugins
-from fernamt._runtime.outbox import Outbox, Sending
+from fernamt._runtime.outbox import Outbox
+from fernamt._runtime.sending import Sending
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.claims import Claim, Wish, take
 from fernamt._store.deliveries import begin, finish, take_over
-from fernamt._store.desk import Composition, compose
+from fernamt._store.desk import Composition, Verdict, compose, decide
 from fernamt._store.engine import Store
 from fernamt._store.names import Names, id_hash
 from fernamt._store.reception import Line, Reception, Submission
@@ -39,7 +40,7 @@ from fernamt.errors import (
 )
 from fernamt.hookspecs import Refusal
 from fernamt.inbound import InboundEvent, Receipt, Received, Thread
-from fernamt.model import Address, Attachment, Blob, DeliveryState
+from fernamt.model import Address, Attachment, Blob, DeliveryState, Template
 from fernamt.outbound import Capabilities, Files, OutboundMessage, Sent
 
 _people = itertools.count(1)
@@ -573,11 +574,9 @@ async def test_a_policy_refuses_for_good_or_until_a_time_and_is_asked_again_then
 
 
 LONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {  # what the channel can, the message, the sentence
-    "characters": ({"max_units": 5}, {"text": "123456"}, "6 long"),
-    "bytes": ({"max_units": 5, "unit": "byte"}, {"text": "äää"}, "6 long"),
-    "utf16": ({"max_units": 5, "unit": "utf16"}, {"text": "😀😀😀"}, "6 long"),
+    "no text at all": ({"max_units": 0}, {"text": "123456"}, "6 long"),
+    "a book": ({"max_units": 5}, {"text": "12345" * 50}, "are the most"),
     "no files": ({}, {"files": 1}, "takes no attachments"),
-    "too many": ({"files": (Files(max_bytes=9, max_count=2),)}, {"files": 3}, "takes 2 such"),
     "too large": ({"files": (Files(max_bytes=2),)}, {"files": 1}, "takes 2: send a link"),
     "of a kind": ({"files": (Files(max_bytes=9, media_types=("image/*",)),)}, {"files": 1}, "takes no application/pdf"),
 }
@@ -604,6 +603,95 @@ async def test_what_fits_is_sent_whole(post: Post) -> None:
     await post.answer(text="ää", attachments=(file, file))
     message = (await post.called()).message
     assert (message.text, len(message.attachments)) == ("ää", 2)
+
+
+LETTER = "Guten Tag,\n\nIhr Paket ist da."
+
+
+async def test_a_text_that_is_too_long_goes_in_parts_in_order_each_with_a_key_of_its_own(post: Post) -> None:
+    await post.start(max_units=12)
+    one = await post.answer(text=LETTER)
+    behind = await post.answer(int(post.rows("SELECT max(id) FROM conversation")[0][0]), text="danach")
+    texts, keys = [], []
+    for number in range(4):
+        call = await post.called()
+        texts.append(call.message.text)
+        keys.append(call.message.key)
+        assert call.message.sent_ids == ()
+        call.sent(f"id{number}")
+    await post.until()
+    assert texts == ["Guten Tag,", "Ihr Paket", "ist da.", "danach"]
+    assert [post.names.delivery_of(key) for key in keys] == [one, one, one, behind]
+    assert len(set(keys)) == 4
+    await post.until()
+    assert post.rows("SELECT state, attempts, parts, parts_total, ids FROM delivery WHERE id = ?", one) == [
+        ("sent", 3, 2, 3, '["id0","id1","id2"]')
+    ]
+
+
+async def test_a_part_that_was_not_taken_is_sent_again_and_no_other(post: Post) -> None:
+    await post.start(max_units=12)
+    await post.answer(text=LETTER)
+    (await post.called()).sent("id0")
+    (await post.called()).fails(Unreachable("refused", certain=True, sent_ids=("id1a",)))
+    await post.until()
+    await post.until()
+    await post.due()
+    call = await post.called()
+    assert (call.message.text, call.message.sent_ids) == ("Ihr Paket", ("id1a",))
+
+
+@pytest.mark.parametrize(("sent", "then"), [(False, "Ihr Paket"), (True, "ist da.")])
+async def test_a_person_settles_the_part_that_is_uncertain_and_the_rest_follows(
+    post: Post, sent: bool, then: str
+) -> None:
+    await post.start(max_units=12)
+    one = await post.answer(text=LETTER)
+    (await post.called()).sent("id0")
+    (await post.called()).fails(Unreachable("reset", certain=False))
+    await post.until()
+    await post.until()
+    assert post.state(one) == "uncertain"
+    await post.writer.write(decide, Verdict(delivery=one, sent=sent, by="maria"))
+    post.outbox.wake()
+    assert (await post.called()).message.text == then
+
+
+async def test_what_became_of_one_part_is_not_the_end_of_the_whole(post: Post) -> None:
+    await post.start(max_units=12)
+    one = await post.answer(text=LETTER)
+    (await post.called()).sent("id0")
+    call = await post.called()
+    for state in (DeliveryState.DELIVERED, DeliveryState.READ):
+        await post.receive(Received(key=f"k{state}", sender=Address("phone", "+491"), text="x"))
+        await post.writer.write(
+            Reception(post.names),
+            Submission(line=post.line, events=(Receipt(key=f"r{state}", id="id0", state=state),)),
+        )
+    assert post.state(one) == "sending"
+    call.sent("id1")
+    (await post.called()).sent("id2")
+    await post.until()
+    await post.until()
+    await post.until()
+    assert post.state(one) == "sent"
+
+
+async def test_after_the_reply_window_only_a_template_goes(post: Post) -> None:
+    await post.start(reply_window=timedelta(hours=24), templates=True)
+    conversation = await post.customer()
+    await post.sql("UPDATE entry SET at = at - 90000000000")
+    refused = await post.answer(conversation)
+    await post.until("outbox.refused")
+    assert (post.state(refused), "use a template" in post.reason(refused)) == ("refused", True)
+    template = Template(name="back", language="de", values=("Ann",))
+    await post.answer(conversation, template=template)
+    call = await post.called()
+    assert call.message.template == template
+    call.sent()
+    later = datetime.now(UTC) + timedelta(hours=1)
+    await post.answer(await post.customer(window_until=later), template=template)
+    assert (await post.called()).message.template is None
 
 
 class Unable(Provider):

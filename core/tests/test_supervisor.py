@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 from fernamt import hookspecs
 from fernamt._runtime.claims import Claims, stop_task
 from fernamt._runtime.hooks import Plugins
-from fernamt._runtime.outbox import Outbox, Sending
+from fernamt._runtime.outbox import Outbox
 from fernamt._runtime.queue import Queue
+from fernamt._runtime.sending import Sending
 from fernamt._runtime.supervisor import Supervised
 from fernamt._store.channels import Entrance, enter, note_state
 from fernamt._store.desk import Composition, compose

@@ -24,9 +24,11 @@ from fernamt._runtime.feed import Feeds
 from fernamt._runtime.http import ClientHttp
 from fernamt._runtime.hub import Hub
 from fernamt._runtime.intake import ChannelIntake, Room
-from fernamt._runtime.outbox import Outbox, Sending
+from fernamt._runtime.outbox import Outbox
 from fernamt._runtime.plan import Plan, PlannedChannel, plan
+from fernamt._runtime.reconciler import Reconciler
 from fernamt._runtime.redact import Redactor
+from fernamt._runtime.sending import Sending
 from fernamt._runtime.sources import Sources
 from fernamt._runtime.storable import storable_text
 from fernamt._runtime.supervisor import Supervised
@@ -46,18 +48,16 @@ from fernamt._store.reception import Line, Reception
 from fernamt._store.subscriptions import subscribe
 from fernamt._store.writer import Writer
 from fernamt.connector import (
+    ABILITIES,
     Answers,
-    Backfills,
     Channel,
-    ChoosesId,
     Clock,
     Connector,
-    Describes,
-    FetchesMedia,
-    Measures,
-    Performs,
-    Receives,
+    Dials,
+    MarksRead,
+    Reconciles,
     Serves,
+    ShowsTyping,
     Verifies,
     Webhooks,
     abilities_of,
@@ -68,9 +68,7 @@ from fernamt.settings import Settings, secrets_in
 
 DRAIN_S: Final = 20.0
 """What is under way when the daemon is told to stop has so long to end."""
-DRIVEN: Final = frozenset(
-    {Backfills, FetchesMedia, Describes, Measures, ChoosesId, Receives, Webhooks, Serves, Verifies, Answers, Performs}
-)
+DRIVEN: Final = frozenset(ABILITIES) - {Dials, ShowsTyping, MarksRead}
 """The abilities that this version calls; a connector may have others, which come with the machinery that drives them."""
 _log = structlog.get_logger()
 
@@ -327,7 +325,10 @@ class App:
         ).worker(self._writer, self._redactor.text, supervised.needs_login, self._reached)
         if worker is not None:
             self._woken.enter_context(self._hub.waking(worker.wake, worker.owner))
-        supervised.equip(connector, outbox, worker)
+        reconciler = None
+        if isinstance(connector, Reconciles):
+            reconciler = Reconciler(sending, connector, store=self._store, writer=self._writer, names=names)
+        supervised.equip(connector, outbox, worker, reconciler)
         self._woken.enter_context(self._hub.waking(outbox.wake, f"send:{line.number}"))
         return connector, supervised
 

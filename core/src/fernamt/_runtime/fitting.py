@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from fnmatch import fnmatchcase
 from itertools import accumulate
 from typing import Final
 
 import regex
-from attrs import evolve
+from attrs import evolve, frozen
 
+from fernamt._store.correspondence import Prepared
 from fernamt.connector import Connector, Measures
 from fernamt.model import Attachment, Blob
 from fernamt.outbound import Capabilities, Files, OutboundMessage
@@ -17,16 +19,49 @@ from fernamt.outbound import Capabilities, Files, OutboundMessage
 PARTS_MAX: Final = 20
 """Whoever has to read more than so many messages would rather have had a letter."""
 _GRAPHEME: Final = regex.compile(r"\X")
-_BREAKS: Final = tuple(regex.compile(one) for one in (r"\n\s*\n", r"\n", r"(?<=[.!?…:;])\s+", r"\s+"))
+_BREAKS: Final = tuple(regex.compile(one) for one in (r"\n\s*+\n", r"\n", r"(?<=[.!?…:;])\s++", r"\s++(?!\p{M})"))
 """Where a reader expects an end, the best first: paragraph, line, sentence, word."""
+_EDGES: Final = regex.compile(r"\A(?:\s(?!\p{M}))+|\s+\Z")
 _ANSWERED: Final = ("re:", "aw:")
+
+
+@frozen
+class Part:
+    """What is sent next of a delivery: one of *total* messages."""
+
+    message: OutboundMessage
+    total: int
+
+
+def next_part(prepared: Prepared, parts: int, can: Capabilities, connector: Connector, now: datetime) -> Part | str:
+    """Return what is sent of a message of which *parts* are through, or why it cannot be. Raises what ``units`` raises."""
+    message = prepared.message
+    if not _window_is_open(prepared, can, now):
+        if message.template is None or not can.templates:
+            return "the time in which this channel lets us answer is over: use a template that the provider approved"
+    elif message.template is not None:
+        message = evolve(message, template=None)
+    fitted = fit(message, can, connector)
+    if isinstance(fitted, str):
+        return fitted
+    if parts >= len(fitted):
+        return f"{parts} parts of it were sent, and what the channel takes has changed since: send the rest anew"
+    return Part(fitted[parts], len(fitted))
+
+
+def _window_is_open(prepared: Prepared, can: Capabilities, now: datetime) -> bool:
+    if can.reply_window is None:
+        return True
+    until = prepared.window_until
+    if until is None and prepared.last_at is not None:
+        until = prepared.last_at + can.reply_window
+    return until is not None and now < until
 
 
 def fit(message: OutboundMessage, can: Capabilities, connector: Connector) -> tuple[OutboundMessage, ...] | str:
     """Return what has to be sent, in order, or why it cannot be. Raises what the connector's ``units`` raises.
 
-    The first message has the key of the whole, each further one that key with ``p2``, ``p3`` ... The same message and the same
-    capabilities give the same parts.
+    The same message and the same capabilities give the same parts.
     """
     whole = _simpler(message, can)
     files = _grouped(whole.attachments, can.files)
@@ -53,10 +88,7 @@ def fit(message: OutboundMessage, can: Capabilities, connector: Connector) -> tu
     # The choice belongs below the last words, where it is read.
     last = max(number for number, part in enumerate(parts) if part.text or len(parts) == 1)
     parts[last] = evolve(parts[last], buttons=whole.buttons)
-    return tuple(
-        evolve(part, key=message.key if number == 1 else f"{message.key}p{number}")
-        for number, part in enumerate(parts, 1)
-    )
+    return tuple(parts)
 
 
 def _simpler(message: OutboundMessage, can: Capabilities) -> OutboundMessage:
@@ -86,7 +118,7 @@ def _units(message: OutboundMessage, can: Capabilities, connector: Connector) ->
 def _split(text: str, fits: Callable[[str], bool]) -> list[str]:
     """Cut into pieces that fit, where a reader expects an end and never inside a character; empty: not even one fits."""
     pieces = []
-    rest = text.strip()
+    rest = _EDGES.sub("", text)
     while rest:
         if fits(rest):
             pieces.append(rest)
@@ -96,7 +128,7 @@ def _split(text: str, fits: Callable[[str], bool]) -> list[str]:
             return []
         at = _best_break(rest, most)
         pieces.append(rest[:at].rstrip())
-        rest = rest[at:].lstrip()
+        rest = _EDGES.sub("", rest[at:])
         if len(pieces) > PARTS_MAX * 2:
             break  # refused anyway
     return pieces

@@ -9,39 +9,37 @@ from functools import partial
 from typing import Final
 
 import structlog
-from attrs import evolve, frozen
+from attrs import evolve
 
 from fernamt._runtime.answer import answer_of
-from fernamt._runtime.capacity import too_much
 from fernamt._runtime.claims import stop_task
+from fernamt._runtime.fitting import Part, next_part
 from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.outcome import outcome_of
 from fernamt._runtime.queue import POLL_S, Queue, Taken
 from fernamt._runtime.rate import Rate
 from fernamt._runtime.recorder import Recorder
+from fernamt._runtime.sending import SEND_TIMEOUT_S, Sending
 from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.correspondence import Prepared, prepare
 from fernamt._store.deliveries import (
     Beginning,
     OpenDelivery,
-    Refused,
     Result,
     Takeover,
     begin,
-    refuse,
     take_over,
 )
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
-from fernamt._store.reception import Line
+from fernamt._store.refusals import Refused, refuse
 from fernamt._store.writer import Writes
-from fernamt.connector import ChoosesId, Connector, Measures
+from fernamt.connector import ChoosesId, Measures
 from fernamt.errors import ChannelError, NeedsLogin, NotStored
 from fernamt.model import DeliveryState, microseconds
-from fernamt.outbound import Capabilities, OutboundMessage, Sent
+from fernamt.outbound import OutboundMessage, Sent
 
-SEND_TIMEOUT_S: Final = 120.0
 _ASK_AGAIN: Final = timedelta(seconds=1)
 """A policy that is sure until a moment ago is asked again so much later at the earliest."""
 _EXPECTED: Final = (Sent, ChannelError, TimeoutError)
@@ -51,18 +49,6 @@ _TOGETHER: Final = 256
 _OVER: Final = frozenset(DeliveryState) - {DeliveryState.QUEUED, DeliveryState.SENDING}
 """Whatever is in one of these holds no lane."""
 _log = structlog.get_logger()
-
-
-@frozen(kw_only=True)
-class Sending:
-    """What sending on one channel needs."""
-
-    line: Line
-    connector: Connector
-    capabilities: Callable[[], Capabilities]
-    hold_s: float
-    retry_for_h: float
-    needs_login: Callable[[NeedsLogin], None]
 
 
 class Outbox:
@@ -212,7 +198,7 @@ class Outbox:
         lost: Exception | None = None
         for (beginning, message), outcome in zip(beginnings, begun, strict=True):
             if outcome is True:
-                self._start(claim, left.pop(beginning.delivery.id), message)
+                self._start(left.pop(beginning.delivery.id), beginning, message)
             elif outcome is False:
                 left.pop(beginning.delivery.id).set_aside()
             elif isinstance(outcome, NotStored | ClaimLost):
@@ -266,11 +252,11 @@ class Outbox:
             taken.release()
         self._reached("outbox.refused")
 
-    def _start(self, claim: Claim, taken: Taken, message: OutboundMessage) -> None:
+    def _start(self, taken: Taken, beginning: Beginning, message: OutboundMessage) -> None:
         self._reached("outbox.begun")
         delivery = taken.delivery
         self._under_way[delivery.id] = taken
-        task = asyncio.create_task(self._attempt(claim, delivery, message), name=f"send-{delivery.id}")
+        task = asyncio.create_task(self._attempt(beginning, message), name=f"send-{delivery.id}")
         self._in_flight.add(task)
         task.add_done_callback(partial(self._attempted, delivery.id))
 
@@ -282,11 +268,12 @@ class Outbox:
             self._log.error("delivery_not_prepared", delivery=delivery.id, exc_info=prepared)
             reason = f"the message cannot be made: {type(prepared).__name__}"
             return Refused(claim=claim, delivery=delivery.id, reason=reason)
-        message, connector = prepared.message, self._sending.connector
+        connector = self._sending.connector
         try:
-            refusal = self._refusal(claim, delivery, prepared)
-            if refusal is not None:
-                return refusal
+            part = self._part(claim, delivery, prepared)
+            if isinstance(part, Refused):
+                return part
+            message = part.message
             counted = self._sending.capabilities().unit == "measured"
             units = connector.units(message) if counted and isinstance(connector, Measures) else 1
             chosen = "" if self._chooses is None else storable_text(self._chooses.id_for(message))
@@ -295,31 +282,33 @@ class Outbox:
             reason = f"the connector failed before it was sent: {type(why).__name__}"
             return Refused(claim=claim, delivery=delivery.id, reason=reason)
         channel = self._sending.line.number
-        return Beginning(claim=claim, channel=channel, delivery=delivery, chosen_id=chosen), message, units
+        beginning = Beginning(claim=claim, channel=channel, delivery=delivery, chosen_id=chosen, parts_total=part.total)
+        return beginning, message, units
 
-    def _refusal(self, claim: Claim, delivery: OpenDelivery, prepared: Prepared) -> Refused | None:
+    def _part(self, claim: Claim, delivery: OpenDelivery, prepared: Prepared) -> Part | Refused:
+        """Return what is to be sent now, or why nothing is. A policy is asked about the whole, before its first part."""
         if prepared.stopped:
             return Refused(claim=claim, delivery=delivery.id, reason=prepared.stopped)
-        if excess := too_much(prepared.message, self._sending.capabilities(), self._sending.connector):
-            return Refused(claim=claim, delivery=delivery.id, reason=excess)
-        refusal = self._plugins.allow_send(
-            message=prepared.message,
-            conversation=prepared.conversation,
-            customer=prepared.customer,
-            now=self._store.clock.now(),
+        now = self._store.clock.now()
+        can, connector = self._sending.capabilities(), self._sending.connector
+        part = next_part(prepared, delivery.parts, can, connector, now)
+        if isinstance(part, str):
+            return Refused(claim=claim, delivery=delivery.id, reason=part)
+        refusal = delivery.parts == 0 and self._plugins.allow_send(
+            message=prepared.message, conversation=prepared.conversation, customer=prepared.customer, now=now
         )
-        if refusal is None:
-            return None
+        if not refusal:
+            return part
         until_us = 0
         if refusal.until is not None:
-            until_us = microseconds(max(refusal.until, self._store.clock.now() + _ASK_AGAIN))
+            until_us = microseconds(max(refusal.until, now + _ASK_AGAIN))
         return Refused(claim=claim, delivery=delivery.id, reason=storable_text(refusal.reason), until_us=until_us)
 
     # ---- sending
-    async def _attempt(self, claim: Claim, delivery: OpenDelivery, message: OutboundMessage) -> None:
+    async def _attempt(self, beginning: Beginning, message: OutboundMessage) -> None:
         answer = await answer_of(self._sending.connector, message, within_s=SEND_TIMEOUT_S)
         self._reached("outbox.answered")
-        self._recorder.record(self._result(claim, delivery, message.attempt, answer))
+        self._recorder.record(self._result(beginning, message.attempt, answer))
 
     def _attempted(self, delivery: int, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
@@ -360,7 +349,8 @@ class Outbox:
         )
         self._ended(result.delivery, state)
 
-    def _result(self, claim: Claim, delivery: OpenDelivery, n: int, answer: object) -> Result:
+    def _result(self, beginning: Beginning, n: int, answer: object) -> Result:
+        delivery = beginning.delivery
         idempotent = self._sending.capabilities().idempotent
         try:
             outcome = outcome_of(answer, attempt=n, idempotent=idempotent)
@@ -374,12 +364,14 @@ class Outbox:
             self.hold_back()
             self._sending.needs_login(answer)
         self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + outcome.pause_s)
+        more = outcome.state == DeliveryState.SENT and delivery.parts + 1 < beginning.parts_total
         return Result(
-            claim=claim,
+            claim=beginning.claim,
             channel=self._sending.line.number,
             delivery=delivery.id,
             n=n,
-            state=outcome.state,
+            state=DeliveryState.QUEUED if more else outcome.state,
+            more=more,
             outcome=outcome.name,
             reason=outcome.reason,
             code=outcome.code,

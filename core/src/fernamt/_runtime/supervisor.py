@@ -9,8 +9,10 @@ from typing import Final
 import structlog
 
 from fernamt._runtime.claims import Claims, stop_task, uncancelled
-from fernamt._runtime.outbox import SEND_TIMEOUT_S, Outbox
+from fernamt._runtime.outbox import Outbox
 from fernamt._runtime.outcome import retry_wait_s
+from fernamt._runtime.reconciler import Reconciler
+from fernamt._runtime.sending import SEND_TIMEOUT_S
 from fernamt._runtime.storable import storable_text
 from fernamt._runtime.work import Worker
 from fernamt._store.channels import ChannelState, note_state
@@ -51,6 +53,7 @@ class Supervised:
         self._capabilities = Capabilities()
         self._outbox: Outbox | None = None
         self._worker: Worker | None = None
+        self._reconciler: Reconciler | None = None
         self._over: asyncio.Future[NeedsLogin | ConfigError] | None = None
         self._said = ("starting", "")
         self._telling: asyncio.Task[None] | None = None
@@ -60,14 +63,21 @@ class Supervised:
         """Return what the channel can do, as it said when it last came up."""
         return self._capabilities
 
-    def equip(self, connector: Connector, outbox: Outbox, worker: Worker | None = None) -> None:
-        """Take what receives, sends and works here, *worker* under the owner ``channel:<id>``.
+    def equip(
+        self,
+        connector: Connector,
+        outbox: Outbox,
+        worker: Worker | None = None,
+        reconciler: Reconciler | None = None,
+    ) -> None:
+        """Take what receives, sends, works and asks here, *worker* under the owner ``channel:<id>``.
 
         Raises what the connector raises when it is asked what it can do.
         """
         self._connector = connector
         self._outbox = outbox
         self._worker = worker
+        self._reconciler = reconciler
         self._describe()
 
     def _describe(self) -> None:
@@ -116,6 +126,7 @@ class Supervised:
         receiving = asyncio.create_task(self._receiving(), name=f"receive-{self.line.id}")
         sending = asyncio.create_task(self._sending(outbox, claim), name=f"send-{self.line.id}")
         working = asyncio.create_task(self._working(claim), name=f"work-{self.line.id}")
+        asking = asyncio.create_task(self._asking(claim), name=f"ask-{self.line.id}")
         try:
             why = await self._over
             if isinstance(why, NeedsLogin):
@@ -126,7 +137,7 @@ class Supervised:
             outbox.hold_back()
             await asyncio.wait({sending}, timeout=SEND_TIMEOUT_S)
         finally:
-            for task in (receiving, sending, working):
+            for task in (receiving, sending, working, asking):
                 await stop_task(task)
         await asyncio.Event().wait()  # holding it: another runner would only be refused as well
 
@@ -162,6 +173,11 @@ class Supervised:
         worker = self._worker
         if worker is not None:
             await self._kept_running(lambda: worker.run(claim))
+
+    async def _asking(self, claim: Claim) -> None:
+        reconciler = self._reconciler
+        if reconciler is not None:
+            await self._kept_running(lambda: reconciler.run(claim))
 
     async def _kept_running(self, body: Callable[[], Awaitable[None]]) -> None:
         failures = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -22,6 +23,7 @@ from fernamt.model import (
     Customer,
     CustomerId,
     Template,
+    moment,
 )
 from fernamt.outbound import OutboundMessage
 
@@ -36,6 +38,10 @@ class Prepared:
     message: OutboundMessage
     conversation: Conversation
     customer: Customer
+    last_at: datetime | None
+    """When the customer wrote last on this channel."""
+    window_until: datetime | None
+    """Until when the provider said then that we may answer freely."""
     stopped: str
     """Why the recipient gets nothing on this channel; empty: it may be written to."""
 
@@ -94,7 +100,9 @@ class _Known:
         words = {
             row[0]: row[1:]
             for row in do.among(
-                "SELECT entry, provider_id, data FROM content WHERE entry IN {}", sorted({row[2] for row in received})
+                "SELECT c.entry, c.provider_id, c.data, e.at FROM content c JOIN entry e ON e.id = c.entry"
+                " WHERE c.entry IN {}",
+                sorted({row[2] for row in received}),
             )
         }
         ids = _grouped(
@@ -104,7 +112,7 @@ class _Known:
                 (channel,),
             )
         )
-        self._received = _by_key((row[:2], (row[3], *words.get(row[2], (None, None)))) for row in received)
+        self._received = _by_key((row[:2], (row[3], *words.get(row[2], (None, None, None)))) for row in received)
         self._sent = _by_key(
             (row[:2], (row[3], one)) for row in sent for (found,) in ids[row[2]] for one in orjson.loads(found)
         )
@@ -138,7 +146,7 @@ class _Known:
         received = self._received[key]
         conversation, customer = self._whose[delivery.conversation]
         message = OutboundMessage(
-            key=names.message_key(delivery.id),
+            key=names.message_key(delivery.id, delivery.parts + 1),
             entry_key=names.entry_key(delivery.entry),
             attempt=delivery.attempts + 1,
             to=Address.parse(handle),
@@ -160,7 +168,15 @@ class _Known:
             stopped = "the recipient was erased"
         elif not (text or html or data_json or files):
             stopped = "its words were erased"
-        return Prepared(message=message, conversation=conversation, customer=customer, stopped=stopped)
+        last_at, window_until = _window(received)
+        return Prepared(
+            message=message,
+            conversation=conversation,
+            customer=customer,
+            last_at=last_at,
+            window_until=window_until,
+            stopped=stopped,
+        )
 
 
 def _tied(do: Statements, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[tuple[int, int]]]:
@@ -196,11 +212,20 @@ def _template(words: list[str] | None) -> Template | None:
 
 def _subject(received: list[Row]) -> str:
     """Return the subject that the customer used last, marked as answered once."""
-    for _, _, data in received:
+    for _, _, data, _ in received:
         subject = orjson.loads(data).get("subject", "") if data else ""
         if subject:
             return subject if subject.lower().startswith(("re:", "aw:")) else f"Re: {subject}"
     return ""
+
+
+def _window(received: list[Row]) -> tuple[datetime | None, datetime | None]:
+    """Return when the latest message came, and until when it lets us answer if it says so."""
+    if not received or received[0][3] is None:
+        return None, None
+    _, _, data, at = received[0]
+    until = orjson.loads(data).get("window_until") if data else None
+    return moment(at), datetime.fromisoformat(until) if until else None
 
 
 def _references(received: list[Row], sent: list[Row]) -> tuple[str, ...]:

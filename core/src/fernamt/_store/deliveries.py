@@ -34,7 +34,10 @@ class OpenDelivery:
     first_at: int | None
     next_at: int
     ids: tuple[str, ...]
+    """The provider's, of the part that is to be sent next."""
     bulk: bool = False
+    parts: int = 0
+    """So many parts of a split message are through."""
 
     @property
     def lane(self) -> Lane:
@@ -51,7 +54,8 @@ class Heads:
 
 
 _OPEN: Final = (
-    "SELECT id, entry, conversation, address, state, attempts, queued_at, first_at, next_at, ids, bulk FROM delivery"
+    "SELECT id, entry, conversation, address, state, attempts, queued_at, first_at, next_at, ids, bulk, parts, parts_ids"
+    " FROM delivery"
     " WHERE channel = ?"
 )
 
@@ -67,6 +71,15 @@ def open_deliveries(
         f"{_OPEN} AND bulk = ? AND state IN ('queued', 'sending') AND id > ? AND (next_at <= ? OR next_at = queued_at)"
         " ORDER BY id LIMIT ?",
         (channel, bulk, after, until_us, limit),
+    )
+    return [_open(row) for row in rows]
+
+
+def unsettled(do: Statements, channel: int, *, asked_by_us: int, changed_by_us: int, limit: int) -> list[OpenDelivery]:
+    """Return uncertain deliveries of a channel, the oldest first, that were not asked about and did not change since then."""
+    rows = do.rows(
+        f"{_OPEN} AND state = 'uncertain' AND next_at <= ? AND changed_at <= ? ORDER BY id LIMIT ?",
+        (channel, asked_by_us, changed_by_us, limit),
     )
     return [_open(row) for row in rows]
 
@@ -94,8 +107,9 @@ def _open(row: Row) -> OpenDelivery:
         queued_at=row[6],
         first_at=row[7],
         next_at=row[8],
-        ids=() if row[9] == "[]" else tuple(orjson.loads(row[9])),
+        ids=() if row[9] == "[]" else tuple(orjson.loads(row[9])[row[12] :]),
         bulk=bool(row[10]),
+        parts=row[11],
     )
 
 
@@ -173,6 +187,8 @@ class Beginning:
     channel: int
     delivery: OpenDelivery
     chosen_id: str = ""
+    parts_total: int = 1
+    """Of how many messages what is sent is one."""
     again: bool = False
     """It was asked for before, and nobody heard whether that was committed: then it counts as begun."""
 
@@ -191,6 +207,7 @@ def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLo
     results: list[bool | ClaimLost] = []
     begun: dict[Claim, list[int]] = {}
     chosen: dict[int, Beginning] = {}
+    split: list[Row] = []
     for payload in payloads:
         seen = payload.delivery
         if payload.claim in lost:
@@ -204,6 +221,8 @@ def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLo
         begun.setdefault(payload.claim, []).append(seen.id)
         if payload.chosen_id:
             chosen[seen.id] = payload
+        if payload.parts_total > 1:
+            split.append((payload.parts_total, seen.id))
     known = [
         (id_hash(chosen[delivery].channel, chosen[delivery].chosen_id), conversation, n, tx.now_us)
         for delivery, conversation, n in tx.do.among(
@@ -227,6 +246,8 @@ def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLo
             )
         if known:
             tx.do.many("insert known id", known)
+        if split:
+            tx.do.many("split delivery", split)
     return results
 
 
@@ -271,6 +292,8 @@ class Result:
     given_up: DeliveryState = DeliveryState.FAILED
     """... for then it ends like this."""
     opted_out: bool = False
+    more: bool = False
+    """With QUEUED: a part is through, and the next one follows at once."""
 
 
 @define
@@ -318,6 +341,9 @@ def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
             now.state, next_at = _follows(tx, result, now.first_at)
             row = (now.state, next_at, tx.now_us, result.reason, result.code, now.ids, result.delivery)
             batch.add("end delivery", row)
+            if result.more:
+                batch.add("pass part", (len(orjson.loads(now.ids)), result.delivery))
+                tx.topics.add(f"send:{result.channel}")
         else:
             late[number] = now.state
             if result.ids:
@@ -355,38 +381,19 @@ def _may_have_happened(tx: Transaction, result: Result, first_at: int) -> bool:
     return bool(rows)
 
 
+def go_on(tx: Transaction, channel: int, delivery: int, reason: str, *, through: bool) -> None:
+    """Queue an uncertain delivery again: with its next part if this one is *through*, else with this one once more."""
+    tx.do.one(
+        "UPDATE delivery SET state = 'queued', next_at = ?, first_at = NULL, changed_at = ?, reason = ?, code = '',"
+        " parts = parts + ? WHERE id = ?",
+        (tx.now_us, tx.now_us, reason, int(through), delivery),
+    )
+    tx.topics.add(f"send:{channel}")
+
+
 def _late(tx: Transaction, result: Result, state: DeliveryState) -> DeliveryState:
     if result.state != DeliveryState.SENT:
         return state
     fact = Fact(channel=result.channel, state=result.state, at_us=tx.now_us, delivery=result.delivery)
     settle(tx, [fact], source="late result")
     return fold(state, result.state)
-
-
-@frozen(kw_only=True)
-class Refused:
-    """A delivery that may not go, and why; *until_us*: asked again then, 0: refused for good."""
-
-    claim: Claim
-    delivery: int
-    reason: str
-    until_us: int = 0
-
-
-@locks(Rank.DELIVERIES)
-def refuse(tx: Transaction, payloads: Sequence[Refused]) -> list[ClaimLost | None]:
-    """Record refusals. No attempt is counted: nothing was tried."""
-    return [_refused(tx, payload) for payload in payloads]
-
-
-def _refused(tx: Transaction, payload: Refused) -> ClaimLost | None:
-    try:
-        require(tx, payload.claim)
-    except ClaimLost as lost:
-        return lost
-    state = DeliveryState.QUEUED if payload.until_us else DeliveryState.REFUSED
-    tx.do.one(
-        "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ? WHERE id = ? AND state = 'queued'",
-        (state, payload.until_us, tx.now_us, payload.reason, payload.delivery),
-    )
-    return None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from fernamt._store.conversations import Conversations
+from fernamt._store.deliveries import go_on
 from fernamt._store.engine import Rank, Transaction, locks
 from fernamt._store.people import People
 from fernamt._store.pointers import Span
@@ -94,7 +95,7 @@ def _composed(
         deliveries.append(number)
         queued = (number, entry, row.id, channel, address, DeliveryState.QUEUED, 0, now, None, now, now)
         tx.topics.add(f"send:{channel}")
-        batch.add("insert delivery", (*queued, "[]", "", "", composition.bulk, 0))
+        batch.add("insert delivery", (*queued, "[]", "", "", composition.bulk, 0, 0, 1))
     return Composed(conversation=row.id, n=row.last_n, deliveries=tuple(deliveries))
 
 
@@ -156,28 +157,29 @@ def decide(tx: Transaction, payloads: Sequence[Verdict]) -> list[DeliveryState |
     """Settle uncertain deliveries by a person's word, which is kept as a fact."""
     results: list[DeliveryState | FernamtError] = []
     for verdict in payloads:
-        rows = tx.do.rows(f"SELECT state, channel FROM delivery WHERE id = ?{tx.do.lock}", (verdict.delivery,))
+        rows = tx.do.rows(
+            f"SELECT state, channel, parts + 1 < parts_total FROM delivery WHERE id = ?{tx.do.lock}",
+            (verdict.delivery,),
+        )
         if not rows or rows[0][0] != DeliveryState.UNCERTAIN:
             now = f"is {rows[0][0]}" if rows else "does not exist"
             results.append(NoSuchThing(f"Delivery {verdict.delivery} {now}. fernamt uncertain lists those to settle."))
             continue
-        state = DeliveryState.SENT if verdict.sent else DeliveryState.QUEUED
+        _, channel, more = rows[0]
+        settled = DeliveryState.SENT if verdict.sent else DeliveryState.QUEUED
         fact = Fact(
-            channel=rows[0][1],
-            state=state,
+            channel=channel,
+            state=settled,
             at_us=tx.now_us,
             delivery=verdict.delivery,
             reason=f"settled by {verdict.by}",
+            whole=not more,
         )
         settle(tx, [fact], source="a person")
-        if not verdict.sent:
-            tx.do.one(
-                "UPDATE delivery SET state = 'queued', next_at = ?, first_at = NULL, changed_at = ?, reason = ?"
-                " WHERE id = ?",
-                (tx.now_us, tx.now_us, fact.reason, verdict.delivery),
-            )
-            tx.topics.add(f"send:{rows[0][1]}")
-        results.append(state)
+        if more or not verdict.sent:
+            go_on(tx, channel, verdict.delivery, fact.reason, through=verdict.sent)
+            settled = DeliveryState.QUEUED
+        results.append(settled)
     return results
 
 

@@ -26,9 +26,9 @@ class Names:
         self._salt = keys.salt
         self._secret = keys.secret
 
-    def message_key(self, delivery: int) -> str:
-        """Return the key that the provider gets; only ``[a-z0-9]``."""
-        return f"{self._salt}d{_base36(delivery)}"
+    def message_key(self, delivery: int, part: int = 1) -> str:
+        """Return the key that the provider gets, one for each part of a split message (up to 99); only ``[a-z0-9]``."""
+        return f"{self._salt}d{_base36(delivery)}" if part == 1 else f"{self._salt}p{part:02}{_base36(delivery)}"
 
     def entry_key(self, entry: int) -> str:
         """Return the key of an entry; only ``[a-z0-9]``."""
@@ -37,6 +37,8 @@ class Names:
     def delivery_of(self, key: str) -> int:
         """Return the delivery of a message key, 0 if it is not one of ours."""
         head, number = key[: len(self._salt) + 1], key[len(self._salt) + 1 :]
+        if head == f"{self._salt}p" and number[:2].isdecimal():
+            return _number(number[2:])
         return _number(number) if head == f"{self._salt}d" else 0
 
     def reply_token(self, conversation: int) -> str:

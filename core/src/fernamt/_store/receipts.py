@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import orjson
 from attrs import frozen
@@ -31,6 +32,24 @@ class Fact:
     reason: str = ""
     code: str = ""
     opted_out: bool = False
+    whole: bool = False
+    """It is about all of a split message, not about some part of it."""
+
+
+_UNFINISHED: Final = (
+    "d.parts_total > 1 AND (d.parts + 1 < d.parts_total OR d.state IN ('queued', 'sending', 'uncertain')) AS unfinished"
+)
+
+
+@frozen
+class _Found:
+    """A delivery that a fact is about."""
+
+    delivery: int
+    address: int
+    state: str
+    unfinished: bool
+    """Parts of it are still to be sent, or may be."""
 
 
 def settle(tx: Transaction, facts: Sequence[Fact], *, source: str) -> None:
@@ -41,8 +60,8 @@ def settle(tx: Transaction, facts: Sequence[Fact], *, source: str) -> None:
             number = tx.do.next_id("early_receipt")
             row = (number, fact.id_hash, fact.address, fact.state, fact.at_us, fact.reason, fact.code, fact.opted_out)
             tx.do.many("insert early_receipt", [row])
-        for delivery, address, state in found:
-            _apply(tx, fact, delivery, address, DeliveryState(state), source)
+        for one in found:
+            _apply(tx, fact, one, source)
 
 
 def settle_early(tx: Transaction, channel: int, hashes: Sequence[bytes], delivery: int) -> None:
@@ -69,9 +88,9 @@ def settle_early(tx: Transaction, channel: int, hashes: Sequence[bytes], deliver
         tx.do.many("forget early_receipt", [(row[0],) for row in rows])
 
 
-def _named(tx: Transaction, fact: Fact) -> list[tuple[int, int, str]]:
+def _named(tx: Transaction, fact: Fact) -> list[_Found]:
     """Return (delivery, address, state) of what a fact is about."""
-    columns = "SELECT d.id, d.address, d.state FROM delivery d"
+    columns = f"SELECT d.id, d.address, d.state, {_UNFINISHED} FROM delivery d"
     locked = tx.do.lock and f"{tx.do.lock} OF d"
     if fact.delivery:
         found = _rows(tx, f"{columns} WHERE d.id = ? AND d.channel = ?{locked}", fact.delivery, fact.channel)
@@ -93,32 +112,33 @@ def _named(tx: Transaction, fact: Fact) -> list[tuple[int, int, str]]:
     return []
 
 
-def _of_entry(tx: Transaction, fact: Fact, entry: tuple[int, int]) -> list[tuple[int, int, str]]:
+def _of_entry(tx: Transaction, fact: Fact, entry: tuple[int, int]) -> list[_Found]:
     """Return the deliveries of an entry that a provider's id names: with several recipients each may have its own."""
     rows = tx.do.rows(
-        "SELECT d.id, d.address, d.state, d.ids FROM delivery d JOIN entry e ON e.id = d.entry"
+        f"SELECT d.id, d.address, d.state, {_UNFINISHED}, d.ids FROM delivery d JOIN entry e ON e.id = d.entry"
         " WHERE e.conversation = ? AND e.n = ? AND d.channel = ? ORDER BY d.id" + (tx.do.lock and f"{tx.do.lock} OF d"),
         (*entry, fact.channel),
     )
     if len(rows) > 1:
-        having = [row for row in rows if fact.id_hash in {id_hash(fact.channel, one) for one in orjson.loads(row[3])}]
+        having = [row for row in rows if fact.id_hash in {id_hash(fact.channel, one) for one in orjson.loads(row[4])}]
         # An attempt whose answer was lost has no id in its row yet.
-        rows = having or [row for row in rows if row[3] == "[]"] or rows
+        rows = having or [row for row in rows if row[4] == "[]"] or rows
     if len(rows) > 1 and fact.address:
         known = tx.do.addresses([fact.address]).get(fact.address, (0, 0))
         rows = [row for row in rows if row[1] == known[0]]
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [_Found(*row[:4]) for row in rows]
 
 
-def _rows(tx: Transaction, sql: str, *values: object) -> list[tuple[int, int, str]]:
-    return [(row[0], row[1], row[2]) for row in tx.do.rows(sql, values)]
+def _rows(tx: Transaction, sql: str, *values: object) -> list[_Found]:
+    return [_Found(*row[:4]) for row in tx.do.rows(sql, values)]
 
 
-def _apply(tx: Transaction, fact: Fact, delivery: int, address: int, state: DeliveryState, source: str) -> None:
-    row = (tx.do.next_id("fact"), delivery, fact.state, fact.at_us, source, fact.reason, fact.code)
+def _apply(tx: Transaction, fact: Fact, found: _Found, source: str) -> None:
+    row = (tx.do.next_id("fact"), found.delivery, fact.state, fact.at_us, source, fact.reason, fact.code)
     tx.do.many("insert fact", [row])
-    after = fold(state, fact.state)
-    if after != state:
-        tx.do.many("fold delivery", [(after, tx.now_us, fact.reason, fact.code, delivery)])
+    after = fold(DeliveryState(found.state), fact.state)
+    # What became of one part is no end of the whole: the others are still to go.
+    if after != found.state and (fact.whole or after == DeliveryState.FAILED or not found.unfinished):
+        tx.do.many("fold delivery", [(after, tx.now_us, fact.reason, fact.code, found.delivery)])
     if fact.opted_out:
-        tx.do.many("put consent", [(address, fact.channel, "", False, fact.reason, tx.now_us)])
+        tx.do.many("put consent", [(found.address, fact.channel, "", False, fact.reason, tx.now_us)])

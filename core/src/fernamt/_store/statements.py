@@ -46,6 +46,8 @@ STATEMENTS: Final[Mapping[str, str]] = {
     " WHERE id = ?",
     "rename address": "UPDATE address SET handle = ? WHERE id = ?",
     "name delivery": "UPDATE delivery SET ids = ? WHERE id = ?",
+    "pass part": "UPDATE delivery SET parts = parts + 1, parts_ids = ?, first_at = NULL WHERE id = ?",
+    "split delivery": "UPDATE delivery SET parts_total = ? WHERE id = ?",
     "end delivery": "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ?, code = ?, ids = ? WHERE id = ?",
     "fold delivery": "UPDATE delivery SET state = ?, changed_at = ?, reason = ?, code = ? WHERE id = ?",
     "end attempt": "UPDATE attempt SET ended_at = ?, outcome = ?, reason = ?, code = ? WHERE delivery = ? AND n = ?",

@@ -186,6 +186,8 @@ delivery = Table(
     Column("code", Text, nullable=False),
     Column("bulk", Boolean, nullable=False, server_default=false(), doc="goes after what answers somebody"),
     Column("parts", Integer, nullable=False, server_default="0", doc="of a split message, so many are through"),
+    Column("parts_ids", Integer, nullable=False, server_default="0", doc="so many of the ids are theirs"),
+    Column("parts_total", Integer, nullable=False, server_default="1"),
     Index(
         "ix_delivery_open",
         "channel",

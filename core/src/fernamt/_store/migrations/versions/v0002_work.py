@@ -96,6 +96,8 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("linked", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("delivery", sa.Column("bulk", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("delivery", sa.Column("parts", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("delivery", sa.Column("parts_ids", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("delivery", sa.Column("parts_total", sa.Integer(), server_default="1", nullable=False))
     open_only = sa.text("state IN ('queued', 'sending')")
     op.drop_index("ix_delivery_open", "delivery")
     op.create_index(

@@ -1,0 +1,27 @@
+"""What sending on one channel needs to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from attrs import frozen
+
+from fernamt._store.reception import Line
+from fernamt.connector import Connector
+from fernamt.errors import NeedsLogin
+from fernamt.outbound import Capabilities
+
+SEND_TIMEOUT_S: Final = 120.0
+
+
+@frozen(kw_only=True)
+class Sending:
+    """What sending on one channel needs."""
+
+    line: Line
+    connector: Connector
+    capabilities: Callable[[], Capabilities]
+    hold_s: float
+    retry_for_h: float
+    needs_login: Callable[[NeedsLogin], None]

@@ -1,0 +1,40 @@
+"""Deliveries that may not go: recorded with the reason, and no attempt is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from fernamt._store.claims import Claim, ClaimLost, require
+from fernamt._store.engine import Rank, Transaction, locks
+from fernamt.model import DeliveryState
+
+
+@frozen(kw_only=True)
+class Refused:
+    """A delivery that may not go, and why; *until_us*: asked again then, 0: refused for good."""
+
+    claim: Claim
+    delivery: int
+    reason: str
+    until_us: int = 0
+
+
+@locks(Rank.DELIVERIES)
+def refuse(tx: Transaction, payloads: Sequence[Refused]) -> list[ClaimLost | None]:
+    """Record refusals. No attempt is counted: nothing was tried."""
+    return [_refused(tx, payload) for payload in payloads]
+
+
+def _refused(tx: Transaction, payload: Refused) -> ClaimLost | None:
+    try:
+        require(tx, payload.claim)
+    except ClaimLost as lost:
+        return lost
+    state = DeliveryState.QUEUED if payload.until_us else DeliveryState.REFUSED
+    tx.do.one(
+        "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ? WHERE id = ? AND state = 'queued'",
+        (state, payload.until_us, tx.now_us, payload.reason, payload.delivery),
+    )
+    return None
