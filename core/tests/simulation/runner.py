@@ -13,7 +13,8 @@ from core.tests.simulation.writer import InlineWriter
 from fernamt._runtime.claims import Claims, stop_task
 from fernamt._runtime.hub import Hub
 from fernamt._runtime.intake import ChannelIntake, Room
-from fernamt._runtime.outbox import Outbox, Sending
+from fernamt._runtime.outbox import Outbox
+from fernamt._runtime.sending import Sending
 from fernamt._runtime.supervisor import Supervised
 from fernamt._store.reception import Reception
 from fernamt.outbound import Capabilities, OutboundMessage, Sent
