@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, Final, NoReturn
+from unittest import mock
 
 import pluggy
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from core.tests.simulation.provider import Provider
 from core.tests.simulation.runner import Runner
 from core.tests.simulation.script import Script, Step
 from fernamt import hookimpl, hookspecs
+from fernamt._runtime import claims, outbox, queue
 from fernamt._runtime.hooks import Plugins
 from fernamt._store.blobs import open_blobs
 from fernamt._store.channels import Entrance, enter
@@ -40,6 +42,8 @@ from fernamt.outbound import Capabilities, OutboundMessage
 
 CALM_S: Final = 200.0
 """When nothing fails any more, everything has come to rest so soon after the last retry that was agreed on before."""
+_LOOK_EVERY_S: Final = 2.5
+"""Whoever waits for a claim or a message looks less often than a daemon does: most of the time of a story goes there."""
 _EPOCH: Final = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 _BAD_LOGS: Final = {
     "attempt_not_storable",
@@ -144,7 +148,8 @@ class World:
         structlog.configure(processors=[self._logged], cache_logger_on_first_use=False)
         self.loop.set_exception_handler(self._failed)
         try:
-            self.loop.play(self._story())
+            with _looking_less_often():
+                self.loop.play(self._story())
         except BaseException as why:
             why.add_note("\n".join(self.trace[-200:]))
             raise
@@ -446,6 +451,16 @@ class World:
         broken = Broken(f"{context['message']}: {whose}")
         broken.__cause__ = why
         self.ends(broken)
+
+
+@contextlib.contextmanager
+def _looking_less_often() -> Iterator[None]:
+    with (
+        mock.patch.object(claims, "_ASK_EVERY_S", _LOOK_EVERY_S),
+        mock.patch.object(outbox, "POLL_S", _LOOK_EVERY_S),
+        mock.patch.object(queue, "POLL_S", _LOOK_EVERY_S),
+    ):
+        yield
 
 
 def _registered(policy: World) -> pluggy.PluginManager:
