@@ -15,6 +15,7 @@ from fernamt._store.tasks import (
     Errand,
     Failed,
     Task,
+    TaskGone,
     cancel_task,
     due_tasks,
     end,
@@ -154,6 +155,17 @@ def test_what_cannot_be_written_leaves_the_task(store: Store) -> None:
     with pytest.raises(KeyError):
         ended(store, claim, task, also)
     assert due(store) == (task,)
+
+
+def test_what_somebody_dropped_while_it_ran_has_no_consequences(store: Store) -> None:
+    claim = claimed(store)
+    plan(store, errand())
+    [task] = due(store)
+    assert run(store, lambda tx: cancel_task(tx, "tell:1"))
+    with pytest.raises(TaskGone):
+        ended(store, claim, task, lambda tx: plan_tasks(tx, [errand("next")]))
+    assert failed(store, claim, task) is not None
+    assert due(store) == ()
 
 
 @pytest.mark.parametrize("replace", [False, True])

@@ -304,6 +304,31 @@ async def test_a_holder_that_lost_its_claim_changes_nothing_and_begins_nothing(s
     assert shop.calls.empty()
 
 
+async def test_a_task_that_was_dropped_while_it_ran_ends_in_silence(shop: Shop) -> None:
+    await shop.start()
+    await shop.plan("a")
+    call = await shop.called()
+    await shop.sql("DELETE FROM task")
+    with capture_logs() as logs:
+        call.done(lambda tx: plan_tasks(tx, [Errand(owner=OWNER, kind="test", key="never", due_us=0)]))
+        await shop.until()
+    assert [(log["event"], log["log_level"]) for log in logs] == [("task_gone", "info")]
+    assert shop.tasks() == []
+
+
+async def test_a_row_that_cannot_be_read_ends_no_work_for_good(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "POLL_S", 0.01)
+    await shop.plan("a", "b")
+    await shop.sql("UPDATE task SET data = '{' WHERE key = 'a'")
+    with capture_logs() as logs:
+        await shop.start()
+        while not logs:
+            await asyncio.sleep(0)
+    assert logs[0]["event"] == "work_not_looked_up"
+    await shop.sql("UPDATE task SET due_at = NULL WHERE key = 'a'")
+    assert (await shop.called()).task.key == "b"
+
+
 async def test_a_task_that_takes_too_long_has_failed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "TIMEOUT_S", 0.01)
     await shop.start()

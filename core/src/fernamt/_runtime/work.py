@@ -14,7 +14,7 @@ from fernamt._runtime.outcome import outcome_of, retry_wait_s
 from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.engine import Store
-from fernamt._store.tasks import Also, DueTasks, Ended, Failed, Task, due_tasks, end, fail
+from fernamt._store.tasks import Also, DueTasks, Ended, Failed, Task, TaskGone, due_tasks, end, fail
 from fernamt._store.writer import Operation, Writes
 from fernamt.errors import ChannelError, FernamtError, NeedsLogin, NotStored, Unsupported
 from fernamt.model import DeliveryState
@@ -118,6 +118,9 @@ class Worker:
             found, now_us = await asyncio.to_thread(self._look, free, busy, held)
         except NotStored as away:
             return away.after_s
+        except Exception:  # noqa: BLE001 - a row that cannot be read must not end all work of this owner for good
+            self._log.exception("work_not_looked_up")
+            return POLL_S
         for task in found.ready:
             if not self._stopping:
                 self._begin(claim, task)
@@ -150,6 +153,9 @@ class Worker:
             self._reached("work.ended")
         except ClaimLost:
             self._lose()
+        except TaskGone:
+            self._log.info("task_gone", task=task.id, kind=task.kind)
+            self._reached("work.ended")
         except Exception as why:  # noqa: BLE001 - third-party code: one task's fault stays its own
             await self._fail(claim, task, why)
 

@@ -15,6 +15,7 @@ from attrs import field, frozen
 from fernamt._store.claims import Claim, require
 from fernamt._store.engine import Transaction
 from fernamt._store.statements import Row, Statements
+from fernamt.errors import FernamtError
 from fernamt.model import NOTHING, Json
 
 TRIES_MAX: Final = 12
@@ -141,6 +142,10 @@ def _task(row: Row) -> Task:
     )
 
 
+class TaskGone(FernamtError):
+    """Somebody dropped the task, or erased what it was about: what came of it is not written."""
+
+
 @frozen(kw_only=True)
 class Ended:
     """A task that was carried out, and what is *also* written with its end."""
@@ -155,6 +160,7 @@ def end(tx: Transaction, payloads: Sequence[Ended]) -> list[bool]:
 
     Raises:
         ClaimLost: Somebody else holds the claim: nothing of it is written.
+        TaskGone: It is not there any more: nothing of it is written.
     """
     return [_ended(tx, one) for one in payloads]
 
@@ -163,7 +169,11 @@ def _ended(tx: Transaction, one: Ended) -> bool:
     require(tx, one.claim)
     if one.also is not None:
         one.also(tx)
-    return tx.do.one("DELETE FROM task WHERE id = ? AND key = ?", (one.task.id, one.task.key)) == 1
+    if tx.do.one("DELETE FROM task WHERE id = ? AND key = ?", (one.task.id, one.task.key)):
+        return True
+    if not tx.do.rows("SELECT 1 FROM task WHERE key = ?", (one.task.key,)):
+        raise TaskGone(f"{one.task.kind} {one.task.id} is gone")
+    return False
 
 
 @frozen(kw_only=True)
