@@ -7,11 +7,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import pluggy
 import pytest
 from attrs import frozen
 from structlog.testing import capture_logs
 
-from fernamt._runtime.teller import Teller
+from fernamt import hookspecs
+from fernamt._runtime.hooks import Plugins
+from fernamt._runtime.loader import Loaded
+from fernamt._runtime.teller import Teller, plugin_workers, subscriptions_of
 from fernamt._runtime.work import Worker
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.claims import Claim, Wish, take
@@ -23,8 +27,9 @@ from fernamt._store.subscriptions import Subscriptions, subscribe
 from fernamt._store.writer import Writer
 from fernamt.effects import AddEntry, Effect, Job, Remember, Reply, Timer, Told
 from fernamt.errors import Rejected, Unreachable
+from fernamt.hookspecs import Route, hookimpl
 from fernamt.inbound import Accepted, Received
-from fernamt.model import Address, Attachment
+from fernamt.model import Address, Attachment, Conversation, Customer, Entry
 from fernamt.registry import Draft
 
 PLUGIN = "csat"
@@ -407,6 +412,41 @@ async def test_what_no_database_takes_is_made_storable(house: House) -> None:
     conversation = await house.receive()
     await house.until()
     assert house.log(conversation)[1] == (2, "note", "a\N{REPLACEMENT CHARACTER}b?")
+
+
+# ---- where a new conversation goes
+class Receptionist:
+    """A plugin that sends complaints to those who can soothe."""
+
+    @hookimpl
+    def fernamt_route(self, entry: Entry, conversation: Conversation, customer: Customer) -> Route | None:
+        if "complain" not in entry.text:
+            return None
+        return Route(kind="complaint", team="second-level")
+
+
+async def test_plugins_say_once_where_a_new_conversation_goes(house: House) -> None:
+    registered = pluggy.PluginManager(hookspecs.PROJECT)
+    registered.add_hookspecs(hookspecs)
+    registered.register(Receptionist(), name="receptionist")
+    loaded = Loaded(plugins=Plugins(registered), offers={}, failures=(), installed={})
+    await house.writer.write(subscribe, subscriptions_of(loaded))
+    more: dict[str, Any] = {"writer": house.writer, "reached": house.points.put_nowait}
+    [house.worker] = plugin_workers(loaded, lambda _name: Context(), store=house.store, **more)  # type: ignore[arg-type, return-value]
+    claim = await house.claim()
+    house.running.append(asyncio.create_task(house.worker.run(claim)))
+    angry = await house.receive("I complain", 1)
+    await house.until()
+    calm = await house.receive("Hello", 2)
+    await house.until()
+    await house.receive("I complain again", 1)
+    assert [kind for _, kind, _ in house.log(angry)] == ["received", "routed", "received"]
+    assert [kind for _, kind, _ in house.log(calm)] == ["received"]
+    assert house.rows("SELECT kind FROM conversation ORDER BY id") == [("complaint",), ("support",)]
+    assert house.rows("SELECT data FROM content WHERE data IS NOT NULL") == [
+        ('{"kind":"complaint","team":"second-level"}',)
+    ]
+    assert house.tasks() == []
 
 
 # ---- timers

@@ -80,6 +80,11 @@ class Plugins:
         refusals = list(self._answers(self._allow_send, values, Refusal))
         return max(refusals, key=lambda it: (it.until is None, it.until or now), default=None)
 
+    @property
+    def routing(self) -> bool:
+        """Whether any plugin says where new conversations go."""
+        return bool(self._route)
+
     def route(self, entry: Entry, conversation: Conversation, customer: Customer) -> Route | None:
         """Return the first answer; the plugins after it are not asked."""
         values = {"entry": entry, "conversation": conversation, "customer": customer}

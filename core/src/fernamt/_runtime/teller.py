@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from fernamt._runtime.duties import eraser
+from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.loader import Loaded
-from fernamt._runtime.storable import storable_effects
+from fernamt._runtime.storable import storable_effects, storable_text
 from fernamt._runtime.work import Ending, Handler, Worker
+from fernamt._store.conversations import NEW
+from fernamt._store.desk import route
 from fernamt._store.effects import Asking, apply_effects
 from fernamt._store.engine import Store, Transaction
 from fernamt._store.subscriptions import Situation, Subscriptions, advance, situation
@@ -21,6 +24,7 @@ from fernamt.model import Entry
 from fernamt.registry import Offers, SubscriberOffer
 
 _AT_ONCE: Final = 100
+_WORD_MAX: Final = 100
 
 
 class Teller:
@@ -119,23 +123,49 @@ class Teller:
         )
 
 
+class Router:
+    """Asks the plugins where a new conversation goes, once its first entry is committed."""
+
+    def __init__(self, plugins: Plugins, store: Store) -> None:
+        self._plugins = plugins
+        self._store = store
+
+    async def route(self, task: Task) -> Ending:
+        """Ask, and note the answer in the conversation; nobody's opinion leaves it as it is."""
+        conversation = _conversation(task)
+        seen = await asyncio.to_thread(self._read, conversation)
+        if not seen.entries:
+            return Ending()
+        found = self._plugins.route(seen.entries[0], seen.conversation, seen.customer)
+        if found is None:
+            return Ending()
+        kind, team, menu = (storable_text(str(one))[:_WORD_MAX] for one in (found.kind, found.team, found.menu))
+        return Ending(lambda tx: route(tx, conversation, kind=kind, team=team, menu=menu))
+
+    def _read(self, conversation: int) -> Situation:
+        with self._store.read() as connection:
+            return situation(self._store.statements(connection), "", conversation, first=1, again=True, limit=1)
+
+
 def subscriptions_of(loaded: Loaded) -> Subscriptions:
     """Return who is to be told of what, as the plugins say that were loaded."""
-    return Subscriptions(
-        wanted={
-            f"{plugin}.{name}": offer.kinds
-            for plugin, offers in loaded.offers.items()
-            for name, offer in offers.subscribers.items()
-        },
-        kept={failure.name for failure in loaded.failures},
-    )
+    wanted = {
+        f"{plugin}.{name}": offer.kinds
+        for plugin, offers in loaded.offers.items()
+        for name, offer in offers.subscribers.items()
+    }
+    if loaded.plugins.routing:
+        wanted["core"] = frozenset({NEW})
+    return Subscriptions(wanted=wanted, kept={failure.name for failure in loaded.failures})
 
 
 def plugin_workers(
     loaded: Loaded, context_for: Callable[[str], PluginContext[Any]], *, store: Store, **more: Any
 ) -> list[Worker]:
-    """Return a worker for each plugin that has durable work; *more* is what every worker is given."""
-    return [
+    """Return a worker for each plugin that has durable work, and the core's own; *more* is what every worker is given."""
+    routing = {"route": Router(loaded.plugins, store).route} if loaded.plugins.routing else {}
+    core = [Worker("core", routing, store=store, **more)] if routing else []
+    return core + [
         Worker(f"work:{name}", _handlers(loaded, offers, context_for(name), store), store=store, **more)
         for name, offers in loaded.offers.items()
         if offers.subscribers or offers.jobs or name in loaded.plugins.erasing

@@ -26,6 +26,8 @@ from fernamt.model import (
 )
 
 _DAY_US: Final = 86_400_000_000
+NEW: Final = ""
+"""No kind of entry: whoever subscribes to it is the core itself, which asks plugins where a new conversation goes."""
 
 
 class Conversations:
@@ -219,6 +221,12 @@ class Conversations:
                     due_us=self._now_us,
                 )
                 errands.setdefault(errand.key, errand)
+        if NEW in wanted:
+            for number in self._new:
+                key = f"route:{number}"
+                errands[key] = Errand(
+                    owner="core", kind="route", key=key, conversation=number, n=1, due_us=self._now_us
+                )
         for _, errand in sorted(errands.items()):
             self._batch.add("wake task", errand_row(self._do, errand, self._now_us))
 

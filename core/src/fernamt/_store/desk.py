@@ -143,6 +143,17 @@ def _route(tx: Transaction, composition: Composition, people: People, spans: Seq
     return channel, list(dict.fromkeys(recipients))
 
 
+def route(tx: Transaction, conversation: int, *, kind: str, team: str, menu: str) -> None:
+    """Note where a conversation goes, and make it one of that kind."""
+    said = {"kind": kind, "team": team, "menu": menu}
+    data = {name: value for name, value in said.items() if value}
+    [written] = compose(tx, [Composition(conversation=conversation, kind="routed", author="", data=data)])
+    if isinstance(written, Exception):
+        raise written
+    if kind:
+        tx.do.one("UPDATE conversation SET kind = ? WHERE id = ?", (kind, conversation))
+
+
 @frozen(kw_only=True)
 class Verdict:
     """What a person decided about an uncertain delivery: it was *sent*, or it shall be tried *again*."""
