@@ -85,6 +85,20 @@ async def test_the_same_content_is_kept_once(store: Store, blobs: BlobStore) -> 
     assert b"".join(await read(blobs, first)) == LONG
 
 
+async def test_large_content_goes_in_piece_by_piece_and_is_kept_once(store: Store, blobs: BlobStore) -> None:
+    large = LONG * 10 + b"end"
+    first, second = await asyncio.gather(put(blobs, large), put(blobs, large))
+    assert first == second == await put(blobs, large)
+    assert b"".join(await read(blobs, first)) == large
+    assert count(store) == 1
+
+
+async def test_large_content_that_breaks_off_leaves_nothing_behind(store: Store, blobs: BlobStore) -> None:
+    with pytest.raises(ValueError, match="longer"):
+        await put(blobs, LONG * 10, max_bytes=2_000_000)
+    assert count(store) == 0
+
+
 async def test_content_above_the_limit_is_refused_and_nothing_of_it_kept(store: Store, blobs: BlobStore) -> None:
     with pytest.raises(ValueError, match="longer than 99999 bytes"):
         await put(blobs, b"x" * 100_000, max_bytes=99_999)

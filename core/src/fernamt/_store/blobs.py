@@ -18,6 +18,8 @@ from fernamt.model import Blob
 
 _R = TypeVar("_R")
 CHUNK_BYTES: Final = 65_536
+_HELD_BYTES: Final = 16 * CHUNK_BYTES
+"""Of what goes into rows so much is held in memory at a time."""
 SWEPT_AFTER_S: Final = 86_400.0
 """What no commit has named by then is swept."""
 ERASED_AFTER_S: Final = 600.0
@@ -168,23 +170,63 @@ class TableBlobs:
         self._store = store
 
     async def put(self, chunks: AsyncIterable[bytes], *, max_bytes: int) -> Blob:
-        """Collect the content, then write it in one transaction: its digest, the key, is known only at the end."""
-        digest, whole = hashlib.sha256(), bytearray()
-        async for chunk in _measured(chunks, max_bytes):
-            digest.update(chunk)
-            whole += chunk
-        blob = Blob(digest.hexdigest(), len(whole))
-        await asyncio.to_thread(self._insert, blob, bytes(whole))
+        """Write it piece by piece under a name of its own: the digest, the key, is known only at the end.
+
+        Content that ends before :data:`_HELD_BYTES` is written in one transaction.
+        """
+        digest, size, held = hashlib.sha256(), 0, bytearray()
+        name, n = f"new-{secrets.token_hex(8)}", 0
+        try:
+            async for chunk in _measured(chunks, max_bytes):
+                digest.update(chunk)
+                size += len(chunk)
+                held += chunk
+                while len(held) >= _HELD_BYTES:
+                    await asyncio.to_thread(self._insert, name, n, bytes(held[:_HELD_BYTES]))
+                    n += _HELD_BYTES // CHUNK_BYTES
+                    del held[:_HELD_BYTES]
+            blob = Blob(digest.hexdigest(), size)
+            await asyncio.to_thread(self._finish, name, blob, n, bytes(held))
+        except BaseException:
+            if n:
+                with contextlib.suppress(NotStored):  # the sweep finds what is left
+                    await asyncio.to_thread(self._drop, name)
+            raise
         return blob
 
-    def _insert(self, blob: Blob, whole: bytes) -> None:
+    def _insert(self, name: str, first: int, content: bytes) -> None:
         with self._written() as tx:
-            for n, start in enumerate(range(0, len(whole) or 1, CHUNK_BYTES)):
+            self._insert_in(tx, name, first, content)
+
+    @staticmethod
+    def _insert_in(tx: Transaction, name: str, first: int, content: bytes) -> None:
+        for n, start in enumerate(range(0, len(content) or 1, CHUNK_BYTES), first):
+            tx.do.one(
+                "INSERT INTO blob_chunk (digest, n, body, stored_at) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (digest, n) DO UPDATE SET stored_at = excluded.stored_at",
+                (name, n, content[start : start + CHUNK_BYTES], tx.now_us),
+            )
+
+    def _finish(self, name: str, blob: Blob, first: int, rest: bytes) -> None:
+        """Write the rest, and give it all its digest for a name. Whoever puts the same content meanwhile waits for the other."""
+        if not first:
+            self._insert(blob.digest, 0, rest)
+            return
+        with self._written() as tx:
+            if rest:
+                self._insert_in(tx, name, first, rest)
+            tx.do.rows("SELECT pg_advisory_xact_lock(hashtext(?))::text", (blob.digest,))
+            known = tx.do.one("UPDATE blob_chunk SET stored_at = ? WHERE digest = ?", (tx.now_us, blob.digest))
+            if known:
+                tx.do.one("DELETE FROM blob_chunk WHERE digest = ?", (name,))
+            else:
                 tx.do.one(
-                    "INSERT INTO blob_chunk (digest, n, body, stored_at) VALUES (?, ?, ?, ?)"
-                    " ON CONFLICT (digest, n) DO UPDATE SET stored_at = excluded.stored_at",
-                    (blob.digest, n, whole[start : start + CHUNK_BYTES], tx.now_us),
+                    "UPDATE blob_chunk SET digest = ?, stored_at = ? WHERE digest = ?", (blob.digest, tx.now_us, name)
                 )
+
+    def _drop(self, name: str) -> None:
+        with self._written() as tx:
+            tx.do.one("DELETE FROM blob_chunk WHERE digest = ?", (name,))
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[Transaction]:
