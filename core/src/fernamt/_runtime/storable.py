@@ -16,7 +16,7 @@ from fernamt.effects import AddEntry, Effect, Job, Remember, Reply, Timer
 from fernamt.errors import ChannelError, Unsupported
 from fernamt.inbound import Changed, Consent, InboundEvent, Received, Renamed, Thread
 from fernamt.model import Address, Blob, Json
-from fernamt.session import SessionEvent
+from fernamt.session import Finished, HungUp, Polled, Pressed, SessionEvent, Silence, Started
 
 _T = TypeVar("_T")
 _Event = TypeVar("_Event", bound=InboundEvent)
@@ -60,7 +60,7 @@ def storable(event: _Event) -> _Event:
     Raises:
         ValueError: It has no key, or somebody in it has no address.
     """
-    if isinstance(event, Received) and _is_plain(event):
+    if (isinstance(event, Received) and _is_plain(event)) or (type(event) is SessionEvent and _is_plain_turn(event)):
         _check(event)
         return event
     clean: Any = _clean(event)
@@ -165,6 +165,20 @@ def _is_plain(event: Received) -> bool:
         f"{sender.value}{thread.token}{thread.place}"
     )
     return storable_text(whole) is whole and len(thread.place) <= _PLACE_MAX
+
+
+def _is_plain_turn(event: SessionEvent) -> bool:
+    """Say the same of what happened on a line: most of it is a word."""
+    what = event.what
+    match what:
+        case Started() | Pressed() | HungUp():
+            word = what.called if isinstance(what, Started) else what.keys if isinstance(what, Pressed) else what.by
+        case Silence() | Finished() | Polled():
+            word = ""
+        case _:
+            return False
+    whole = f"{event.key}{event.session}{event.address.scheme}{event.address.value}{word}"
+    return storable_text(whole) is whole
 
 
 def _clean(value: _T) -> _T:

@@ -12,7 +12,7 @@ from enum import Enum
 from hashlib import blake2b
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from fernamt._store.conversations import Conversations
 from fernamt._store.effects import Asking, apply_effects
@@ -238,8 +238,18 @@ class _Plan:
         turn = origin.turn + 1
         ended_at = self._now if one.ends else None
         self._batch.add("move session", (turn, turn, one.state, self._now, ended_at, origin.id))
-        return evolve(
-            origin, turn=turn, state=one.state, at_us=self._now, ended=one.ends or origin.ended, actions=one.actions
+        return Standing(
+            id=origin.id,
+            address=origin.address,
+            conversation=origin.conversation,
+            language=origin.language,
+            turn=turn,
+            menu=origin.menu,
+            digest=origin.digest,
+            state=one.state,
+            at_us=self._now,
+            ended=one.ends or origin.ended,
+            actions=one.actions,
         )
 
     def _note(self, one: Move, noted: Noted, row: ConversationRow, standing: Standing) -> None:
