@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.installed import Installed, discover
@@ -95,6 +96,56 @@ def test_all_mistakes_of_all_sections_are_told_at_once(installed: tuple[Installe
         planned(installed, line("a", "planned", port="x"), line("b", "planned", hots="h"), planned={})
     places = sorted(mistake.key for mistake in raised.value.mistakes)
     assert places == ["channels.a.port", "channels.b.hots", "plugins.planned.desk"]
+
+
+MENUS = """
+from fernamt import hookimpl
+
+class Main:
+    digest = "1"
+    def step(self, state, event, *, at, language): ...
+
+@hookimpl
+def fernamt_register(registry):
+    registry.menu("main", Main())
+"""
+
+
+@pytest.fixture
+def menus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: tuple[Installed, ...]) -> tuple[Installed, ...]:
+    """Beside the line, a plugin with a menu, and one with a menu that cannot be imported."""
+    for name, source in (("shop", MENUS), ("brokenshop", "import no_such_module")):
+        info = tmp_path / "more" / f"fernamt_{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: fernamt-{name}\nVersion: 1.0\nRequires-Dist: fernamt\n"
+        )
+        (info / "entry_points.txt").write_text(f"[fernamt]\n{name} = {name}_of_a_test\n")
+        (tmp_path / f"{name}_of_a_test.py").write_text(source)
+        monkeypatch.delitem(sys.modules, f"{name}_of_a_test", raising=False)
+    found = importlib.metadata.distributions(path=[str(tmp_path / "more")])
+    return installed + discover(point for one in found for point in one.entry_points if point.group == "fernamt")
+
+
+def test_a_channel_that_names_a_menu_loads_its_plugin(menus: tuple[Installed, ...]) -> None:
+    found = planned(menus, evolve(line("a", "planned"), menu="shop.main"), planned={"desk": "d"})
+    assert found.channels[0].factory is not None
+    assert set(found.loaded.offers) == {"planned", "shop"}
+
+
+def test_a_menu_that_is_not_there_is_a_mistake_with_a_remedy(menus: tuple[Installed, ...]) -> None:
+    with pytest.raises(ConfigErrors) as raised:
+        planned(menus, evolve(line("a", "planned"), menu="shop.mian"), planned={"desk": "d"})
+    [mistake] = raised.value.mistakes
+    assert (mistake.key, mistake.problem) == ("channels.a.menu", "there is no menu 'shop.mian'")
+    assert mistake.fix == "Did you mean 'shop.main'?"
+
+
+def test_a_channel_is_down_with_the_plugin_of_its_menu(menus: tuple[Installed, ...]) -> None:
+    sections = [evolve(line("a", "planned"), menu=menu) for menu in ("brokenshop.main", "nobody.main")]
+    reasons = [str(planned(menus, one, planned={"desk": "d"}).channels[0].failure) for one in sections]
+    assert "no_such_module" in reasons[0]
+    assert "pip install fernamt-nobody" in reasons[1]
 
 
 def test_nothing_at_all_is_a_plan(installed: tuple[Installed, ...]) -> None:

@@ -121,6 +121,8 @@ def test_every_core_key_is_read_and_every_other_key_of_a_channel_is_left_to_its_
         hold_s = 60
         retry_for_h = 24
         reopen_days = 0
+        menu = "shop.main"
+        language = "de"
         host = "mail.example.org"
         login = { user = "support" }
         [channels.support-mail.limits]
@@ -140,6 +142,7 @@ def test_every_core_key_is_read_and_every_other_key_of_a_channel_is_left_to_its_
     assert (settings.plugins_enabled, dict(settings.plugin_sections)) == (("csat",), {"csat": {"scale": 5}})
     assert (channel.id, channel.kind, channel.name) == ("support-mail", "email.imap", "Support")
     assert (channel.hold_s, channel.retry_for_h, channel.reopen_days) == (60.0, 24.0, 0.0)
+    assert (channel.menu, channel.language) == ("shop.main", "de")
     assert channel.options == {
         "host": "mail.example.org",
         "login": {"user": "support"},
@@ -234,6 +237,19 @@ def test_a_channel_without_a_name_is_called_by_its_id(tmp_path: Path) -> None:
         (
             "[channels.a]\nkind = 'x'\nhold_s = -1",
             (3, "channels.a.hold_s", "'hold_s' must be >= 0: -1.0", "Correct the value"),
+        ),
+        (
+            "[channels.a]\nkind = 'x'\nmenu = 'main'",
+            (
+                3,
+                "channels.a.menu",
+                "must be the name of a plugin, a dot and one of its menus, for instance shop.main",
+                "Correct the value",
+            ),
+        ),
+        (
+            "[channels.a]\nkind = 'x'\nlanguage = 'Deutsch'",
+            (3, "channels.a.language", "must be the tag of a language, for instance de or pt-BR", "Correct the value"),
         ),
         (
             "[channels.a]\nkind = 'x'\nretry_for_h = inf",

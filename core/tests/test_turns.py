@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from structlog.testing import capture_logs
 
 from fernamt._runtime.clock import SystemClock
+from fernamt._runtime.intake import ChannelIntake, Room
 from fernamt._runtime.script import Scribe
 from fernamt._runtime.turns import Turns
 from fernamt._runtime.walk import PinnedMenu
@@ -21,7 +22,7 @@ from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.writer import Writer
 from fernamt.effects import AddEntry, Job, Remember, Reply
 from fernamt.errors import Rejected, Unreachable
-from fernamt.inbound import Received
+from fernamt.inbound import Cursor, InboundEvent, Received
 from fernamt.menu import MenuState, Step
 from fernamt.model import Address, Attachment, ChannelId
 from fernamt.outbound import OutboundMessage, Sent
@@ -621,6 +622,60 @@ async def test_what_a_look_up_brought_is_performed_after_what_came_before(house:
         phone.did.clear()
 
     assert [spoken(turn) for turn in phone.done] == [["thanks", "Hold"], ["found", "HangUp"]]
+
+
+async def test_session_events_among_others_are_taken_by_intake_too(house: House) -> None:
+    turns, phone = house.runner(), Phone()
+    turns.equip(phone)
+    intake = ChannelIntake(
+        house.line,
+        writer=house.writer,
+        reception=Reception(Names(house.store.keys())),
+        blobs=open_blobs(house.store),
+        room=Room(),
+        clock=SystemClock(),
+        turns=turns,
+    )
+    wrote = Received(key="m", sender=ANN, text="I call you")
+    events: list[InboundEvent] = [
+        wrote,
+        house.event(Started("")),
+        house.event(Pressed("2")),
+        house.event(Polled(), call=""),
+    ]
+
+    with capture_logs():
+        accepted = await intake.accept(events, raw=b"all of it", cursor=Cursor("at", "7"))
+    await performed(turns)
+
+    assert [(one.conversation, one.n) for one in accepted] == [("1", 3), ("1", None), ("1", None), (None, None)]
+    assert house.kinds() == ["call", "step", "received"]
+    assert [turn.n for turn in phone.done] == [1, 2]
+    assert house.rows("SELECT value FROM cursor") == [("7",)]
+    assert house.rows("SELECT count(*) FROM quarantine") == [(1,)]
+
+
+async def test_calls_keep_no_raw_bytes_even_in_quarantine(house: House) -> None:
+    turns = house.runner()
+    intake = ChannelIntake(
+        house.line,
+        writer=house.writer,
+        reception=Reception(Names(house.store.keys())),
+        blobs=open_blobs(house.store),
+        room=Room(),
+        clock=SystemClock(),
+        turns=turns,
+    )
+
+    with capture_logs():
+        for call in ("c1", ""):
+            await intake.accept([house.event(Started("")), house.event(Said("4711"), call=call)], raw=b"Digits=4711")
+
+    assert house.rows("SELECT count(*) FROM quarantine") == [(1,)]
+    assert "Digits" not in house.everything()
+    assert [bytes(body) for (body,) in house.rows("SELECT body FROM raw")] == [
+        b"{'key': 'e4', 'session': '', 'what': 'Said'}"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -22,7 +23,8 @@ from fernamt._store.writer import Writer
 from fernamt.connector import Webhook
 from fernamt.errors import BadSignature, NotStored, Unparsable
 from fernamt.inbound import Accepted, Handshake, Ignored, InboundEvent, Received, Request, Response, Unparsed
-from fernamt.model import Address
+from fernamt.model import Address, ChannelId
+from fernamt.session import HangUp, Session, SessionEvent, Started, Turn
 
 PUBLIC = "https://service.example.org/base"
 EVENT = Received(key="k", sender=Address("phone", "+49301"), text="Hallo")
@@ -61,10 +63,10 @@ class Provider:
             raise wanted
         return wanted() if callable(wanted) else wanted
 
-    def hook(self, path: str = "hook", intake: Any = None, **more: Any) -> Hook:
+    def hook(self, path: str = "hook", intake: Any = None, plugin: str = "", answers: Any = None, **more: Any) -> Hook:
         webhook = Webhook(path=path, verify=self.verify, parse=self.parse, **more)
         taken_by: Any = intake or self
-        return Hook(channel="chat", webhook=webhook, intake=taken_by)
+        return Hook(channel="chat", plugin=plugin, webhook=webhook, intake=taken_by, answers=answers)
 
 
 class Answer(NamedTuple):
@@ -250,6 +252,60 @@ async def test_ignored_events_are_passed_on(site: Site) -> None:
     site.provider.parses = [Ignored(reason="typing"), EVENT]
     assert (await site.post())[0] == 200
     assert len(site.provider.taken[0][0]) == 2
+
+
+# ---- turns
+CALL = SessionEvent(
+    key="1", session="c", address=Address("phone", "+49301"), at=datetime(2026, 11, 22, tzinfo=UTC), what=Started("")
+)
+
+
+class Phone:
+    """An intake that gives turns, and a connector that renders them."""
+
+    def __init__(self, turns: Any = None, renders: BaseException | None = None) -> None:
+        self.turns = (HangUp(),) if turns is None else turns
+        self.renders = renders
+        self.accepted: list[Any] = []
+
+    async def turn(self, event: SessionEvent) -> Turn:
+        if isinstance(self.turns, Exception):
+            raise self.turns
+        session = Session(id="1", call_id="c", channel=ChannelId("chat"), address=event.address, language="", version=1)
+        return Turn(session=session, n=1, actions=self.turns)
+
+    async def accept(self, events: Sequence[InboundEvent], **_raw: bytes) -> tuple[Accepted, ...]:
+        self.accepted += events
+        return ()
+
+    def answer(self, turn: Turn) -> Response:
+        if self.renders is not None:
+            raise self.renders
+        return Response(body=b"<Hangup/>", media_type="text/xml")
+
+
+@pytest.mark.parametrize(
+    ("phone", "events", "answer", "accepted"),
+    [
+        (Phone(), [CALL], (200, b"<Hangup/>", "text/xml"), 0),
+        (Phone(turns=()), [CALL], (200, b"", "text/plain"), 0),
+        (Phone(), [CALL, CALL], (200, b"", "text/plain"), 2),
+        (Phone(), [EVENT], (200, b"", "text/plain"), 1),
+        (Phone(turns=ValueError("it names no session")), [CALL], (200, b"", "text/plain"), 1),
+        (Phone(turns=NotStored("full", after_s=3.0)), [CALL], (503, b"", "application/octet-stream"), 0),
+        (Phone(renders=KeyError("verb")), [CALL], (500, b"plugin twiml failed to render the turn\n", "text/plain"), 0),
+        (Phone(renders=SystemExit(1)), [CALL], (500, b"plugin twiml failed to render the turn\n", "text/plain"), 0),
+    ],
+    ids=["a turn", "it is over", "two events", "no call", "no turn of it", "full", "a bug in rendering", "an exit"],
+)
+async def test_a_single_event_of_a_call_is_answered_with_its_turn(
+    site: Site, phone: Any, events: list[InboundEvent], answer: Any, accepted: int
+) -> None:
+    site.provider.parses = events
+    site.serve(site.provider.hook(intake=phone, plugin="twiml", answers=phone))
+    with capture_logs():
+        assert (await site.post())[:3] == answer
+    assert len(phone.accepted) == accepted
 
 
 async def test_a_handshake_is_answered_at_once_and_stores_nothing(site: Site) -> None:

@@ -60,7 +60,9 @@ def storable(event: _Event) -> _Event:
     Raises:
         ValueError: It has no key, or somebody in it has no address.
     """
-    if (isinstance(event, Received) and _is_plain(event)) or (type(event) is SessionEvent and _is_plain_turn(event)):
+    if (isinstance(event, Received) and _is_plain(event)) or (
+        isinstance(event, SessionEvent) and _is_plain_turn(event)
+    ):
         _check(event)
         return event
     clean: Any = _clean(event)
