@@ -177,14 +177,8 @@ class App:
         self._begin("sweep-blobs", self._claims.hold("sweep", lambda _claim: sweeping(self._blobs, self._clock)))
         for channel in self._channels:
             self._begin(f"channel-{channel.line.id}", channel.run())
-        self._workers = plugin_workers(
-            planned.loaded,
-            equipment.context,
-            store=self._store,
-            writer=self._writer,
-            redact=redactor.text,
-            reached=self._reached,
-        )
+        work: dict[str, Any] = {"writer": self._writer, "redact": redactor.text, "reached": self._reached}
+        self._workers = plugin_workers(planned.loaded, equipment.context, store=self._store, **work)
         for worker in self._workers:
             self._woken.enter_context(self._hub.waking(worker.wake, worker.owner))
             self._begin(worker.owner, self._claims.hold(worker.owner, worker.run))
