@@ -71,6 +71,7 @@ class Model:
         self._calls: dict[int, set[int]] = defaultdict(set)
         self._unsafe: Counter[int] = Counter()
         self._granted: Counter[int] = Counter()
+        self._absent: Counter[int] = Counter()
         self._certain: set[tuple[int, int]] = set()
         self._doubted: set[int] = set()
         self._answers: dict[int, list[object]] = defaultdict(list)
@@ -132,9 +133,13 @@ class Model:
         if attempt in self._calls[delivery]:
             raise Broken(f"attempt {attempt} of delivery {delivery} is made twice")
         self._calls[delivery].add(attempt)
-        if not idempotent and self._unsafe[delivery] > self._granted[delivery]:
+        if not idempotent and self._unsafe[delivery] > self._granted[delivery] + self._absent[delivery]:
             raise Broken(f"delivery {delivery} is sent again, and nobody knows how attempt {attempt - 1} ended")
         self._unsafe[delivery] += 1
+
+    def looked_up(self, delivery: int) -> None:
+        """The provider says that it has nothing of it: it may be tried again."""
+        self._absent[delivery] = self._unsafe[delivery]
 
     def certainly_not(self, delivery: int, attempt: int) -> None:
         """A runner was told that this attempt certainly did not happen."""
@@ -200,7 +205,10 @@ class Model:
             raise Broken(f"delivery {row.id} was lowered from {old.state} to {row.state}")
         if self.idempotent[row.channel] or (row.id, row.attempts) in self._certain:
             return
-        if self._granted[row.id] >= self._unsafe[row.id] > 0 or row.attempts not in self._calls[row.id]:
+        if (
+            self._granted[row.id] + self._absent[row.id] >= self._unsafe[row.id] > 0
+            or row.attempts not in self._calls[row.id]
+        ):
             return
         raise Broken(f"delivery {row.id} is to be tried again, and nobody knows how attempt {old.attempts} ended")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from attrs import frozen
 
@@ -96,6 +96,21 @@ class Provider:
             if not runner.dead and certain(why):
                 world.model.certainly_not(delivery, message.attempt)
             raise
+
+    async def asked(self, runner: Runner, message: OutboundMessage) -> Sent | Literal["not_sent", "unknown"]:
+        """Say what is known of a message: this view is complete, but may not be had."""
+        world = self.world
+        delivery = world.names.delivery_of(message.key)
+        dice = world.dice("asked", delivery, len(world.trace))
+        await asyncio.sleep(dice.uniform(0.01, 0.5))
+        if world.has("provider") and dice.random() < 0.3:
+            return "unknown"
+        copy = self._by_key.get(message.key)
+        world.say(runner.name, f"asks for {delivery}: {copy}")
+        if copy is not None:
+            return Sent(ids=(copy.id,))
+        world.model.looked_up(delivery)
+        return "not_sent"
 
     def _arrived(
         self,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Coroutine
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.tests.simulation.loop import OWNER, Slot
 from core.tests.simulation.writer import InlineWriter
@@ -14,6 +14,7 @@ from fernamt._runtime.claims import Claims, stop_task
 from fernamt._runtime.hub import Hub
 from fernamt._runtime.intake import ChannelIntake, Room
 from fernamt._runtime.outbox import Outbox
+from fernamt._runtime.reconciler import Reconciler
 from fernamt._runtime.sending import Sending
 from fernamt._runtime.supervisor import Supervised
 from fernamt._store.reception import Reception
@@ -98,7 +99,7 @@ class Runner:
                 )
             )
             supervised = Supervised(line, writer=self._writer, claims=claims, clock=world.clock)
-            connector = _Connector(self, provider)
+            connector = (_Asked if provider.capabilities.full_lookup else _Connector)(self, provider)
             sending = Sending(
                 line=line,
                 connector=connector,
@@ -116,7 +117,10 @@ class Runner:
                 reached=self._reached,
             )
             self._woken.enter_context(self.hub.waking(outbox.wake, f"send:{line.number}"))
-            supervised.equip(connector, outbox)
+            reconciler = None
+            if isinstance(connector, _Asked):
+                reconciler = Reconciler(sending, connector, store=world.store, writer=self._writer, names=world.names)
+            supervised.equip(connector, outbox, None, reconciler)
             self.channels.append(supervised)
             self._parts.append(world.loop.create_task(supervised.run(), name=f"{self.name} {line.id}"))
 
@@ -139,3 +143,12 @@ class _Connector:
         if self._runner.dead:
             raise asyncio.CancelledError
         return await self._provider.call(self._runner, message)
+
+
+class _Asked(_Connector):
+    """The provider can be asked what became of a message."""
+
+    async def lookup(self, message: OutboundMessage) -> Sent | Literal["not_sent", "unknown"]:
+        if self._runner.dead:
+            raise asyncio.CancelledError
+        return await self._provider.asked(self._runner, message)

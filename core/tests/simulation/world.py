@@ -121,9 +121,10 @@ class World:
                     in_flight=dice.randint(1, 4),
                     units_per_s=dice.choice((None, None, 3.0, 40.0)),
                     idempotent=name == "keyed",
+                    full_lookup=name == "asked",
                 ),
             )
-            for name in ("plain", "keyed")
+            for name in ("plain", "keyed", "asked")
         ]
         self.model.copies = lambda number: sum(
             copy.delivery == number for provider in self.providers for copy in provider.copies
@@ -217,7 +218,7 @@ class World:
                 self._out_until_s = self.loop.now_s + 0.1 + second % 25
                 self.say("store", "is away")
             case "down":
-                provider = self.providers[first % 2]
+                provider = self.providers[first % 3]
                 provider.down_until_s = self.loop.now_s + second % 90
                 self.say(provider.line.id, "is down")
             case "start" if len(self._alive()) < 3:
@@ -263,7 +264,7 @@ class World:
 
     # ---- customers
     def _write(self, first: int, second: int, third: int) -> None:
-        provider = self.providers[first % 2]
+        provider = self.providers[first % 3]
         events: list[InboundEvent] = []
         for _ in range((1, 1, 1, 2, 3)[third % 5]):
             number = len(self._events) * 10 + len(events)
