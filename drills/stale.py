@@ -92,7 +92,9 @@ class Drill:
     def _claims(self) -> list[tuple[str, str, int]]:
         return [
             (key, owner, fence)
-            for key, owner, fence in self._scene.rows("SELECT key, owner, fence FROM due WHERE key LIKE 'channel:%'")
+            for key, owner, fence in self._scene.rows(
+                "SELECT key, owner, fence FROM due WHERE substr(key, 1, 8) = 'channel:'"
+            )
         ]
 
     async def _watch(self) -> None:
