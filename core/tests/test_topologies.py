@@ -288,7 +288,7 @@ ATTEMPTS = [
     ("away once", 1, "Unreachable"),
     ("away once", 2, "sent"),
     ("rejected", 1, "Rejected"),
-    ("lost", 1, "Unreachable"),
+    ("lost", 1, "uncertain"),
     ("hello bob", 1, "sent"),
     ("later", 1, "sent"),
     ("opted out", 1, "OptedOut"),
