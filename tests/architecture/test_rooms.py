@@ -43,7 +43,7 @@ ROOMS = {
     "equipment": (
         1_700,
         (
-            "_runtime/equipment _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/plan _runtime/reachable"
+            "_runtime/abilities _runtime/equipment _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/plan _runtime/reachable"
             " _runtime/redact _runtime/systemd _runtime/upkeep settings/file settings/mistake settings/secret settings/source"
             " settings/structure"
         ),

@@ -14,6 +14,7 @@ import structlog
 from attrs import evolve
 
 from fernamt._runtime import log
+from fernamt._runtime.abilities import idle_abilities
 from fernamt._runtime.claims import LEASE_S, Claims, stop_task
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.context import ChannelContext
@@ -47,29 +48,13 @@ from fernamt._store.notices import Notices
 from fernamt._store.reception import Line, Reception
 from fernamt._store.subscriptions import subscribe
 from fernamt._store.writer import Writer
-from fernamt.connector import (
-    ABILITIES,
-    Answers,
-    Channel,
-    Clock,
-    Connector,
-    Dials,
-    MarksRead,
-    Reconciles,
-    Serves,
-    ShowsTyping,
-    Verifies,
-    Webhooks,
-    abilities_of,
-)
+from fernamt.connector import Answers, Channel, Clock, Connector, Reconciles, Serves, Verifies, Webhooks
 from fernamt.errors import ConfigError, FernamtError
 from fernamt.model import ChannelId
 from fernamt.settings import Settings, secrets_in
 
 DRAIN_S: Final = 20.0
 """What is under way when the daemon is told to stop has so long to end."""
-DRIVEN: Final = frozenset(ABILITIES) - {Dials, ShowsTyping, MarksRead}
-"""The abilities that this version calls; a connector may have others, which come with the machinery that drives them."""
 _log = structlog.get_logger()
 
 
@@ -362,11 +347,6 @@ async def _verified(connector: Verifies) -> tuple[str, str]:
         return "failed", "no answer within 60 s"
     except Exception as why:  # noqa: BLE001 - third-party code: its fault is the result
         return "failed", f"{type(why).__name__}: {why}"
-
-
-def idle_abilities(connector: Connector) -> list[str]:
-    """Return the names of the connector's abilities that this version never calls."""
-    return sorted(ability.__name__ for ability in abilities_of(connector) - DRIVEN)
 
 
 def channel_of(settings: Settings, planned: PlannedChannel) -> Channel[Any]:
