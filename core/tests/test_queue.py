@@ -8,6 +8,7 @@ from fernamt._runtime import queue
 from fernamt._runtime.queue import Queue, Taken
 from fernamt._store.engine import Store
 from fernamt._store.statements import Row
+from fernamt.errors import NotStored
 
 TOMORROW_US = 2**60
 
@@ -58,6 +59,24 @@ async def test_bulk_goes_where_no_reply_may(waiting: Waiting) -> None:
     replies = waiting.some(2)
     assert await waiting.ids(3) == [*replies, bulk[0]]
     assert await waiting.ids(9) == bulk[1:]
+
+
+async def test_replies_go_though_the_bulk_behind_them_could_not_be_read_for_a_moment(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replies, bulk = waiting.some(2), waiting.some(1, bulk=True)
+    read = waiting.queue._read
+
+    def away(kind: Any, limit: int) -> Any:
+        if kind.bulk:
+            raise NotStored("away")
+        return read(kind, limit)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(waiting.queue, "_read", away)
+        with pytest.raises(NotStored):
+            await waiting.take(3)
+    assert await waiting.ids(3) == [*replies, *bulk]
 
 
 async def test_a_reply_that_comes_while_much_bulk_waits_is_the_next(waiting: Waiting) -> None:

@@ -83,11 +83,17 @@ class Queue:
         Raises ``NotStored``.
         """
         taken: list[Taken] = []
-        for kind in self._kinds:
-            if len(taken) < count:
-                await self._look(kind, count - len(taken))
-            while kind.lanes.ready and len(taken) < count:
-                taken.append(Taken(kind.lanes.take(), kind.lanes))
+        try:
+            for kind in self._kinds:
+                if len(taken) < count:
+                    await self._look(kind, count - len(taken))
+                while kind.lanes.ready and len(taken) < count:
+                    taken.append(Taken(kind.lanes.take(), kind.lanes))
+        except Exception:
+            # Replies were taken, and the bulk could not be read: nobody would ever give their lanes back.
+            for one in reversed(taken):
+                one.put_back()
+            raise
         return taken
 
     async def _look(self, kind: _Kind, wanted: int) -> None:
