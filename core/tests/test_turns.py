@@ -145,7 +145,8 @@ class House:
 
     def log(self) -> list[tuple[int, str, str]]:
         return self.rows(
-            "SELECT e.n, e.kind, coalesce(c.text, '') FROM entry e LEFT JOIN content c ON c.entry = e.id ORDER BY e.id"
+            "SELECT e.n, e.kind, coalesce(c.text, '') FROM entry e LEFT JOIN content c ON c.entry = e.id"
+            " ORDER BY e.conversation, e.n"
         )
 
     def kinds(self) -> list[str]:
@@ -236,6 +237,23 @@ async def test_of_events_that_race_each_makes_its_step(house: House) -> None:
 
     assert sorted(turn.n for turn in made) == [2, 3, 4, 5]
     assert house.rows("SELECT n FROM turn ORDER BY n") == [(n,) for n in range(1, 6)]
+
+
+async def test_two_daemons_that_take_the_same_events_at_once_make_each_step_once(house: House) -> None:
+    one, other = house.runner(), house.runner()
+    second = Writer(house.store)
+    second.start()
+    other._writer = second
+    try:
+        for what in (Started(""), Pressed("1"), Pressed("1"), Pressed("1"), Pressed("2"), HungUp("caller")):
+            event = house.event(what)
+            turns = await asyncio.gather(*(runner.turn(event) for runner in (one, other, one, other)))
+            assert all(turn == turns[0] for turn in turns)
+    finally:
+        await second.stop()
+
+    assert house.rows("SELECT n FROM turn ORDER BY n") == [(n,) for n in range(1, 7)]
+    assert house.kinds() == ["call", "step", "step", "step", "step", "hung-up"]
 
 
 async def test_another_runner_takes_the_next_event_from_what_was_committed(house: House) -> None:
