@@ -29,7 +29,7 @@ class Waiting:
         for one in ids:
             lane = 10**6 + one % lanes if lanes else one
             at = (more.get("queued_at", 0), more.get("first_at"), more.get("next_at", 0))
-            rows.append((one, one, lane, channel, lane, "queued", 0, *at, 0, "[]", "", "", bulk, 0))
+            rows.append((one, one, lane, channel, lane, "queued", 0, *at, 0, "[]", "", "", bulk, 0, 0, 0))
         self.do(lambda do: do.many("insert delivery", rows))
         return ids
 
