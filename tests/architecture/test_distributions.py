@@ -18,6 +18,7 @@ AGREED = {
     "cattrs",
     "cyclopts",
     "nh3",
+    "regex",
     "orjson",
     "packaging",
     "pluggy",
