@@ -147,7 +147,9 @@ class Ward:
         [accepted] = await self.writer.write(
             Reception(self.names), Submission(line=self.supervised.line, events=(event,))
         )
-        composition = Composition(conversation=int(accepted.conversation or 0), kind="sent", author="agent:maria")
+        composition = Composition(
+            conversation=int(accepted.conversation or 0), kind="sent", author="agent:maria", text="Guten Tag"
+        )
         composed = await self.writer.write(compose, composition)
         assert not isinstance(composed, Exception)
         self.outbox.wake()
