@@ -189,6 +189,16 @@ class Scene:
             last: dict[int, int] = {row[0]: row[1] for row in do.rows("SELECT id, last_n FROM conversation")}
             for conversation, n in last.items():
                 if n > seen.get(conversation, 0):
+                    # A commit of which we did not hear may have been made: then nothing is written twice.
+                    written = {
+                        text
+                        for (text,) in do.rows(
+                            "SELECT c.text FROM entry e JOIN content c ON c.entry = e.id"
+                            " WHERE e.conversation = ? AND e.n > ? AND e.kind = 'sent'",
+                            (conversation, seen.get(conversation, 0)),
+                        )
+                    }
+                    self._answered.update(written)
                     answers += [
                         Composition(
                             conversation=conversation, kind="sent", author="agent:drill", text=f"answer to {key}"
@@ -198,7 +208,7 @@ class Scene:
                             " WHERE e.conversation = ? AND e.n > ? AND e.kind = 'received'",
                             (conversation, seen.get(conversation, 0)),
                         )
-                        if int(key.rpartition("-")[2]) % 2
+                        if int(key.rpartition("-")[2]) % 2 and f"answer to {key}" not in written
                     ]
         if answers:
             with contextlib.closing(self.store.session()) as session:

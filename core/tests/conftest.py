@@ -76,6 +76,13 @@ def _emptied(url: str) -> None:
         connection.execute("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'")
 
 
+@pytest.fixture
+def postgres_url(postgres_database: str) -> Iterator[str]:
+    """The address of an empty, migrated store on PostgreSQL."""
+    yield postgres_database
+    _emptied(postgres_database)
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty, migrated store."""
@@ -84,9 +91,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    url = request.getfixturevalue("postgres_database")
-    yield url
-    _emptied(url)
+    yield request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture

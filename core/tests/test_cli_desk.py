@@ -198,6 +198,7 @@ def test_the_shapes_of_json_are_stable(desk: Desk) -> None:
         "channel",
         "text",
         "attachments",
+        "remote",
         "data",
         "provider_id",
         "has_raw",
@@ -242,7 +243,7 @@ def test_show_tells_the_whole_conversation(desk: Desk) -> None:
     desk.called("note", str(number), "look at this")
     desk.called("reply", str(number), "Thank you", "--cc", "email:bob@example.org")
     out = desk.called("show", str(number))
-    assert out.startswith(f"#{number}  The lamp  waiting\nAnn  email:ann@example.org\n")
+    assert out.startswith(f"#{number}  The lamp  waiting\nAnn  email:ann@example.org  customer 1\n")
     assert re.search(r"\n  1  received  Ann <email:ann@example.org>  mail, ", out)
     assert "\n     First line\n\n     > quoted\n" in out
     assert re.search(r"\n  2  note  agent:maria  ", out)

@@ -16,11 +16,11 @@ from fernamt._store.notices import Notices
 
 
 @pytest.fixture
-def stores(postgres_database: str) -> Iterator[Callable[[], Store]]:
+def stores(postgres_url: str) -> Iterator[Callable[[], Store]]:
     opened = []
 
     def open_one() -> Store:
-        opened.append(Store.open(postgres_database, SystemClock()))
+        opened.append(Store.open(postgres_url, SystemClock()))
         return opened[-1]
 
     yield open_one
@@ -74,11 +74,11 @@ def test_many_words_come_in_several_pieces_and_too_many_as_one(stores: Callable[
 
 
 def test_a_listener_whose_connection_broke_comes_back_and_takes_everything_as_changed(
-    stores: Callable[[], Store], postgres_database: str, monkeypatch: pytest.MonkeyPatch
+    stores: Callable[[], Store], postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_AGAIN_S", 0.05)
     with Ear(stores()) as ear, capture_logs() as logs:
-        with psycopg.connect(postgres_database, autocommit=True) as connection:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
             connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
         assert ear.next() == {"*"}
         Notices(stores()).send({"send:1"})

@@ -29,9 +29,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="PgBouncer is in
 
 
 @pytest.fixture
-def pooler(postgres_database: str) -> Iterator[str]:
+def pooler(postgres_url: str) -> Iterator[str]:
     try:
-        with pooled(postgres_database) as url:
+        with pooled(postgres_url) as url:
             yield url
     except ServerMissing as why:
         missing(str(why))
@@ -44,8 +44,8 @@ def store(pooler: str) -> Iterator[Store]:
     store.close()
 
 
-def test_a_pooler_is_told_from_a_server(pooler: str, postgres_database: str) -> None:
-    for url, expected in ((pooler, True), (postgres_database, False)):
+def test_a_pooler_is_told_from_a_server(pooler: str, postgres_url: str) -> None:
+    for url, expected in ((pooler, True), (postgres_url, False)):
         with psycopg.connect(url) as connection:
             assert is_pooled(connection) is expected
 
@@ -73,16 +73,16 @@ async def test_messages_are_stored_through_it_by_several_runners_at_once(store: 
         await writer.stop()
 
 
-def test_what_was_acknowledged_is_durable_whatever_the_session_was_told(store: Store, postgres_database: str) -> None:
+def test_what_was_acknowledged_is_durable_whatever_the_session_was_told(store: Store, postgres_url: str) -> None:
     with contextlib.closing(store.session()) as session, session.transaction() as tx:
         assert tx.do.rows("SHOW synchronous_commit") == [("on",)]
         assert tx.do.rows("SHOW lock_timeout") == [("10s",)]
 
 
-async def test_notices_go_through_it_and_are_heard_at_the_server_itself(store: Store, postgres_database: str) -> None:
+async def test_notices_go_through_it_and_are_heard_at_the_server_itself(store: Store, postgres_url: str) -> None:
     hub, woken = Hub(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    notices = Notices(store, listen_url=postgres_database)
+    notices = Notices(store, listen_url=postgres_url)
     notices.listen(lambda topics: loop.call_soon_threadsafe(hub.wake, topics))
     with hub.waking(woken.set, "send:1"):
         async with asyncio.timeout(20):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from fernamt._store import reception
+from fernamt._store import postgres, reception
 from fernamt._store.engine import Rank, Store, Transaction, locks
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
@@ -242,7 +242,8 @@ async def test_a_connection_that_was_cut_is_made_again(store: Store, writer: Wri
     if moment == "before":
         await asyncio.to_thread(cut)
     async with busy(writer) if moment == "within" else contextlib.nullcontext():
-        futures = [writer.write(Cut() if moment == "within" else Notes(), name) for name in ("a", "b")]
+        notes = Cut() if moment == "within" else Notes()
+        futures = [writer.write(notes, name) for name in ("a", "b")]
     results = await asyncio.gather(*futures, return_exceptions=True)
     assert all(isinstance(one, NotStored) for one in results)
     assert await writer.write(Notes(), "c") == "C"
@@ -250,15 +251,12 @@ async def test_a_connection_that_was_cut_is_made_again(store: Store, writer: Wri
 
 
 @on_postgres
-async def test_a_row_that_somebody_keeps_locked_is_an_outage_and_not_the_end(store: Store, writer: Writer) -> None:
+async def test_a_row_that_somebody_keeps_locked_is_an_outage_and_not_the_end(
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await writer.write(Notes(), "a")
-
-    def impatient(tx: Transaction, payloads: Sequence[None]) -> Sequence[None]:
-        assert tx.do.rows("SHOW lock_timeout") == [("10s",)]
-        tx.do.one("SET lock_timeout = '20ms'")
-        return payloads
-
-    await writer.write(impatient, None)
+    assert "set_config('lock_timeout', '10000', true)" in postgres._BEGIN
+    monkeypatch.setattr(postgres, "_BEGIN", postgres._BEGIN.replace("'10000'", "'20'"))
     with contextlib.closing(store.session()) as other, other.transaction() as tx:
         tx.do.one("UPDATE cursor SET value = 'mine'")
         with pytest.raises(NotStored, match="lock timeout"):
