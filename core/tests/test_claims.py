@@ -331,3 +331,15 @@ async def test_stopping_a_task_can_itself_be_cancelled() -> None:
         await stopping
     end.set()
     await task
+
+
+async def test_a_claim_is_ours_for_sure_only_while_its_lease_lasts_by_our_own_clock(writer: Writer) -> None:
+    runner, body = Runner(writer), Body()
+    _ = runner.hold(body)
+    claim = await body.claims.get()
+    assert runner.claims.holds(claim)
+    assert not runner.claims.holds(Claim(key=claim.key, owner=claim.owner, fence=claim.fence + 1))
+    runner.claims._held[KEY].valid_until = asyncio.get_running_loop().time()
+    assert not runner.claims.holds(claim)
+    await runner.stop()
+    assert not runner.claims.holds(claim)

@@ -104,6 +104,7 @@ class Post:
         self.provider: Any = Provider()
         self.capabilities = Capabilities()
         self.hold_s, self.retry_for_h = 300.0, 72.0
+        self.holds = True
         self.logins: list[NeedsLogin] = []
         self.points: asyncio.Queue[str] = asyncio.Queue()
         self.running: list[asyncio.Task[None]] = []
@@ -128,6 +129,7 @@ class Post:
             writer=writer or self.writer,
             names=self.names,
             plugins=plugins(*policies),
+            holds=lambda _claim: self.holds,
             reached=self.points.put_nowait,
         )
         return self.outbox
@@ -603,6 +605,21 @@ async def test_what_fits_is_sent_whole(post: Post) -> None:
     await post.answer(text="ää", attachments=(file, file))
     message = (await post.called()).message
     assert (message.text, len(message.attachments)) == ("ää", 2)
+
+
+async def test_a_runner_that_was_halted_after_the_commit_sends_nothing_any_more(post: Post) -> None:
+    await post.start()
+    post.holds = False
+    one = await post.answer()
+    await post.until("outbox.begun")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert post.provider.calls.empty()
+    await post.die()
+    post.holds = True
+    await post.start()
+    await post.exchange()
+    assert post.state(one) == "uncertain"
 
 
 LETTER = "Guten Tag,\n\nIhr Paket ist da."

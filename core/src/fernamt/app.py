@@ -297,6 +297,7 @@ class App:
             writer=self._writer,
             names=names,
             plugins=equipment.plan.loaded.plugins,
+            holds=self._claims.holds,
             reached=self._reached,
         )
         worker = Sources(

@@ -65,6 +65,11 @@ class Claims:
                 held.lost.cancel()
                 await self._give_back(held.claim)
 
+    def holds(self, claim: Claim) -> bool:
+        """Return whether *claim* is ours for sure, by our own clock: a process that was halted learns here that time passed."""
+        held = self._held.get(claim.key)
+        return held is not None and held.claim == claim and asyncio.get_running_loop().time() < held.valid_until
+
     async def _taken(self, key: str) -> _Held:
         loop, freed = asyncio.get_running_loop(), asyncio.Event()
         while True:

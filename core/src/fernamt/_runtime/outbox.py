@@ -62,14 +62,19 @@ class Outbox:
         writer: Writes,
         names: Names,
         plugins: Plugins,
+        holds: Callable[[Claim], bool] = lambda _claim: True,
         reached: Callable[[str], None] = lambda _point: None,
     ) -> None:
-        """*reached* is told ``outbox.refused``, ``outbox.begun``, ``outbox.answered`` and ``outbox.finished``."""
+        """*holds* is asked before the first byte whether a claim is still sure to be ours.
+
+        *reached* is told ``outbox.refused``, ``outbox.begun``, ``outbox.answered`` and ``outbox.finished``.
+        """
         self._sending = sending
         self._store = store
         self._writer = writer
         self._names = names
         self._plugins = plugins
+        self._holds = holds
         self._reached = reached
         self._log = _log.bind(channel=sending.line.id)
         self._changed = asyncio.Event()
@@ -306,6 +311,9 @@ class Outbox:
 
     # ---- sending
     async def _attempt(self, beginning: Beginning, message: OutboundMessage) -> None:
+        if not self._holds(beginning.claim):
+            # We were halted after the attempt was committed: whoever holds the channel now has settled it, or will.
+            raise ClaimLost(f"{beginning.claim.key} may be held by somebody else")
         answer = await answer_of(self._sending.connector, message, within_s=SEND_TIMEOUT_S)
         self._reached("outbox.answered")
         self._recorder.record(self._result(beginning, message.attempt, answer))
