@@ -9,8 +9,8 @@ import time
 
 import orjson
 
-from core.tests.simulation.runs import COMMAND, Stage, told
-from core.tests.simulation.script import Script
+from .runs import COMMAND, Stage, told
+from .script import Script
 
 
 def main() -> int:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from attrs import frozen
 
-from core.tests.simulation.model import Broken, certain
 from fernamt._store.reception import Line
 from fernamt.errors import ChannelError, NeedsLogin, OptedOut, Rejected, Throttled, Unreachable
 from fernamt.inbound import Receipt
 from fernamt.model import DeliveryState, moment
 from fernamt.outbound import Capabilities, OutboundMessage, Sent
 
+from .model import Broken, certain
+
 if TYPE_CHECKING:
-    from core.tests.simulation.runner import Runner
-    from core.tests.simulation.world import World
+    from .runner import Runner
+    from .world import World
 
 _FATES: Final = {
     "sent": 48,

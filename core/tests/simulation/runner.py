@@ -8,8 +8,6 @@ from collections.abc import Collection, Coroutine
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.tests.simulation.loop import OWNER, Slot
-from core.tests.simulation.writer import InlineWriter
 from fernamt._runtime.claims import Claims, stop_task
 from fernamt._runtime.hub import Hub
 from fernamt._runtime.intake import ChannelIntake, Room
@@ -20,9 +18,12 @@ from fernamt._runtime.supervisor import Supervised
 from fernamt._store.reception import Reception
 from fernamt.outbound import Capabilities, OutboundMessage, Sent
 
+from .loop import OWNER, Slot
+from .writer import InlineWriter
+
 if TYPE_CHECKING:
-    from core.tests.simulation.provider import Provider
-    from core.tests.simulation.world import World
+    from .provider import Provider
+    from .world import World
 
 
 class Runner:

@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.tests.simulation.script import Script
-from core.tests.simulation.world import World, template
+from .script import Script
+from .world import World, template
 
 COMMAND = ".venv/bin/python -m core.tests.simulation"
 

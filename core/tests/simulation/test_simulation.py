@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from core.tests.simulation.runs import COMMAND, Stage, told
-from core.tests.simulation.script import Script
 from fernamt._runtime import outbox, outcome
 from fernamt._store import deliveries, receipts, reception
 from fernamt._store.statements import Statements
+
+from .runs import COMMAND, Stage, told
+from .script import Script
 
 ROOT = Path(__file__).parents[3]
 SEEDS = 200

@@ -20,11 +20,6 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import make_url
 
-from core.tests.simulation.loop import OWNER, START_S, VirtualLoop
-from core.tests.simulation.model import Broken, Model
-from core.tests.simulation.provider import Provider
-from core.tests.simulation.runner import Runner
-from core.tests.simulation.script import Script, Step
 from fernamt import hookimpl, hookspecs
 from fernamt._runtime import claims, outbox, queue
 from fernamt._runtime.hooks import Plugins
@@ -39,6 +34,12 @@ from fernamt.hookspecs import Refusal
 from fernamt.inbound import Accepted, InboundEvent, Received, Thread
 from fernamt.model import Address, microseconds, moment
 from fernamt.outbound import Capabilities, OutboundMessage
+
+from .loop import OWNER, START_S, VirtualLoop
+from .model import Broken, Model
+from .provider import Provider
+from .runner import Runner
+from .script import Script, Step
 
 CALM_S: Final = 200.0
 """When nothing fails any more, everything has come to rest so soon after the last retry that was agreed on before."""

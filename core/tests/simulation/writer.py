@@ -9,8 +9,8 @@ from fernamt._store.claims import Claim
 from fernamt._store.writer import GROUP_MAX, Committer, Operation, Wanted, resolve
 
 if TYPE_CHECKING:
-    from core.tests.simulation.runner import Runner
-    from core.tests.simulation.world import World
+    from .runner import Runner
+    from .world import World
 
 _P = TypeVar("_P")
 _R = TypeVar("_R")

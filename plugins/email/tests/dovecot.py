@@ -92,7 +92,11 @@ class Dovecot:
 
     def mails(self, user: str, folder: str = "INBOX") -> list[bytes]:
         """Return the mails of a folder, in the order of their arrival. Looks at the files, so no flag changes."""
-        return [file.read_bytes() for file in self._files(user, folder)]
+        while True:
+            try:
+                return [file.read_bytes() for file in self._files(user, folder)]
+            except FileNotFoundError:
+                continue  # moved, or given a flag, between the look and the reading: its name says so
 
     def wait_for_mails(self, user: str, count: int, folder: str = "INBOX", *, within_s: float = 15.0) -> list[bytes]:
         """Return the mails of a folder once there are *count*; raises ``TimeoutError`` if there are not in time. Blocks."""

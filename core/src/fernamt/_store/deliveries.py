@@ -230,24 +230,23 @@ def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLo
             [*chosen],
         )
     ]
-    with tx.do.pipelined():
-        for claim, numbers in begun.items():
-            tx.do.change(
-                "UPDATE delivery SET state = 'sending', attempts = attempts + 1, first_at = coalesce(first_at, ?),"
-                " changed_at = ? WHERE id IN {}",
-                numbers,
-                (tx.now_us, tx.now_us),
-            )
-            tx.do.change(
-                "INSERT INTO attempt (delivery, n, fence, started_at, outcome, reason, code)"
-                " SELECT id, attempts, ?, ?, '', '', '' FROM delivery WHERE id IN {}",
-                numbers,
-                (claim.fence, tx.now_us),
-            )
-        if known:
-            tx.do.many("insert known id", known)
-        if split:
-            tx.do.many("split delivery", split)
+    for claim, numbers in begun.items():
+        tx.do.change(
+            "UPDATE delivery SET state = 'sending', attempts = attempts + 1, first_at = coalesce(first_at, ?),"
+            " changed_at = ? WHERE id IN {}",
+            numbers,
+            (tx.now_us, tx.now_us),
+        )
+        tx.do.change(
+            "INSERT INTO attempt (delivery, n, fence, started_at, outcome, reason, code)"
+            " SELECT id, attempts, ?, ?, '', '', '' FROM delivery WHERE id IN {}",
+            numbers,
+            (claim.fence, tx.now_us),
+        )
+    if known:
+        tx.do.many("insert known id", known)
+    if split:
+        tx.do.many("split delivery", split)
     return results
 
 

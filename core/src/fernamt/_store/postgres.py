@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -59,7 +58,11 @@ _SETS: Final[Mapping[str, str]] = MappingProxyType(
         "end delivery": _update_set("delivery", "id", "state", "next_at", "changed_at", "reason", "code", "ids"),
     }
 )
-"""A statement for many rows: columns as binary arrays cost psycopg and the server a fraction of row after row."""
+"""A statement for many rows: columns as binary arrays cost psycopg and the server a fraction of row after row.
+
+They are not put on their way together in a pipeline, though that is a little faster: the server does not call a client idle whose
+pipeline is not complete, so a runner that is halted in the middle of one would keep its rows locked for ever.
+"""
 
 
 def is_pooled(connection: Any) -> bool:
@@ -83,7 +86,6 @@ class PostgresStatements(Statements):
 
     def __init__(self, connection: Any) -> None:
         super().__init__(connection)
-        self._pipeline: Callable[[], contextlib.AbstractContextManager[Any]] = connection.pipeline
         self._ids: defaultdict[str, deque[int]] = defaultdict(deque)
 
     def now_us(self) -> int:
@@ -97,9 +99,6 @@ class PostgresStatements(Statements):
             rows = self.rows(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, {count})")
             ids.extend(row[0] for row in rows)
         return ids.popleft()
-
-    def pipelined(self) -> contextlib.AbstractContextManager[Any]:
-        return self._pipeline()
 
     def many(self, name: str, rows: Iterable[Row]) -> None:
         rows = list(rows)

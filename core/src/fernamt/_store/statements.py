@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeAlias
@@ -97,10 +96,9 @@ class Batch:
 
     def write(self, do: Statements) -> None:
         """Write all of it, a statement at a time."""
-        with do.pipelined():
-            for statement, rows in self._rows.items():
-                if rows:
-                    do.many(statement, rows)
+        for statement, rows in self._rows.items():
+            if rows:
+                do.many(statement, rows)
 
 
 class Statements(ABC):
@@ -214,10 +212,6 @@ class Statements(ABC):
         return found
 
     # ---- writing
-    def pipelined(self) -> contextlib.AbstractContextManager[Any]:
-        """Give a context in which statements may be on their way together; errors come at its end at the latest."""
-        return contextlib.nullcontext()
-
     def many(self, name: str, rows: Iterable[Row]) -> None:
         """Run the statement called *name* once for each row."""
         self._cursor.executemany(self._sql[name], rows)
