@@ -511,7 +511,9 @@ async def test_a_slow_look_up_holds_the_line_and_the_next_poll_gets_what_it_brou
 
     may.set()
     monkeypatch.setattr("fernamt._runtime.turns.PATIENCE_S", 5.0)
-    assert spoken(await turns.turn(house.event(Polled()))) == ["found", "HangUp"]
+    while (brought := await turns.turn(house.event(Polled()))) == held:
+        pass  # the answer is on its way into the store
+    assert spoken(brought) == ["found", "HangUp"]
     assert await turns.turn(event) == held
 
 
