@@ -238,6 +238,9 @@ class Webhook:
     """Pure: every element of a batch, bytes in, values out; raises ``Unparsable``."""
     done: Response = OK
     """The answer after the commit."""
+    sign: Callable[[Request], Request] | None = None
+    """What the provider does: returns the request such that ``verify`` takes it, at ``request.at``. For tests, replays and
+    ``fernamt dev`` only: the daemon never calls it."""
 
 
 @runtime_checkable

@@ -179,10 +179,14 @@ class Redactor:
         return self.text(str(value))
 
 
+def names_secret(key: str) -> bool:
+    """Return whether a field, header or parameter of this name holds a secret."""
+    return _SECRET_KEYS.search(key.lower().replace("-", "_")) is not None
+
+
 @lru_cache(maxsize=1024)
 def _is_hidden(key: str) -> bool:
-    name = key.lower().replace("-", "_")
-    return bool(_TEXT_KEYS.fullmatch(name) or _SECRET_KEYS.search(name))
+    return bool(_TEXT_KEYS.fullmatch(key.lower().replace("-", "_"))) or names_secret(key)
 
 
 def _ends(text: str) -> str:
