@@ -17,7 +17,7 @@ TESTS ?=
 TYPED = $(foreach dir,$(wildcard core/src core/tests plugins/*/src plugins/*/tests conftest.py tests benchmarks drills),\
 	$(if $(shell find $(dir) -name '*.py' -print -quit),$(dir)))
 
-.PHONY: help env run test check format lint types layers generated servers fix bench drill
+.PHONY: help env run test check format lint types layers generated docs servers fix bench drill
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,8 +38,8 @@ test: $(READY) servers ## every test, the fast ones first  [TESTS=path]
 servers:
 	@if [ "$$CI" = true ]; then scripts/servers; fi
 
-check: $(READY) ## format, lint, types, layers and generated pages, in under a minute
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target types format lint layers generated
+check: $(READY) ## format, lint, types, layers and documentation, in under a minute
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target types docs format lint layers generated
 
 format:
 	@$(BIN)/ruff format --check
@@ -56,6 +56,10 @@ layers:
 
 generated:
 	@if [ -x scripts/generate ]; then $(BIN)/python scripts/generate --check; fi
+
+# A page that was read with a warning is read again: what was kept of it would hide the warning from the next run.
+docs: $(READY) ## the documentation as a site, in docs/_build/html
+	@$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/pages docs docs/_build/html || { rm -rf docs/_build/pages; exit 1; }
 
 fix: $(READY) ## let the formatter and the linter mend what they can
 	@$(BIN)/ruff format

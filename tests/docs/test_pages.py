@@ -13,6 +13,7 @@ PAGES = sorted(
     page
     for pattern in ("*.md", "changelog.d/README.md", "docs/**/*.md", "core/*.md", "plugins/*/*.md", "examples/**/*.md")
     for page in ROOT.glob(pattern)
+    if "_build" not in page.parts
 )
 
 _LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)")
