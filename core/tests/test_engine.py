@@ -83,6 +83,16 @@ def test_what_is_committed_is_on_disk_whatever_the_server_is_told(store: Store) 
     session.close()
 
 
+def test_a_look_up_of_the_writer_goes_by_the_index_though_the_tables_were_never_counted(store: Store) -> None:
+    explain, scan = ("EXPLAIN QUERY PLAN", "SCAN") if store.is_sqlite else ("EXPLAIN", "Seq Scan")
+    session = store.session()
+    with session.transaction() as tx:
+        for table, column, value in (("known", "hash", b"a"), ("address", "handle", "a"), ("conversation", "id", 1)):
+            plan = tx.do.among(f"{explain} SELECT * FROM {table} WHERE {column} IN {{}}", [value] * 64)
+            assert scan not in str(plan)
+    session.close()
+
+
 def test_a_reader_sees_one_state_and_hinders_no_writer(store: Store) -> None:
     session = store.session()
     count = sa.text("SELECT count(*) FROM cursor")

@@ -15,10 +15,12 @@ from fernamt._store.tables import metadata
 _IDS_AT_ONCE: Final = 256
 _BEGIN: Final = """SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
  set_config('synchronous_commit', 'on', true), set_config('lock_timeout', '10000', true),
- set_config('idle_in_transaction_session_timeout', '3000', true)"""
+ set_config('idle_in_transaction_session_timeout', '3000', true),
+ set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"""
 """Every transaction says so itself, with the question that it asks anyway: acknowledged is durable whatever the server is told
 otherwise, and behind a pooler a setting of the session would be somebody else's. A runner that is halted in the middle of a
-transaction must not keep its rows from those who would take over from it."""
+transaction must not keep its rows from those who would take over from it. And what a writer asks has an index: until the server
+has counted a table that grows it takes it for a small one, and would read all of it for each group of messages."""
 _ONE_BY_ONE: Final = frozenset({"delivery", "link"})
 """Numbers that say what comes first, whichever process took them, or that people type: none is kept for later."""
 
