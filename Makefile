@@ -5,7 +5,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 BIN := .venv/bin
 READY := .venv/.ready
-MEMBERS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
+MEMBERS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml)
 
 BENCH ?= inbound
 DRILL ?= kill
@@ -14,7 +14,8 @@ KILLS ?= 20
 TESTS ?=
 
 # What the type checker reads: every folder of code that holds a Python file by now.
-TYPED = $(foreach dir,$(wildcard core/src core/tests plugins/*/src plugins/*/tests conftest.py tests benchmarks drills),\
+TYPED = $(foreach dir,$(wildcard core/src core/tests plugins/*/src plugins/*/tests\
+	examples/*/src examples/*/tests conftest.py tests benchmarks drills),\
 	$(if $(shell find $(dir) -name '*.py' -print -quit),$(dir)))
 
 .PHONY: help env run test check format lint types layers generated docs servers fix bench drill

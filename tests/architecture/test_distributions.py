@@ -73,7 +73,7 @@ def test_every_member_ships_types_and_has_the_same_frame(member: Path) -> None:
 def test_a_plugin_is_found_under_the_name_of_its_package(plugin: Path) -> None:
     offered = settings(plugin)["project"].get("entry-points", {}).get("fernamt", {})
 
-    assert set(offered.items()) <= {(plugin.name, package(plugin).name)}
+    assert set(offered.items()) <= {(plugin.name.removeprefix("fernamt-"), package(plugin).name)}
 
 
 def test_constraints_pin_versions_and_name_no_place() -> None:

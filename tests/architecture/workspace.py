@@ -10,7 +10,10 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "core"
-PLUGINS = tuple(sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml")))
+PLUGINS = tuple(
+    sorted(file.parent for kind in ("plugins", "examples") for file in ROOT.glob(f"{kind}/*/pyproject.toml"))
+)
+"""Those that are shipped, and the examples: strangers, held to the same rules."""
 MEMBERS = (CORE, *PLUGINS)
 
 
