@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import pytest
 
 from fernamt._runtime.clock import SystemClock
 from fernamt._store.blobs import open_blobs
-from fernamt._store.channels import Entrance, enter
 from fernamt._store.claims import Wish, take
 from fernamt._store.correspondence import Prepared, prepare
 from fernamt._store.deliveries import Beginning, Result, begin, finish, open_deliveries
@@ -21,11 +20,12 @@ from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
 from fernamt._store.erasure import Erased, _Erasure, came_back, erase, list_beside, read_list, reapply, write_list
 from fernamt._store.links import Merge, merge
-from fernamt._store.names import Names
-from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.reception import Submission
 from fernamt._store.views.conversation import ConversationView, conversation_view
 from fernamt.inbound import Consent, Received, Thread, Unparsed
 from fernamt.model import Address, Attachment, Blob, DeliveryState
+
+from .stage import Bare
 
 ANN = Address("email", "ann.jackdaw@example.org")
 ANN_MOBILE = Address("phone", "+4915788123456")
@@ -34,25 +34,12 @@ SECRETS = ("jackdaw", "15788123456", "Wagtail", "kingfisher", "nightjar", "dunno
 """Ann's name, her addresses, and words of hers, of ours to her, of a provider's about her."""
 
 
-class Desk:
+class Desk(Bare):
     """A store in which Ann and Bob wrote."""
 
     def __init__(self, store: Store) -> None:
-        self.store = store
-        self.names = Names(store.keys())
-        self.reception = Reception(self.names)
-        self.session = store.session()
-        self.mail = Line(number=self.run(enter, Entrance(id="mail", kind="email", label="Mail")), id="mail")
-
-    def run(self, operation: Callable[..., Any], payload: object) -> Any:
-        with self.session.transaction() as tx:
-            [result] = operation(tx, [payload])
-        assert not isinstance(result, Exception), result
-        return result
-
-    def rows(self, sql: str, *values: object) -> list[Any]:
-        with self.session.transaction() as tx:
-            return [tuple(row) for row in tx.do.rows(sql, values)]
+        super().__init__(store)
+        self.mail = self.channel("mail")
 
     def take(self, *events: Any, raw: bytes | Blob = b"raw") -> int:
         accepted = self.run(self.reception, Submission(line=self.mail, events=events, raw=raw))
@@ -172,7 +159,7 @@ def filled(desk: Desk) -> tuple[int, int]:
 def grown_old(desk: Desk) -> None:
     """Let all blobs be as old as they may be."""
     if desk.store.folder is None:
-        desk.rows("UPDATE blob_chunk SET stored_at = 0 RETURNING n")
+        desk.run(lambda tx, _: [tx.do.one("UPDATE blob_chunk SET stored_at = 0")], None)
         return
     for path in desk.store.folder.glob("*.blobs/*/*"):
         os.utime(path, (0, 0))

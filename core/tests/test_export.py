@@ -9,38 +9,30 @@ from typing import Any
 
 import pytest
 
-from fernamt._store.channels import Entrance, enter
 from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
 from fernamt._store.links import Merge, merge
-from fernamt._store.names import Names
-from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.reception import Submission
 from fernamt._store.views import export as pages
 from fernamt.cli import main
 from fernamt.cli.content import put
 from fernamt.inbound import Consent, Received, Thread
 from fernamt.model import Address, Attachment
 
+from .stage import Bare
+
 ANN, MOBILE = Address("email", "ann@example.org"), Address("phone", "+49301")
 BOB = Address("email", "bob@example.org")
 
 
-class Desk:
+class Desk(Bare):
     """A store with one channel, and the command line in front of it."""
 
     def __init__(self, store: Store, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.store = store
+        super().__init__(store)
         self.folder = folder
         self.capsys = capsys
-        self.session = store.session()
-        self.reception = Reception(Names(store.keys()))
-        self.line = Line(number=self.run(enter, Entrance(id="mail", kind="email", label="Mail")), id="mail")
-
-    def run(self, operation: Any, payload: object) -> Any:
-        with self.session.transaction() as tx:
-            [result] = operation(tx, [payload])
-        assert not isinstance(result, Exception), result
-        return result
+        self.line = self.channel("mail")
 
     def take(self, *events: Any, raw: bytes = b"raw") -> list[int]:
         accepted = self.run(self.reception, Submission(line=self.line, events=events, raw=raw))

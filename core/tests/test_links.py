@@ -1,49 +1,36 @@
 """Merging and splitting, and taking it back: by pointers, so that nothing that was ever stored moves. On both engines."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
 
-from fernamt._store.channels import Entrance, enter
 from fernamt._store.correspondence import Prepared, prepare
 from fernamt._store.deliveries import open_deliveries
 from fernamt._store.desk import Composition, NoSuchThing, compose
 from fernamt._store.engine import Store
 from fernamt._store.links import Linked, Merge, Split, Undo, merge, split, undo
-from fernamt._store.names import Names
 from fernamt._store.pointers import Link, Pointers, Span
-from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.reception import Line, Submission
 from fernamt._store.views.conversation import ConversationView, conversation_view
 from fernamt._store.views.inbox import InboxLine, count_by_state, inbox_page
 from fernamt.inbound import Changed, Received, Thread
 from fernamt.model import Address, ConversationState
+
+from .stage import Bare
 
 ANN, BOB = (Address("email", f"{name}@example.org") for name in ("ann", "bob"))
 ANN_AT_WORK = Address("phone", "+4930123456")
 OPEN, WAITING, SOLVED = ConversationState
 
 
-class Desk:
+class Desk(Bare):
     """A store with two channels, and people who merge and split."""
 
     def __init__(self, store: Store) -> None:
-        self.store = store
-        self.names = Names(store.keys())
-        self.reception = Reception(self.names)
-        self.session = store.session()
+        super().__init__(store)
         self.mail, self.chat = (self.channel(name) for name in ("mail", "chat"))
-
-    def run(self, operation: Callable[..., Any], payload: object) -> Any:
-        with self.session.transaction() as tx:
-            [result] = operation(tx, [payload])
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    def channel(self, name: str) -> Line:
-        return Line(number=self.run(enter, Entrance(id=name, kind=name, label=name)), id=name)
 
     def mailed(self, place: str, text: str, sender: Address = ANN, line: Line | None = None, **more: Any) -> int:
         """Let somebody write at a place and return the conversation that it joined."""

@@ -1,7 +1,6 @@
 """The way out: recorded before the first byte, sent once, in order, and in the end always in a state that somebody can see."""
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -14,12 +13,11 @@ from structlog.testing import capture_logs
 from fernamt import hookimpl, hookspecs
 from fernamt._runtime import outbox as runtime
 from fernamt._runtime import outcome, queue
-from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.outbox import Outbox
 from fernamt._runtime.sending import Sending
 from fernamt._store.channels import Entrance, enter
-from fernamt._store.claims import Claim, Wish, take
+from fernamt._store.claims import Claim
 from fernamt._store.deliveries import begin, finish, take_over
 from fernamt._store.desk import Composition, Verdict, compose, decide
 from fernamt._store.engine import Store
@@ -43,14 +41,9 @@ from fernamt.inbound import InboundEvent, Receipt, Received, Thread
 from fernamt.model import Address, Attachment, Blob, DeliveryState, Template
 from fernamt.outbound import Capabilities, Files, OutboundMessage, Sent
 
+from .stage import AtWork, Impatient
+
 _people = itertools.count(1)
-
-
-class Impatient(SystemClock):
-    """Nobody in a test waits for a store to come back."""
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
 
 
 class Call:
@@ -95,19 +88,20 @@ def plugins(*registered: object) -> Plugins:
     return Plugins(manager)
 
 
-class Post:
+class Post(AtWork):
     """A channel with its provider and outbox, and what a test wants to know of the store."""
 
+    ended = "outbox.finished"
+
     def __init__(self, store: Store, writer: Writer, line: Line) -> None:
-        self.store, self.writer, self.line = store, writer, line
+        super().__init__(store, writer)
+        self.line, self.owner = line, f"channel:{line.id}"
         self.names = Names(store.keys())
         self.provider: Any = Provider()
         self.capabilities = Capabilities()
         self.hold_s, self.retry_for_h = 300.0, 72.0
         self.holds = True
         self.logins: list[NeedsLogin] = []
-        self.points: asyncio.Queue[str] = asyncio.Queue()
-        self.running: list[asyncio.Task[None]] = []
         self.outbox: Outbox
 
     # ---- the channel
@@ -139,25 +133,6 @@ class Post:
         claim = await self.claim()
         self.running.append(asyncio.create_task(outbox.run(claim)))
         return claim
-
-    async def claim(self) -> Claim:
-        await self.sql("UPDATE due SET until = 0")
-        claim: Claim | None = await self.writer.write(
-            take, Wish(key=f"channel:{self.line.id}", owner="runner", lease_us=10**12)
-        )
-        assert claim is not None
-        return claim
-
-    async def die(self) -> None:
-        """End the newest outbox as a crash would: nothing is recorded of what was under way."""
-        task = self.running.pop()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    async def until(self, point: str = "outbox.finished") -> None:
-        while await self.points.get() != point:
-            pass
 
     async def called(self) -> Call:
         call: Call = await self.provider.calls.get()
@@ -195,17 +170,10 @@ class Post:
         return call.message
 
     # ---- the store
-    async def sql(self, sql: str, *values: object) -> None:
-        await self.writer.write(lambda tx, payloads: [tx.do.one(sql, values) for _ in payloads], None)
-
     async def due(self) -> None:
         """Let the time of every retry have come."""
         await self.sql("UPDATE delivery SET next_at = 0 WHERE state = 'queued'")
         self.outbox.wake()
-
-    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self.store.read() as connection:
-            return [tuple(row) for row in self.store.statements(connection).rows(sql, values)]
 
     def state(self, delivery: int) -> str:
         return str(self.rows("SELECT state FROM delivery WHERE id = ?", delivery)[0][0])

@@ -1,7 +1,6 @@
 """What a provider still has: fetched page by page, once, from where it stopped; files in the place of their references."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from fernamt._runtime.storable import storable_text
 from fernamt._runtime.work import Worker
 from fernamt._store import blobs as blob_module
 from fernamt._store.blobs import open_blobs
-from fernamt._store.claims import Claim, Wish, take
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception
@@ -28,6 +26,8 @@ from fernamt.errors import FernamtError, Rejected, Throttled, Unreachable
 from fernamt.inbound import Fetch, InboundEvent, Received
 from fernamt.model import Address, Attachment, Blob, Remote
 from fernamt.outbound import Sent
+
+from .stage import AtWork
 
 ANN = Address("test", "ann")
 
@@ -60,12 +60,14 @@ class Provider(Sends):
             yield chunk
 
 
-class Shop:
+class Shop(AtWork):
     """A channel with its provider, its intake and its worker."""
 
+    owner = "channel:line"
+
     def __init__(self, store: Store, writer: Writer, provider: Any) -> None:
-        self.store, self.writer, self.provider = store, writer, provider
-        self.points: asyncio.Queue[str] = asyncio.Queue()
+        super().__init__(store, writer)
+        self.provider = provider
         self.blobs = open_blobs(store)
         line = Line(number=1, id="line")
         self.intake = ChannelIntake(
@@ -79,7 +81,6 @@ class Shop:
         sources = Sources(line, provider, self.intake, store=store, blobs=self.blobs, media_max_mb=0.001)
         self.worker = sources.worker(writer, storable_text, lambda _why: None, self.reached)
         self.doom = ""
-        self.working: asyncio.Task[None] | None = None
 
     def reached(self, point: str) -> None:
         self.points.put_nowait(point)
@@ -88,29 +89,12 @@ class Shop:
 
     async def start(self) -> None:
         assert isinstance(self.worker, Worker)
-        await self.sql("UPDATE due SET until = 0")
-        claim: Claim | None = await self.writer.write(take, Wish(key="channel:line", owner="me", lease_us=10**12))
-        assert claim is not None
-        self.working = asyncio.create_task(self.worker.run(claim))
-
-    async def stop(self) -> None:
-        if self.working is not None:
-            self.working.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.working
-            self.working = None
+        self.running.append(asyncio.create_task(self.worker.run(await self.claim())))
 
     async def until_idle(self) -> None:
         """Return when nothing is due any more."""
         while self.rows("SELECT 1 FROM task WHERE due_at IS NOT NULL AND tries = 0"):
             await self.points.get()
-
-    async def sql(self, sql: str, *values: object) -> None:
-        await self.writer.write(lambda tx, payloads: [tx.do.one(sql, values) for _ in payloads], None)
-
-    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self.store.read() as connection:
-            return [tuple(row) for row in self.store.statements(connection).rows(sql, values)]
 
     def texts(self) -> list[str]:
         return [
@@ -128,7 +112,8 @@ async def shop(store: Store, writer: Writer) -> AsyncIterator[Shop]:
         "INSERT INTO channel (id, name, kind, label, state, reason, changed_at) VALUES (1, 'line', '', '', 'up', '', 0)"
     )
     yield shop
-    await shop.stop()
+    while shop.running:
+        await shop.die()
 
 
 def said(*words: str) -> tuple[InboundEvent, ...]:
@@ -191,7 +176,7 @@ async def test_a_holder_that_dies_between_a_page_and_its_place_reads_it_again_an
     await shop.start()
     while await shop.points.get() != "work.done":
         pass
-    await shop.stop()
+    await shop.die()
     assert shop.texts() == ["a"]
     shop.doom = ""
     await shop.start()
@@ -260,7 +245,7 @@ async def test_a_second_wish_goes_on_where_the_first_is_and_another_beginning_is
     await shop.start()
     while not shop.rows("SELECT 1 FROM task WHERE reason <> ''"):  # there is no page 2: KeyError, tried again later
         await shop.points.get()
-    await shop.stop()
+    await shop.die()
     with pytest.raises(FernamtError, match="under way"):
         await backfill(shop, begin="7")
     assert await backfill(shop) == ""

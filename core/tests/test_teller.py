@@ -1,7 +1,6 @@
 """Subscribers, timers and jobs: told in order, each once, and what they ask for is committed with it or not at all."""
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
@@ -18,7 +17,6 @@ from fernamt._runtime.loader import Loaded
 from fernamt._runtime.teller import Teller, plugin_workers, subscriptions_of
 from fernamt._runtime.work import Worker
 from fernamt._store.channels import Entrance, enter
-from fernamt._store.claims import Claim, Wish, take
 from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store, Transaction
 from fernamt._store.names import Names
@@ -32,6 +30,8 @@ from fernamt.inbound import Accepted, Received
 from fernamt.model import Address, Attachment, Conversation, Customer, Entry
 from fernamt.registry import Draft
 
+from .stage import AtWork
+
 PLUGIN = "csat"
 _people = itertools.count(1)
 
@@ -43,19 +43,20 @@ class Context:
     settings: Any = "its settings"
 
 
-class House:
+class House(AtWork):
     """A store, a plugin's worker, and what a test wants to know."""
 
+    owner = f"work:{PLUGIN}"
+
     def __init__(self, store: Store, writer: Writer, line: Line) -> None:
-        self.store, self.writer, self.line = store, writer, line
-        self.points: asyncio.Queue[str] = asyncio.Queue()
+        super().__init__(store, writer)
+        self.line = line
         self.told: list[Told[Any]] = []
         self.jobs: list[Job] = []
         self.answers: Callable[[Told[Any]], Sequence[Effect]] = lambda _told: ()
         self.runs: Callable[[Job], Sequence[Effect]] = lambda _job: ()
         self.kinds = {"received"}
         self.worker: Worker
-        self.running: list[asyncio.Task[None]] = []
 
     def hear(self, told: Told[Any]) -> Sequence[Effect]:
         self.told.append(told)
@@ -73,7 +74,7 @@ class House:
             await self.subscribe({f"{PLUGIN}.ask": self.kinds})
         teller = Teller(draft.finished(), Context(), self.store)  # type: ignore[arg-type]
         self.worker = Worker(
-            f"work:{PLUGIN}",
+            self.owner,
             teller.handlers(),
             store=self.store,
             writer=self.writer,
@@ -84,23 +85,6 @@ class House:
 
     async def subscribe(self, wanted: dict[str, set[str]], kept: set[str] = frozenset()) -> None:  # type: ignore[assignment]
         await self.writer.write(subscribe, Subscriptions(wanted=wanted, kept=kept))
-
-    async def claim(self) -> Claim:
-        await self.sql("UPDATE due SET until = 0")
-        wish = Wish(key=f"work:{PLUGIN}", owner="runner", lease_us=10**12)
-        claim: Claim | None = await self.writer.write(take, wish)
-        assert claim is not None
-        return claim
-
-    async def die(self) -> None:
-        task = self.running.pop()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    async def until(self, point: str = "work.ended") -> None:
-        while await self.points.get() != point:
-            pass
 
     def received(self, text: str = "Hallo", who: int = 0) -> asyncio.Future[tuple[Accepted, ...]]:
         """Put a message into the writer's queue."""
@@ -124,13 +108,6 @@ class House:
     async def ring(self) -> None:
         await self.sql("UPDATE task SET due_at = 0 WHERE kind = 'timer'")
         self.worker.wake()
-
-    async def sql(self, sql: str, *values: object) -> None:
-        await self.writer.write(lambda tx, payloads: [tx.do.one(sql, values) for _ in payloads], None)
-
-    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self.store.read() as connection:
-            return [tuple(row) for row in self.store.statements(connection).rows(sql, values)]
 
     def log(self, conversation: int) -> list[tuple[int, str, str]]:
         """Return number, kind and text of each entry."""

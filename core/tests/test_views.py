@@ -1,7 +1,7 @@
 """What people are shown of a store, filled by the ways by which it is really filled. On both engines."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -11,13 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from fernamt._runtime.clock import SystemClock
-from fernamt._store.channels import ChannelState, Entrance, enter, note_state
+from fernamt._store.channels import ChannelState, note_state
 from fernamt._store.claims import Claim, Wish, take
 from fernamt._store.deliveries import Beginning, Result, begin, finish, open_deliveries
 from fernamt._store.desk import Composition, Verdict, compose, decide, release
 from fernamt._store.engine import Store
-from fernamt._store.names import Names
-from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.reception import Line, Submission
 from fernamt._store.views.channels import channel_names, channel_views, is_served
 from fernamt._store.views.conversation import ConversationView, conversation_view, exists
 from fernamt._store.views.deliveries import deliveries_numbered, uncertain_deliveries
@@ -27,31 +26,19 @@ from fernamt._store.views.raw import raw_of_entry, raw_of_quarantined
 from fernamt.inbound import InboundEvent, Receipt, Received, Thread, Unparsed
 from fernamt.model import Address, Attachment, Blob, ConversationState, DeliveryState, Remote, microseconds
 
+from .stage import Bare
+
 ANN, BOB, EVE = (Address("email", f"{name}@example.org") for name in ("ann", "bob", "eve"))
 OPEN, WAITING, SOLVED = ConversationState
 
 
-class Desk:
+class Desk(Bare):
     """A store with two channels, at which things happen."""
 
     def __init__(self, store: Store) -> None:
-        self.store = store
-        self.names = Names(store.keys())
-        self.reception = Reception(self.names)
-        self.session = store.session()
+        super().__init__(store)
         self.mail, self.chat = (self.channel(name) for name in ("mail", "chat"))
         self._claims: dict[str, Claim] = {}
-
-    def run(self, operation: Callable[..., Any], payload: object) -> Any:
-        with self.session.transaction() as tx:
-            [result] = operation(tx, [payload])
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    def channel(self, name: str) -> Line:
-        number = self.run(enter, Entrance(id=name, kind=f"kind.{name}", label=name.title()))
-        return Line(number=number, id=name)
 
     def take(self, *events: InboundEvent, line: Line | None = None, raw: bytes | Blob | None = b"raw") -> int:
         accepted = self.run(self.reception, Submission(line=line or self.mail, events=events, raw=raw))

@@ -1,7 +1,6 @@
 """The worker: every task is carried out, one after the other in a conversation, and a bad one stops nobody else."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -9,9 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from fernamt._runtime import work as runtime
-from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.work import Ending, Worker
-from fernamt._store.claims import Claim, Wish, take
+from fernamt._store.claims import Claim
 from fernamt._store.engine import Store, Transaction
 from fernamt._store.tasks import Errand, Task, plan_tasks
 from fernamt._store.writer import Writer
@@ -25,14 +23,9 @@ from fernamt.errors import (
     Unsupported,
 )
 
+from .stage import AtWork, Impatient
+
 OWNER = "work:test"
-
-
-class Impatient(SystemClock):
-    """Nobody in a test waits for a store to come back."""
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
 
 
 class Call:
@@ -49,15 +42,13 @@ class Call:
         self.answer.set_exception(why)
 
 
-class Shop:
+class Shop(AtWork):
     """A worker, its tasks, and what a test wants to know of the store."""
 
     def __init__(self, store: Store, writer: Writer) -> None:
-        self.store, self.writer = store, writer
+        super().__init__(store, writer)
         self.calls: asyncio.Queue[Call] = asyncio.Queue()
-        self.points: asyncio.Queue[str] = asyncio.Queue()
         self.logins: list[NeedsLogin] = []
-        self.running: list[asyncio.Task[None]] = []
         self.worker: Worker
 
     async def handle(self, task: Task) -> Ending:
@@ -78,22 +69,6 @@ class Shop:
         self.running.append(asyncio.create_task(self.worker.run(claim)))
         return claim
 
-    async def claim(self) -> Claim:
-        await self.sql("UPDATE due SET until = 0")
-        claim: Claim | None = await self.writer.write(take, Wish(key=OWNER, owner="runner", lease_us=10**12))
-        assert claim is not None
-        return claim
-
-    async def die(self) -> None:
-        task = self.running.pop()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    async def until(self, point: str = "work.ended") -> None:
-        while await self.points.get() != point:
-            pass
-
     async def plan(self, *keys: str, conversation: int | None = None, kind: str = "test", due_us: int = 0) -> None:
         errands = [Errand(owner=OWNER, kind=kind, key=key, conversation=conversation, due_us=due_us) for key in keys]
 
@@ -108,13 +83,6 @@ class Shop:
 
     async def called(self) -> Call:
         return await self.calls.get()
-
-    async def sql(self, sql: str, *values: object) -> None:
-        await self.writer.write(lambda tx, payloads: [tx.do.one(sql, values) for _ in payloads], None)
-
-    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self.store.read() as connection:
-            return [tuple(row) for row in self.store.statements(connection).rows(sql, values)]
 
     def tasks(self) -> list[str]:
         return [row[0] for row in self.rows("SELECT key FROM task ORDER BY due_at, id")]
