@@ -105,6 +105,10 @@ class Shelf:
         (about / "entry_points.txt").write_text(f"[fernamt]\n{name} = strange_{name}\n")
         importlib.invalidate_caches()
 
+    def one_file(self, name: str, code: str) -> None:
+        (self.here / "plugins.d").mkdir(exist_ok=True)
+        (self.here / "plugins.d" / f"{name}.py").write_text(textwrap.dedent(code))
+
     def configure(self, text: str) -> None:
         (self.here / "fernamt.toml").write_text(textwrap.dedent(text))
 
@@ -121,14 +125,15 @@ class Shelf:
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shelf]:
     shelf, real = Shelf(tmp_path, capsys), installed.discover
 
-    def discover(_entry_points: object = None) -> tuple[Installed, ...]:
+    def discover(_entry_points: object = None, *, beside: Path | None = None) -> tuple[Installed, ...]:
         # The plugins of this workspace may be installed as well, or not: they do not count here.
         found = importlib.metadata.distributions(path=[str(shelf.site)])
-        return real([entry for one in found for entry in one.entry_points])
+        return real([entry for one in found for entry in one.entry_points], beside=beside)
 
     monkeypatch.syspath_prepend(shelf.site)
     monkeypatch.setattr("fernamt._runtime.installed.discover", discover)
     monkeypatch.setattr("fernamt._runtime.loader.discover", discover)
+    monkeypatch.setattr("fernamt._runtime.plan.discover", discover)
     monkeypatch.chdir(shelf.here)
     monkeypatch.delenv("FERNAMT_CONFIG", raising=False)
     yield shelf
@@ -303,6 +308,51 @@ def test_without_plugins_it_is_said_how_to_get_one(shelf: Shelf) -> None:
 
 def test_a_configuration_that_was_named_must_be_there(shelf: Shelf) -> None:
     shelf.called("plugins", "-c", "there.toml", code=78)
+
+
+# ---- plugins of one file
+def test_a_plugin_of_one_file_is_called_like_its_file_and_works_like_any_other(acme: Shelf) -> None:
+    acme.one_file("tryout", ACME.replace('"acme', '"tryout'))
+    acme.configure(f'{LINE}\n[channels.mine]\nkind = "tryout"\naccount = "x"\n')
+    out = acme.called("plugins")
+    assert re.search(r"\ntryout +plugins.d/tryout.py +- +tryout: Acme messages", out)
+    assert re.search(r"\nok +plugin +tryout +plugins.d/tryout.py", acme.called("check"))
+    assert acme.called("tryout", "demo", "--port", "7", code=3) == "demo on 7\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (BROKEN, "it needs the module 'a_module_that_nobody_has', which is missing. Install what it needs into"),
+        ("x = 1\ndef (", "tryout.py, line 2 is no Python that this interpreter reads"),
+        ("raise SystemExit('no')", "SystemExit: no (tryout.py:1). Correct plugins.d/tryout.py"),
+        (
+            PLAIN.replace("pass", "registry.connector('acme', settings=str, factory='a:b', about='')"),
+            "kind 'acme' must",
+        ),
+    ],
+)
+def test_a_plugin_of_one_file_that_breaks_stands_beside_one_that_works(acme: Shelf, source: str, says: str) -> None:
+    acme.one_file("tryout", source)
+    acme.one_file("_not_one", BROKEN)
+    acme.configure(f'{LINE}\n[plugins]\nenabled = ["tryout"]\n')
+    out = acme.called("check", code=78)
+    assert re.search(r"\nfailed +plugin +tryout +plugins.d/tryout.py", out)
+    assert says in out
+    assert re.search(r"\nok +plugin +acme", out)
+    assert "_not_one" not in acme.called("plugins")
+
+
+def test_a_file_and_a_distribution_that_claim_one_name_are_both_refused(acme: Shelf) -> None:
+    acme.one_file("acme", ACME)
+    said = "plugins.d/acme.py and strange-acme 1.2.3 claim the same name. Uninstall one, or remove its file"
+    assert acme.called("check", code=78).count(said) == 2
+
+
+def test_nobody_imports_a_file_that_is_not_named(acme: Shelf) -> None:
+    acme.one_file("tryout", "raise SystemExit('imported')")
+    assert "tryout" in acme.called("plugins")
+    acme.called("check")
 
 
 # ---- commands of plugins

@@ -1,10 +1,17 @@
-"""The plugins of this environment as their metadata describes them: nothing is imported to know them."""
+"""The plugins of this environment as their metadata describes them: nothing is imported to know them.
+
+A plugin of one file, for trying things, lies in the folder ``plugins.d`` beside the configuration and is called like its file.
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
+import sys
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, PackageMetadata
+from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from attrs import field, frozen
@@ -13,7 +20,33 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 GROUP: Final = "fernamt"
+FOLDER: Final = "plugins.d"
 _ISSUES: Final = {"issues", "issue tracker", "bug tracker", "tracker", "bugs"}
+
+
+@frozen
+class OneFile:
+    """Where a plugin of one file is: what an entry point is to an installed one."""
+
+    path: Path
+
+    @property
+    def value(self) -> str:
+        """The name of its module; no other plugin can have it."""
+        return f"fernamt_plugins_d.{self.path.stem}"
+
+    def load(self) -> ModuleType:
+        """Import the file, anew each time. Raises whatever that import raises."""
+        spec = importlib.util.spec_from_file_location(self.value, self.path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[self.value] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[self.value]
+            raise
+        return module
 
 
 @frozen(kw_only=True)
@@ -28,7 +61,7 @@ class Installed:
     requires: tuple[str, ...] = ()
     issues: str = ""
     """Where its faults are reported, if it says so."""
-    entry_point: EntryPoint = field(repr=False, eq=False)
+    entry_point: EntryPoint | OneFile = field(repr=False, eq=False)
 
     def unfit(self, ours: Version) -> tuple[str, str] | None:
         """Return why the plugin was not written for the core of version *ours*, and the remedy; ``None``: it was.
@@ -56,10 +89,29 @@ class Installed:
         return None
 
 
-def discover(entry_points: Iterable[EntryPoint] | None = None) -> tuple[Installed, ...]:
-    """Return every installed plugin, by name, without importing any. Without *entry_points*: of this environment."""
+def discover(entry_points: Iterable[EntryPoint] | None = None, *, beside: Path | None = None) -> tuple[Installed, ...]:
+    """Return every installed plugin, by name, without importing any. Without *entry_points*: of this environment.
+
+    *beside* is the configuration: the plugins of one file that lie beside it are told, too.
+    """
     found = importlib.metadata.entry_points(group=GROUP) if entry_points is None else entry_points
-    return tuple(sorted(map(_described, found), key=lambda one: (one.name, one.distribution)))
+    alone = () if beside is None else _alone(beside.absolute().parent / FOLDER)
+    return tuple(sorted([*map(_described, found), *alone], key=lambda one: (one.name, one.distribution)))
+
+
+def _alone(folder: Path) -> list[Installed]:
+    return [
+        Installed(
+            name=path.stem,
+            distribution=f"{FOLDER}/{path.name}",
+            version="",
+            summary="One file, for trying things",
+            requires=("fernamt",),
+            entry_point=OneFile(path),
+        )
+        for path in folder.glob("*.py")
+        if not path.name.startswith((".", "_"))
+    ]
 
 
 def _described(entry_point: EntryPoint) -> Installed:

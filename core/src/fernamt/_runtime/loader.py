@@ -18,7 +18,7 @@ from packaging.version import Version
 
 from fernamt import hookspecs
 from fernamt._runtime.hooks import Plugins
-from fernamt._runtime.installed import Installed, discover
+from fernamt._runtime.installed import Installed, OneFile, discover
 from fernamt.errors import FernamtError
 from fernamt.registry import ConnectorOffer, Draft, Factory, OfferRefused, Offers
 from fernamt.settings import CORE_KEYS, Settings, did_you_mean
@@ -41,7 +41,7 @@ class PluginFailure:
     """For the log."""
 
     def __str__(self) -> str:
-        origin = f" ({self.distribution} {self.version or 'without a version'})" if self.distribution else ""
+        origin = f" ({' '.join(filter(None, (self.distribution, self.version)))})" if self.distribution else ""
         return f"plugin {self.name}{origin}: {self.cause}. {self.remedy}"
 
 
@@ -140,8 +140,11 @@ def load(
         except PluginFailed as why:
             failures.append(why.failure)
         if len(claims) > 1:
-            several = " and ".join(f"{one.distribution} {one.version}" for one in claims)
-            failures += [_failed(one, f"{several} claim the same name", "Uninstall one").failure for one in claims]
+            several = " and ".join(f"{one.distribution} {one.version}".rstrip() for one in claims)
+            failures += [
+                _failed(one, f"{several} claim the same name", "Uninstall one, or remove its file").failure
+                for one in claims
+            ]
     registered = _empty()
     # pluggy calls last what was registered first.
     for name, (_, plugin, _) in reversed(taken.items()):
@@ -247,6 +250,8 @@ def _empty() -> pluggy.PluginManager:
 
 def _broken_import(one: Installed, module: str, why: BaseException) -> NoReturn:
     again = f"Install {one.distribution} again, with its dependencies"
+    if isinstance(one.entry_point, OneFile):
+        again = "Install what it needs into the environment of fernamt"
     if isinstance(why, ModuleNotFoundError) and why.name:
         own = module == why.name or module.startswith(f"{why.name}.")
         cause = (
@@ -279,6 +284,8 @@ def _failed(one: Installed, cause: str, remedy: str, error: BaseException | None
 
 
 def _report(one: Installed) -> str:
+    if isinstance(one.entry_point, OneFile):
+        return f"Correct {one.distribution}"
     return f"Report it to its author{': ' + one.issues if one.issues else ', or use another version'}"
 
 

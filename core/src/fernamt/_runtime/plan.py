@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from fernamt._runtime.installed import Installed
+from fernamt._runtime.installed import Installed, discover
 from fernamt._runtime.loader import Loaded, PluginFailed, PluginFailure, load, wanted
 from fernamt._store.engine import Store, is_outage
 from fernamt._store.plugin_tables import Owned, TablesRefused, migrate_tables
@@ -88,7 +88,7 @@ def plan(settings: Settings, installed: tuple[Installed, ...] | None = None) -> 
     Raises:
         ConfigErrors: All mistakes of all sections.
     """
-    loaded = load(wanted(settings), installed)
+    loaded = load(wanted(settings), discover(beside=settings.file) if installed is None else installed)
     mistakes: list[Mistake] = []
     channels = [_channel(settings, section, loaded, mistakes) for section in settings.channels]
     plugin_settings = {}

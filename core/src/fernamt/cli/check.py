@@ -71,6 +71,7 @@ def examine(path: Path, *, online: bool) -> tuple[tuple[Mistake, ...], list[Find
     """Return all mistakes of a configuration, and how everything that it names was found."""
     import asyncio
 
+    from fernamt._runtime.installed import discover
     from fernamt._runtime.loader import load, wanted
     from fernamt._runtime.plan import checked, plan
     from fernamt.cli.words import counted
@@ -80,7 +81,7 @@ def examine(path: Path, *, online: bool) -> tuple[tuple[Mistake, ...], list[Find
         settings = checked(path)
     except ConfigErrors as why:
         return why.mistakes, []
-    loaded = load(wanted(settings))
+    loaded = load(wanted(settings), discover(beside=settings.file))
     findings = [
         Finding(what="plugin", name=name, state="ok", text=f"{one.distribution} {one.version}")
         for name, one in loaded.installed.items()

@@ -50,15 +50,14 @@ def demo(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
     Args:
         words: The plugin, and what its demo takes.
     """
-    from fernamt.cli.plugincommand import call, is_plugin, offered
+    from fernamt.cli.plugincommand import call, is_plugin, known, offered
 
     if words and is_plugin(words[0]):
         return call(words[0], ["demo", *words[1:]])
-    from fernamt._runtime.installed import discover
     from fernamt._runtime.loader import PluginFailed
 
     broken = []
-    for name in dict.fromkeys(one.name for one in discover()):
+    for name in dict.fromkeys(one.name for one in known()):
         try:
             commands = offered(name).commands
         except PluginFailed as why:

@@ -44,6 +44,7 @@ def erase(
         common: What every command takes.
     """
     from fernamt._runtime.duties import erasing
+    from fernamt._runtime.installed import discover
     from fernamt._runtime.loader import load, wanted
     from fernamt._store import erasure
     from fernamt.cli.access import customer_number, opened
@@ -57,7 +58,7 @@ def erase(
         number = customer_number(store, customer) if customer else 0
         if number and not yes:
             _ask(store, number)
-        duties = erasing(load(wanted(read_settings(common.config))))
+        duties = erasing(load(wanted(read_settings(common.config)), discover(beside=common.config)))
         if reapply is not None:
             try:
                 done = erasure.reapply(store, reapply, plugins=duties)

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import CycloptsError
 
 from fernamt.cli.frame import called, frame
+from fernamt.cli.options import COMMON
 from fernamt.cli.outcome import USAGE, Failure
 from fernamt.errors import FernamtError
 
 if TYPE_CHECKING:
     from cyclopts import App
 
+    from fernamt._runtime.installed import Installed
     from fernamt.registry import Offers
 
 
-def is_plugin(name: str) -> bool:
-    """Return whether a plugin of this name is installed. Imports none."""
+def known() -> tuple[Installed, ...]:
+    """Return the plugins that a command may name: the installed ones, and those of one file beside the configuration."""
     from fernamt._runtime.installed import discover
 
-    return any(one.name == name for one in discover())
+    return discover(beside=Path(os.environ.get("FERNAMT_CONFIG") or COMMON.config))
+
+
+def is_plugin(name: str) -> bool:
+    """Return whether there is a plugin of this name. Imports none."""
+    return any(one.name == name for one in known())
 
 
 def offered(name: str) -> Offers:
     """Return what the plugin offers, importing it. Raises ``PluginFailed``, which says why it cannot be used."""
     from fernamt._runtime.loader import load_one
 
-    return load_one(name)
+    return load_one(name, known())
 
 
 def call(name: str, words: Sequence[str]) -> int:
@@ -59,6 +68,5 @@ def _mounted(offers: Offers) -> App:
 
 
 def _origin(name: str) -> str:
-    from fernamt._runtime.installed import discover
-
-    return next((f"{name} ({one.distribution} {one.version})" for one in discover() if one.name == name), name)
+    found = (f"{name} ({one.distribution} {one.version}".rstrip() + ")" for one in known() if one.name == name)
+    return next(found, name)

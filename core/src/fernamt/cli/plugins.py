@@ -65,7 +65,7 @@ def plugins(*, json: Json = False, common: Common = COMMON) -> int:
     from fernamt.cli.screen import say, show, show_json
 
     settings = _settings(common.config)
-    installed = discover()
+    installed = discover(beside=common.config)
     loaded = load(wanted(settings), installed) if settings is not None else None
     lines = described(installed, loaded)
     if json:
