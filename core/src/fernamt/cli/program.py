@@ -18,8 +18,10 @@ from fernamt.cli.erasure import erase
 from fernamt.cli.export import export
 from fernamt.cli.frame import called, frame
 from fernamt.cli.inbox import inbox
+from fernamt.cli.installing import add, remove
 from fernamt.cli.links import merge, split, undo
 from fernamt.cli.outcome import DONE, USAGE, ending
+from fernamt.cli.plugininfo import info
 from fernamt.cli.plugins import plugins
 from fernamt.cli.quarantine import mark_done, quarantine, show_item
 from fernamt.cli.screen import say
@@ -44,6 +46,9 @@ _BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("quarantine", "show", show_item),
     ("quarantine", "done", mark_done),
     ("uncertain", "settle", settle),
+    ("plugins", "info", info),
+    ("plugins", "add", add),
+    ("plugins", "remove", remove),
 )
 
 
