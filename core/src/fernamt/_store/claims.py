@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol, TypeVar
 
 from attrs import frozen
 
 from fernamt._store.engine import Rank, Transaction, locks
 from fernamt.errors import FernamtError
+
+_H = TypeVar("_H", bound="Held")
+_R = TypeVar("_R")
 
 
 class ClaimLost(FernamtError):
@@ -39,20 +43,18 @@ def take(tx: Transaction, payloads: Sequence[Wish]) -> list[Claim | None]:
 
 
 def _take(tx: Transaction, wish: Wish) -> Claim | None:
-    select = "SELECT fence, until FROM due WHERE key = ?"
     # Not locked at first: whoever waits for his turn asks often, and mostly in vain.
-    if any(until > tx.now_us for _, until in tx.do.rows(select, (wish.key,))):
+    if tx.do.rows("SELECT 1 FROM due WHERE key = ? AND until > ?", (wish.key, tx.now_us)):
         return None
-    rows = tx.do.rows(select + tx.do.lock, (wish.key,))
-    if rows and rows[0][1] > tx.now_us:
+    taken = tx.do.one(
+        "INSERT INTO due (key, owner, fence, until) VALUES (?, ?, 1, ?) ON CONFLICT (key) DO UPDATE SET"
+        " owner = excluded.owner, fence = due.fence + 1, until = excluded.until WHERE due.until <= ?",
+        (wish.key, wish.owner, tx.now_us + wish.lease_us, tx.now_us),
+    )
+    if not taken:
         return None
-    until = tx.now_us + wish.lease_us
-    if not rows:
-        tx.do.one("INSERT INTO due (key, owner, fence, until) VALUES (?, ?, 1, ?)", (wish.key, wish.owner, until))
-        return Claim(key=wish.key, owner=wish.owner, fence=1)
-    fence = rows[0][0]
-    tx.do.one("UPDATE due SET owner = ?, fence = ?, until = ? WHERE key = ?", (wish.owner, fence + 1, until, wish.key))
-    return Claim(key=wish.key, owner=wish.owner, fence=fence + 1)
+    [(fence,)] = tx.do.rows("SELECT fence FROM due WHERE key = ?", (wish.key,))
+    return Claim(key=wish.key, owner=wish.owner, fence=fence)
 
 
 @frozen(kw_only=True)
@@ -77,12 +79,32 @@ def renew(tx: Transaction, payloads: Sequence[Renewal]) -> list[bool]:
     ]
 
 
+class Held(Protocol):
+    """What is to be written under a claim."""
+
+    @property
+    def claim(self) -> Claim: ...
+
+
+def lost(tx: Transaction, claims: Collection[Claim]) -> dict[Claim, ClaimLost]:
+    """Return which claims somebody else holds by now; the others stay as they are until the end of the transaction."""
+    share = tx.do.lock and " FOR SHARE"
+    sql = f"SELECT key, fence FROM due WHERE key IN {{}} ORDER BY key{share}"
+    fences: dict[str, int] = dict(tx.do.among(sql, sorted({claim.key for claim in claims})))
+    gone = [claim for claim in claims if fences.get(claim.key) != claim.fence]
+    return {claim: ClaimLost(f"{claim.key} is held by somebody else") for claim in gone}
+
+
+def while_held(tx: Transaction, payloads: Sequence[_H], body: Callable[[Transaction, _H], _R]) -> list[_R | ClaimLost]:
+    """Do *body* for each payload whose claim is the present one."""
+    gone = lost(tx, {payload.claim for payload in payloads})
+    return [gone.get(payload.claim) or body(tx, payload) for payload in payloads]
+
+
 def require(tx: Transaction, claim: Claim) -> None:
     """Raise ``ClaimLost`` unless *claim* is the present one, and keep it so until the end of the transaction."""
-    share = " FOR SHARE" if tx.do.lock else ""
-    rows = tx.do.rows(f"SELECT fence FROM due WHERE key = ?{share}", (claim.key,))
-    if not rows or rows[0][0] != claim.fence:
-        raise ClaimLost(f"{claim.key} is held by somebody else")
+    if gone := lost(tx, [claim]):
+        raise gone[claim]
 
 
 def void(tx: Transaction) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Final, TypeAlias
 
 import orjson
-from attrs import define, frozen
+from attrs import define, field, frozen
 
-from fernamt._store.claims import Claim, ClaimLost, require
+from fernamt._store.claims import Claim, ClaimLost, lost, while_held
 from fernamt._store.engine import Rank, Transaction, locks
 from fernamt._store.names import id_hash
 from fernamt._store.receipts import Fact, settle, settle_early
@@ -158,25 +158,16 @@ class Takeover:
 @locks(Rank.DELIVERIES)
 def take_over(tx: Transaction, payloads: Sequence[Takeover]) -> list[int | ClaimLost]:
     """Settle attempts without a result: queued again where a repeat is harmless, else ``uncertain``. Return how many."""
-    return [_taken_over(tx, payload) for payload in payloads]
+    return while_held(tx, payloads, _taken_over)
 
 
-def _taken_over(tx: Transaction, payload: Takeover) -> int | ClaimLost:
-    try:
-        require(tx, payload.claim)
-    except ClaimLost as lost:
-        return lost
-    rows = tx.do.rows(
-        f"SELECT id FROM delivery WHERE channel = ? AND state = 'sending' ORDER BY id{tx.do.lock}", (payload.channel,)
-    )
+def _taken_over(tx: Transaction, payload: Takeover) -> int:
     state = DeliveryState.QUEUED if payload.repeatable else DeliveryState.UNCERTAIN
-    reason = "the daemon stopped while this was being sent"
-    tx.do.change(
-        "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ?, code = '' WHERE id IN {}",
-        [row[0] for row in rows],
-        (state, tx.now_us, tx.now_us, reason),
+    return tx.do.one(
+        "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ?, code = '' WHERE id IN"
+        f" (SELECT id FROM delivery WHERE channel = ? AND state = 'sending' ORDER BY id{tx.do.lock})",
+        (state, tx.now_us, tx.now_us, "the daemon stopped while this was being sent", payload.channel),
     )
-    return len(rows)
 
 
 @frozen(kw_only=True)
@@ -193,43 +184,53 @@ class Beginning:
     """It was asked for before, and nobody heard whether that was committed: then it counts as begun."""
 
 
+@define
+class _Standing:
+    """A delivery while attempts at it begin or end."""
+
+    state: DeliveryState = field(converter=DeliveryState)
+    attempts: int
+    address: int
+    first_at: int | None
+    ids: str
+    conversation: int
+    n: int
+
+
+def _standing(tx: Transaction, numbers: Sequence[int]) -> dict[int, _Standing]:
+    rows = tx.do.among(
+        "SELECT d.id, d.state, d.attempts, d.address, d.first_at, d.ids, e.conversation, e.n FROM delivery d"
+        f" JOIN entry e ON e.id = d.entry WHERE d.id IN {{}} ORDER BY d.id{tx.do.lock and f'{tx.do.lock} OF d'}",
+        numbers,
+    )
+    return {number: _Standing(*row) for number, *row in rows}
+
+
 @locks(Rank.DELIVERIES)
 def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLost]:
     """Record attempts before their first byte; ``False``: the delivery is not queued any more, or not as it was seen."""
-    lost = _lost(tx, {payload.claim for payload in payloads})
-    queued = {
-        row[0]: row[1]
-        for row in tx.do.among(
-            f"SELECT id, attempts FROM delivery WHERE id IN {{}} AND state = 'queued' ORDER BY id{tx.do.lock}",
-            [payload.delivery.id for payload in payloads if payload.claim not in lost],
-        )
-    }
+    gone = lost(tx, {payload.claim for payload in payloads})
+    found = _standing(tx, [payload.delivery.id for payload in payloads if payload.claim not in gone])
     results: list[bool | ClaimLost] = []
     begun: dict[Claim, list[int]] = {}
-    chosen: dict[int, Beginning] = {}
-    split: list[Row] = []
+    batch = Batch()
     for payload in payloads:
-        seen = payload.delivery
-        if payload.claim in lost:
-            results.append(lost[payload.claim])
+        if payload.claim in gone:
+            results.append(gone[payload.claim])
             continue
-        if queued.pop(seen.id, None) != seen.attempts:
+        seen, now = payload.delivery, found.get(payload.delivery.id)
+        if now is None or now.state != DeliveryState.QUEUED or now.attempts != seen.attempts:
             results.append(payload.again and _is_under_way(tx, payload.claim, seen.id, seen.attempts + 1))
             continue
         results.append(True)
-        tx.topics.add(f"conversation:{seen.conversation}")
+        now.state = DeliveryState.SENDING
+        tx.topics.add(f"conversation:{now.conversation}")
         begun.setdefault(payload.claim, []).append(seen.id)
         if payload.chosen_id:
-            chosen[seen.id] = payload
+            digest = id_hash(payload.channel, payload.chosen_id)
+            batch.add("insert known id", (digest, now.conversation, now.n, tx.now_us))
         if payload.parts_total > 1:
-            split.append((payload.parts_total, seen.id))
-    known = [
-        (id_hash(chosen[delivery].channel, chosen[delivery].chosen_id), conversation, n, tx.now_us)
-        for delivery, conversation, n in tx.do.among(
-            "SELECT d.id, e.conversation, e.n FROM delivery d JOIN entry e ON e.id = d.entry WHERE d.id IN {}",
-            [*chosen],
-        )
-    ]
+            batch.add("split delivery", (payload.parts_total, seen.id))
     for claim, numbers in begun.items():
         tx.do.change(
             "UPDATE delivery SET state = 'sending', attempts = attempts + 1, first_at = coalesce(first_at, ?),"
@@ -243,10 +244,7 @@ def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLo
             numbers,
             (claim.fence, tx.now_us),
         )
-    if known:
-        tx.do.many("insert known id", known)
-    if split:
-        tx.do.many("split delivery", split)
+    batch.write(tx.do)
     return results
 
 
@@ -258,17 +256,6 @@ def _is_under_way(tx: Transaction, claim: Claim, delivery: int, n: int) -> bool:
             (delivery, n, claim.fence),
         )
     )
-
-
-def _lost(tx: Transaction, claims: Collection[Claim]) -> dict[Claim, ClaimLost]:
-    """Return which of the claims somebody else holds by now."""
-    lost = {}
-    for claim in sorted(claims, key=lambda it: it.key):
-        try:
-            require(tx, claim)
-        except ClaimLost as why:
-            lost[claim] = why
-    return lost
 
 
 @frozen(kw_only=True)
@@ -295,19 +282,6 @@ class Result:
     """With QUEUED: a part is through, and the next one follows at once."""
 
 
-@define
-class _Standing:
-    """A delivery while its results are recorded."""
-
-    state: DeliveryState
-    attempts: int
-    address: int
-    first_at: int | None
-    ids: str
-    conversation: int
-    n: int
-
-
 @locks(Rank.DELIVERIES)
 def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
     """Record results and return the states that follow.
@@ -315,12 +289,7 @@ def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
     The result of a holder that has lost its claim meanwhile settles what became uncertain of this very attempt. Otherwise
     that the message was sent is a fact like any other, and nothing else of it changes what went on.
     """
-    rows = tx.do.among(
-        "SELECT d.id, d.state, d.attempts, d.address, d.first_at, d.ids, e.conversation, e.n FROM delivery d"
-        f" JOIN entry e ON e.id = d.entry WHERE d.id IN {{}} ORDER BY d.id{tx.do.lock and f'{tx.do.lock} OF d'}",
-        [result.delivery for result in payloads],
-    )
-    found = {row[0]: _Standing(DeliveryState(row[1]), *row[2:]) for row in rows}
+    found = _standing(tx, [result.delivery for result in payloads])
     batch = Batch()
     late: dict[int, DeliveryState] = {}
     states: list[DeliveryState] = []

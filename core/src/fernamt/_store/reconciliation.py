@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 from attrs import frozen
 
-from fernamt._store.claims import Claim, ClaimLost, require
+from fernamt._store.claims import Claim, ClaimLost, while_held
 from fernamt._store.deliveries import go_on
 from fernamt._store.engine import Rank, Transaction, locks
 from fernamt._store.names import id_hash
@@ -37,14 +37,10 @@ class Inquiry:
 @locks(Rank.DELIVERIES)
 def reconcile(tx: Transaction, payloads: Sequence[Inquiry]) -> list[DeliveryState | ClaimLost]:
     """Settle what the answers settle; what stays uncertain is asked about again, after a pause that grows with its age."""
-    return [_reconciled(tx, one) for one in payloads]
+    return while_held(tx, payloads, _reconciled)
 
 
-def _reconciled(tx: Transaction, answer: Inquiry) -> DeliveryState | ClaimLost:
-    try:
-        require(tx, answer.claim)
-    except ClaimLost as lost:
-        return lost
+def _reconciled(tx: Transaction, answer: Inquiry) -> DeliveryState:
     state, changed_at, ids, more, conversation, n = tx.do.rows(
         "SELECT d.state, d.changed_at, d.ids, d.parts + 1 < d.parts_total, d.conversation, e.n FROM delivery d"
         f" JOIN entry e ON e.id = d.entry WHERE d.id = ?{tx.do.lock and f'{tx.do.lock} OF d'}",

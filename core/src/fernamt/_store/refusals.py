@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from fernamt._store.claims import Claim, ClaimLost, require
+from fernamt._store.claims import Claim, ClaimLost, while_held
 from fernamt._store.engine import Rank, Transaction, locks
 from fernamt.model import DeliveryState
 
@@ -24,17 +24,12 @@ class Refused:
 @locks(Rank.DELIVERIES)
 def refuse(tx: Transaction, payloads: Sequence[Refused]) -> list[ClaimLost | None]:
     """Record refusals. No attempt is counted: nothing was tried."""
-    return [_refused(tx, payload) for payload in payloads]
+    return while_held(tx, payloads, _refused)
 
 
-def _refused(tx: Transaction, payload: Refused) -> ClaimLost | None:
-    try:
-        require(tx, payload.claim)
-    except ClaimLost as lost:
-        return lost
+def _refused(tx: Transaction, payload: Refused) -> None:
     state = DeliveryState.QUEUED if payload.until_us else DeliveryState.REFUSED
     tx.do.one(
         "UPDATE delivery SET state = ?, next_at = ?, changed_at = ?, reason = ? WHERE id = ? AND state = 'queued'",
         (state, payload.until_us, tx.now_us, payload.reason, payload.delivery),
     )
-    return None
