@@ -41,6 +41,9 @@ class Bare:
         number = self.run(enter, Entrance(id=name, kind=f"kind.{name}", label=name.title()))
         return Line(number=number, id=name)
 
+    def sql(self, sql: str, *values: object) -> None:
+        self.run(lambda tx, _: [tx.do.one(sql, values)], None)
+
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return rows(self.store, sql, *values)
 

@@ -159,7 +159,7 @@ def filled(desk: Desk) -> tuple[int, int]:
 def grown_old(desk: Desk) -> None:
     """Let all blobs be as old as they may be."""
     if desk.store.folder is None:
-        desk.run(lambda tx, _: [tx.do.one("UPDATE blob_chunk SET stored_at = 0")], None)
+        desk.sql("UPDATE blob_chunk SET stored_at = 0")
         return
     for path in desk.store.folder.glob("*.blobs/*/*"):
         os.utime(path, (0, 0))
@@ -403,9 +403,9 @@ def test_nothing_is_sent_to_whoever_was_erased_while_it_was_on_its_way(desk: Des
     [to_ann] = desk.write(own, "nightjar")
     [to_bob] = desk.write(own, "nightjar", to=(BOB,))
     [bobs_own] = desk.write(bobs, "hello Bob")
-    desk.rows("UPDATE delivery SET state = 'sending' RETURNING id")
+    desk.sql("UPDATE delivery SET state = 'sending'")
     desk.erase(own)
-    desk.rows("UPDATE delivery SET state = 'queued' RETURNING id")  # as after a try that did not happen
+    desk.sql("UPDATE delivery SET state = 'queued'")  # as after a try that did not happen
     assert desk.stopped(to_ann) == "the recipient was erased"
     assert desk.stopped(to_bob) == "its words were erased"
     assert desk.stopped(bobs_own) == ""
