@@ -26,8 +26,6 @@ _ONE_BY_ONE: Final = frozenset({"delivery", "link"})
 
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types for it
-_SET_FROM: Final = 4
-"""From so many rows on it is worth sending columns."""
 
 
 def _columns(table: str, names: Sequence[str]) -> str:
@@ -62,8 +60,8 @@ _SETS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """A statement for many rows: columns as binary arrays cost psycopg and the server a fraction of row after row.
 
-They are not put on their way together in a pipeline, though that is a little faster: the server does not call a client idle whose
-pipeline is not complete, so a runner that is halted in the middle of one would keep its rows locked for ever.
+All of a batch are one statement, so that it waits for the server once. A pipeline would do that too, but the server does not call
+a client idle whose pipeline is not complete: a runner that is halted in the middle of one would keep its rows locked for ever.
 """
 
 
@@ -89,6 +87,7 @@ class PostgresStatements(Statements):
     def __init__(self, connection: Any) -> None:
         super().__init__(connection)
         self._ids: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._together: dict[tuple[str, ...], str] = {}
 
     def now_us(self) -> int:
         now: int = self.rows(_BEGIN)[0][0]
@@ -103,11 +102,25 @@ class PostgresStatements(Statements):
         return ids.popleft()
 
     def many(self, name: str, rows: Iterable[Row]) -> None:
-        rows = list(rows)
-        if len(rows) < _SET_FROM or name not in _SETS:
-            super().many(name, rows)
+        if name in _SETS:
+            self.write({name: list(rows)})
         else:
-            self._cursor.execute(_SETS[name], [list(column) for column in zip(*rows, strict=True)])
+            super().many(name, rows)
+
+    def write(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        sets = {name: given for name, given in rows.items() if given and name in _SETS}
+        if sets:
+            columns = [list(column) for given in sets.values() for column in zip(*given, strict=True)]
+            self._cursor.execute(self._in_one(*sets), columns)
+        super().write({name: given for name, given in rows.items() if name not in sets})
+
+    def _in_one(self, *names: str) -> str:
+        """Return the statement that does all of these at once; there are few that recur."""
+        if names not in self._together:
+            *further, last = [_SETS[name] for name in names]
+            parts = ", ".join(f"w{at} AS ({sql})" for at, sql in enumerate(further))
+            self._together[names] = f"WITH {parts} {last}" if parts else last
+        return self._together[names]
 
     def _execute_among(self, sql: str, values: Sequence[Any], first: Sequence[Any]) -> None:
         self._cursor.execute(sql.replace("IN {}", "= ANY(?)").replace("?", "%s"), [*first, list(values)])

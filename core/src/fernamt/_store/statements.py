@@ -95,10 +95,8 @@ class Batch:
         self.rows(statement).append(row)
 
     def write(self, do: Statements) -> None:
-        """Write all of it, a statement at a time."""
-        for statement, rows in self._rows.items():
-            if rows:
-                do.many(statement, rows)
+        """Write all of it."""
+        do.write(self._rows)
 
 
 class Statements(ABC):
@@ -215,6 +213,12 @@ class Statements(ABC):
     def many(self, name: str, rows: Iterable[Row]) -> None:
         """Run the statement called *name* once for each row."""
         self._cursor.executemany(self._sql[name], rows)
+
+    def write(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        """Run each statement for its rows, in no order that counts: none may see what another one wrote."""
+        for name, given in rows.items():
+            if given:
+                self.many(name, given)
 
     def change(self, sql: str, values: Sequence[Any], first: Sequence[Any] = ()) -> None:
         """Run a statement that writes, with ``IN {}`` for the *values*, after a ``?`` for each of *first*."""
