@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from fernamt.connector import Channel, Connector, ConnectorContext, PluginContext
 from fernamt.effects import Effect, Job, Subscriber
@@ -17,6 +17,8 @@ from fernamt.services import Question
 
 _S = TypeVar("_S")
 _A = TypeVar("_A")
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 Factory: TypeAlias = Callable[[Channel[Any], ConnectorContext], Connector]
 RunJob: TypeAlias = Callable[[Job, PluginContext[Any]], Awaitable[Sequence[Effect]]]
 Answer: TypeAlias = Callable[[Any, PluginContext[Any]], Awaitable[Any]]
@@ -28,12 +30,17 @@ class OfferRefused(FernamtError):
     """A plugin offered something that cannot be taken; the text says what and why."""
 
 
-class Registry(Protocol):
-    """What ``fernamt_register`` is given."""
+class Registry:
+    """What ``fernamt_register`` is given. Whatever it cannot take it refuses with :class:`OfferRefused`."""
+
+    def __init__(self, plugin: str) -> None:
+        self._offers = Offers(plugin=plugin)
 
     def settings(self, settings: type[object]) -> None:
         """Declare the attrs class of the plugin's own section ``[plugins.<name>]``."""
-        ...
+        if self._offers.settings is not None:
+            raise OfferRefused("its settings were declared twice")
+        self._offers = evolve(self._offers, settings=settings)
 
     def connector(
         self,
@@ -54,15 +61,21 @@ class Registry(Protocol):
         Raises:
             OfferRefused: The kind is not the plugin's own, or it was offered before.
         """
-        ...
+        plugin = self._offers.plugin
+        if kind != plugin and not kind.startswith(f"{plugin}."):
+            raise OfferRefused(f"kind {kind!r} must be {plugin!r} or begin with {plugin + '.'!r}")
+        if isinstance(factory, str) and not all(factory.partition(":")):
+            raise OfferRefused(f"factory {factory!r} must look like 'package.module:Class'")
+        offer = ConnectorOffer(kind=kind, plugin=plugin, settings=settings, factory=factory, about=about)
+        _put(self._offers.connectors, kind, offer, f"kind {kind!r}")
 
     def command(self, name: str, run: Callable[..., int]) -> None:
         """Offer a command ``fernamt <plugin> <name>``: a typed function that returns the exit code."""
-        ...
+        _put(self._offers.commands, name, run, f"command {name!r}")
 
     def menu(self, name: str, menu: Menu) -> None:
         """Offer what can talk in turns; a channel chooses it with ``menu = "<plugin>.<name>"``."""
-        ...
+        _put(self._offers.menus, name, menu, _named("menu", name))
 
     def subscriber(self, name: str, subscriber: Subscriber, *, entries: Collection[str]) -> None:
         """Be told of entries of these kinds, in order within a conversation, each once, from the first start on.
@@ -70,7 +83,12 @@ class Registry(Protocol):
         A plugin is not told of what it wrote itself. One that raises is told again later, with growing pauses; it holds up
         itself in that conversation, and nobody else.
         """
-        ...
+        if isinstance(entries, str) or not entries:
+            raise OfferRefused(
+                f"subscriber {name!r} must name the kinds of entries that it wants, such as {{'solved'}}"
+            )
+        offer = SubscriberOffer(subscriber, frozenset(entries))
+        _put(self._offers.subscribers, name, offer, _named("subscriber", name))
 
     def job(self, name: str, run: RunJob) -> None:
         """Offer what a :class:`fernamt.Job` of that name runs: at least once, by one runner at a time.
@@ -78,11 +96,11 @@ class Registry(Protocol):
         Its effects commit together with its end. ``ChannelError`` decides like ``send`` whether it is tried again; any other
         error is tried again with growing pauses, then parked for a person.
         """
-        ...
+        _put(self._offers.jobs, name, run, _named("job", name))
 
     def service(self, question: type[Question[_A]], answer: Callable[[Any, PluginContext[Any]], Awaitable[_A]]) -> None:
         """Answer questions of a type; of two plugins that do, both are refused."""
-        ...
+        _put(self._offers.services, question, answer, f"service {question.__name__}")
 
     def tables(self, *, prefix: str, migrations: str) -> None:
         """Keep own tables: all names begin with *prefix*, a name in snake case that begins with the plugin's.
@@ -95,7 +113,12 @@ class Registry(Protocol):
             migrations: The package that holds the Alembic scripts themselves, ``fernamt_csat.migrations``; it needs no
                 ``env.py``. They are written for SQLite and PostgreSQL, and end no transaction themselves.
         """
-        ...
+        plugin = self._offers.plugin.replace("-", "_")
+        if self._offers.tables is not None:
+            raise OfferRefused("its tables were declared twice")
+        if not _PREFIX.fullmatch(prefix) or (prefix != plugin and not prefix.startswith(f"{plugin}_")):
+            raise OfferRefused(f"the prefix {prefix!r} of its tables must be {plugin!r} or begin with {plugin + '_'!r}")
+        self._offers = evolve(self._offers, tables=TablesOffer(prefix, migrations))
 
 
 @frozen(kw_only=True)
@@ -138,109 +161,31 @@ class Offers:
 
     plugin: str
     settings: type[Any] | None = None
-    connectors: Mapping[str, ConnectorOffer] = field(factory=dict)
-    commands: Mapping[str, Callable[..., int]] = field(factory=dict)
-    menus: Mapping[str, Menu] = field(factory=dict)
-    subscribers: Mapping[str, SubscriberOffer] = field(factory=dict)
-    jobs: Mapping[str, RunJob] = field(factory=dict)
-    services: Mapping[type[Question[Any]], Answer] = field(factory=dict)
+    connectors: dict[str, ConnectorOffer] = field(factory=dict)
+    commands: dict[str, Callable[..., int]] = field(factory=dict)
+    menus: dict[str, Menu] = field(factory=dict)
+    subscribers: dict[str, SubscriberOffer] = field(factory=dict)
+    jobs: dict[str, RunJob] = field(factory=dict)
+    services: dict[type[Question[Any]], Answer] = field(factory=dict)
     tables: TablesOffer | None = None
 
 
-class Draft:
-    """Collects the offers of one plugin; nothing of it counts before :meth:`finished`."""
-
-    def __init__(self, plugin: str) -> None:
-        self._plugin = plugin
-        self._settings: type[Any] | None = None
-        self._connectors: dict[str, ConnectorOffer] = {}
-        self._commands: dict[str, Callable[..., int]] = {}
-        self._menus: dict[str, Menu] = {}
-        self._subscribers: dict[str, SubscriberOffer] = {}
-        self._jobs: dict[str, RunJob] = {}
-        self._services: dict[type[Question[Any]], Answer] = {}
-        self._tables: TablesOffer | None = None
-
-    def settings(self, settings: type[object]) -> None:
-        """See :meth:`Registry.settings`."""
-        if self._settings is not None:
-            raise OfferRefused("its settings were declared twice")
-        self._settings = settings
-
-    def connector(
-        self,
-        kind: str,
-        *,
-        settings: type[_S],
-        factory: str | Callable[[Channel[_S], ConnectorContext], Connector],
-        about: str,
-    ) -> None:
-        """See :meth:`Registry.connector`."""
-        if kind != self._plugin and not kind.startswith(f"{self._plugin}."):
-            raise OfferRefused(f"kind {kind!r} must be {self._plugin!r} or begin with {self._plugin + '.'!r}")
-        if kind in self._connectors:
-            raise OfferRefused(f"kind {kind!r} was offered twice")
-        if isinstance(factory, str) and not all(factory.partition(":")):
-            raise OfferRefused(f"factory {factory!r} must look like 'package.module:Class'")
-        self._connectors[kind] = ConnectorOffer(
-            kind=kind, plugin=self._plugin, settings=settings, factory=factory, about=about
-        )
-
-    def command(self, name: str, run: Callable[..., int]) -> None:
-        """See :meth:`Registry.command`."""
-        if name in self._commands:
-            raise OfferRefused(f"command {name!r} was offered twice")
-        self._commands[name] = run
-
-    def menu(self, name: str, menu: Menu) -> None:
-        """See :meth:`Registry.menu`."""
-        self._menus[self._new("menu", name, self._menus)] = menu
-
-    def subscriber(self, name: str, subscriber: Subscriber, *, entries: Collection[str]) -> None:
-        """See :meth:`Registry.subscriber`."""
-        if isinstance(entries, str) or not entries:
-            raise OfferRefused(
-                f"subscriber {name!r} must name the kinds of entries that it wants, such as {{'solved'}}"
-            )
-        offer = SubscriberOffer(subscriber, frozenset(entries))
-        self._subscribers[self._new("subscriber", name, self._subscribers)] = offer
-
-    def job(self, name: str, run: RunJob) -> None:
-        """See :meth:`Registry.job`."""
-        self._jobs[self._new("job", name, self._jobs)] = run
-
-    def service(self, question: type[Question[_A]], answer: Callable[[Any, PluginContext[Any]], Awaitable[_A]]) -> None:
-        """See :meth:`Registry.service`."""
-        if question in self._services:
-            raise OfferRefused(f"service {question.__name__} was offered twice")
-        self._services[question] = answer
-
-    def tables(self, *, prefix: str, migrations: str) -> None:
-        """See :meth:`Registry.tables`."""
-        plugin = self._plugin.replace("-", "_")
-        if self._tables is not None:
-            raise OfferRefused("its tables were declared twice")
-        if not _PREFIX.fullmatch(prefix) or (prefix != plugin and not prefix.startswith(f"{plugin}_")):
-            raise OfferRefused(f"the prefix {prefix!r} of its tables must be {plugin!r} or begin with {plugin + '_'!r}")
-        self._tables = TablesOffer(prefix, migrations)
-
-    def _new(self, kind: str, name: str, offered: Mapping[str, object]) -> str:
-        if not _NAME.fullmatch(name):
-            raise OfferRefused(f"{kind} {name!r} must be lower-case letters and digits, joined by single hyphens")
-        if name in offered:
-            raise OfferRefused(f"{kind} {name!r} was offered twice")
-        return name
+class Draft(Registry):
+    """The offers of one plugin on their way; nothing of it counts before :meth:`finished`."""
 
     def finished(self) -> Offers:
-        """Return what was offered."""
-        return Offers(
-            plugin=self._plugin,
-            settings=self._settings,
-            connectors=self._connectors,
-            commands=self._commands,
-            menus=self._menus,
-            subscribers=self._subscribers,
-            jobs=self._jobs,
-            services=self._services,
-            tables=self._tables,
-        )
+        """Return what was offered. What is offered later goes nowhere."""
+        offers, self._offers = self._offers, Offers(plugin=self._offers.plugin)
+        return offers
+
+
+def _named(kind: str, name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise OfferRefused(f"{kind} {name!r} must be lower-case letters and digits, joined by single hyphens")
+    return f"{kind} {name!r}"
+
+
+def _put(offered: dict[_K, _V], key: _K, offer: _V, what: str) -> None:
+    if key in offered:
+        raise OfferRefused(f"{what} was offered twice")
+    offered[key] = offer

@@ -202,12 +202,7 @@ def _offered(one: Installed, plugin: Any) -> Offers:
         raise _failed(one, str(why), _report(one), why) from None
     except BaseException as why:  # noqa: BLE001 - a plugin's border: SystemExit must not end the daemon either
         raise _failed(one, f"fernamt_register failed: {_said(why)}", _report(one), why) from None
-    # A copy: what is offered later does not count.
-    return attrs.evolve(
-        offers,
-        connectors=MappingProxyType(dict(offers.connectors)),
-        commands=MappingProxyType(dict(offers.commands)),
-    )
+    return offers
 
 
 @frozen
