@@ -289,7 +289,7 @@ async def test_whatever_a_connector_gives_the_message_is_in_a_state_that_one_can
             await post.until()
         found[label] = (post.state(one), bool(post.outcomes(one)[0]))
         await post.sql("UPDATE delivery SET next_at = ?", 2**60)
-        post.outbox._paused_until = 0.0
+        post.outbox._rate.free_at = 0.0
         await post.exchange()
     assert {label for label, (state, _) in found.items() if state == "sent"} == {x for x in STRANGE if "ids" in x}
     assert {state for state, _ in found.values()} == {"sent", "failed", "uncertain", "queued"}
@@ -1026,7 +1026,7 @@ async def test_what_can_never_be_recorded_does_not_keep_the_daemon_from_ending(p
         await post.outbox.quiet(0.01)
     await post.die()
     await post.outbox.close()
-    assert not post.outbox._recorder.pending
+    assert not post.outbox._in_flight
     assert post.state(one) == "sending"
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from fernamt._runtime import queue
-from fernamt._runtime.queue import Queue, Taken
+from fernamt._runtime.queue import Queue
+from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.engine import Store
 from fernamt._store.statements import Row
 from fernamt.errors import NotStored
@@ -41,11 +42,11 @@ class Waiting:
         finally:
             session.close()
 
-    async def take(self, count: int) -> list[Taken]:
+    async def take(self, count: int) -> list[OpenDelivery]:
         return await self.queue.take(count)
 
     async def ids(self, count: int) -> list[int]:
-        return [one.delivery.id for one in await self.take(count)]
+        return [one.id for one in await self.take(count)]
 
 
 @pytest.fixture
@@ -107,9 +108,9 @@ async def test_a_long_lane_goes_in_order(waiting: Waiting, monkeypatch: pytest.M
     found = []
     for _ in ids:
         [one] = await waiting.take(5)
-        found.append(one.delivery.id)
-        waiting.do(lambda do, one=one: do.one("UPDATE delivery SET state = 'sent' WHERE id = ?", (one.delivery.id,)))
-        one.release()
+        found.append(one.id)
+        waiting.do(lambda do, one=one: do.one("UPDATE delivery SET state = 'sent' WHERE id = ?", (one.id,)))
+        waiting.queue.lanes(one).release(one.lane)
     assert found == ids
 
 

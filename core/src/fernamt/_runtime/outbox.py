@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -13,36 +13,29 @@ from attrs import evolve
 
 from fernamt._runtime.answer import answer_of
 from fernamt._runtime.claims import stop_task
-from fernamt._runtime.fitting import Part, next_part
+from fernamt._runtime.fitting import next_part
 from fernamt._runtime.hooks import Plugins
+from fernamt._runtime.lanes import Lanes
 from fernamt._runtime.outcome import outcome_of
-from fernamt._runtime.queue import POLL_S, Queue, Taken
+from fernamt._runtime.queue import POLL_S, Queue
 from fernamt._runtime.rate import Rate
-from fernamt._runtime.recorder import Recorder
+from fernamt._runtime.recorder import recorded, written
 from fernamt._runtime.sending import SEND_TIMEOUT_S, Sending
 from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.correspondence import Prepared, prepare
-from fernamt._store.deliveries import (
-    Beginning,
-    OpenDelivery,
-    Result,
-    Takeover,
-    begin,
-    take_over,
-)
+from fernamt._store.deliveries import Beginning, OpenDelivery, Result, Takeover, begin, take_over
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.refusals import Refused, refuse
 from fernamt._store.writer import Writes
 from fernamt.connector import ChoosesId, Measures
-from fernamt.errors import ChannelError, NeedsLogin, NotStored
+from fernamt.errors import NeedsLogin, NotStored
 from fernamt.model import DeliveryState, microseconds
-from fernamt.outbound import OutboundMessage, Sent
+from fernamt.outbound import OutboundMessage
 
 _ASK_AGAIN: Final = timedelta(seconds=1)
 """A policy that is sure until a moment ago is asked again so much later at the earliest."""
-_EXPECTED: Final = (Sent, ChannelError, TimeoutError)
 _GATHER_S: Final = 0.005
 _TOGETHER: Final = 256
 """So many are begun in one go at most."""
@@ -78,15 +71,13 @@ class Outbox:
         self._reached = reached
         self._log = _log.bind(channel=sending.line.id)
         self._changed = asyncio.Event()
-        self._beginning = asyncio.Lock()
-        self._paused_until = 0.0
         self._rate = Rate()
         self._chooses = sending.connector if isinstance(sending.connector, ChoosesId) else None
         self._queue = self._unread()
         self._gathering = False
-        self._under_way: dict[int, Taken] = {}
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._recorder = Recorder(writer, store.clock, self._finished)
+        self._answered: set[asyncio.Task[None] | None] = set()
+        """Those whose answer is known: it would be lost, so nobody cancels them before :meth:`close`."""
         self._held_back = False
         self._stopping = False
 
@@ -106,22 +97,21 @@ class Outbox:
         What is under way when it is cancelled is cancelled, too, and settled by the next holder; an answer that was there
         before is still recorded.
         """
-        self._held_back = False
-        self._queue, self._under_way = self._unread(), {}
+        self._held_back, self._queue = False, self._unread()
         # What the last holder sent just now is not known: nothing is made up for.
-        self._rate = Rate(asyncio.get_running_loop().time())
+        self._rate = Rate(max(asyncio.get_running_loop().time(), self._rate.free_at))
         try:
             await self._take_over(claim)
             while not self._held_back:
                 self._changed.clear()
                 await self._wait(await self._send_what_may_go(claim))
-            while under_way := {*self._in_flight, *self._recorder.pending}:
-                await asyncio.wait(under_way)
+            await self._at_rest()
         except ClaimLost:
             self._log.warning("outbox_claim_lost")
         finally:
             for task in tuple(self._in_flight):
-                await stop_task(task)
+                if task not in self._answered:
+                    await stop_task(task)
 
     async def quiet(self, within_s: float) -> None:
         """Begin nothing more, ever, and return when what is under way has ended, or after *within_s* seconds."""
@@ -129,16 +119,19 @@ class Outbox:
         self._changed.set()
         try:
             async with asyncio.timeout(within_s):
-                async with self._beginning:  # whatever is being begun is under way when this is ours
-                    pass
-                while under_way := {*self._in_flight, *self._recorder.pending}:
-                    await asyncio.wait(under_way)
+                await self._at_rest()
         except TimeoutError:
-            self._log.warning("outbox_not_quiet", sending=len(self._in_flight), recording=len(self._recorder.pending))
+            recording = len(self._answered)
+            self._log.warning("outbox_not_quiet", sending=len(self._in_flight) - recording, recording=recording)
+
+    async def _at_rest(self) -> None:
+        while self._in_flight:
+            await asyncio.wait(self._in_flight)
 
     async def close(self) -> None:
         """Give up what could not be recorded: the store is away, and so are we."""
-        await self._recorder.close()
+        for task in tuple(self._in_flight):
+            await stop_task(task)
 
     def _unread(self) -> Queue:
         return Queue(self._store, self._sending.line.number, hold_s=self._sending.hold_s)
@@ -146,7 +139,7 @@ class Outbox:
     async def _take_over(self, claim: Claim) -> None:
         channel, repeatable = self._sending.line.number, self._sending.capabilities().idempotent
         takeover = Takeover(claim=claim, channel=channel, repeatable=repeatable)
-        left = await self._recorder.written(take_over, takeover)
+        left = await written(self._writer, self._store.clock, take_over, takeover)
         if left:
             self._log.warning("deliveries_taken_over", count=left, repeated=takeover.repeatable)
 
@@ -156,10 +149,10 @@ class Outbox:
         loop = asyncio.get_running_loop()
         while self._may_begin():
             now = loop.time()
-            if (next_at := max(self._paused_until, self._rate.free_at)) > now:
-                return next_at
+            if self._rate.free_at > now:
+                return self._rate.free_at
             can = self._sending.capabilities()
-            free = min(can.in_flight - len(self._under_way), self._rate.room(now, can.units_per_s), _TOGETHER)
+            free = min(can.in_flight - len(self._in_flight), self._rate.room(now, can.units_per_s), _TOGETHER)
             if free <= 0:
                 break
             try:
@@ -175,203 +168,155 @@ class Outbox:
         return not (self._stopping or self._held_back)
 
     # ---- beginning
-    async def _begin(self, claim: Claim, taken: Sequence[Taken]) -> None:
-        """Prepare, ask, record the attempts together, and let those go that were recorded."""
-        left = {one.delivery.id: one for one in taken}
+    async def _begin(self, claim: Claim, taken: Sequence[OpenDelivery]) -> None:
+        """Prepare, ask, and start what may go now, as far as the rate lets it; the rest is put back.
+
+        Returns when all that was started is begun: after an outage of the store there must not go more than the rate allows.
+        """
+        loop = asyncio.get_running_loop()
+        begun: list[asyncio.Future[None]] = []
         try:
-            prepared = await asyncio.to_thread(self._prepare, [one.delivery for one in taken])
-            async with self._beginning:
-                refusals = await self._begin_prepared(claim, left, prepared)
-                for refusal, answer in zip(refusals, await self._recorder.all_written(refuse, refusals), strict=True):
-                    if answer is not None:
-                        raise answer
-                    self._refused(refusal, left.pop(refusal.delivery))
+            prepared = await asyncio.to_thread(self._prepare, taken)
+            for delivery in taken:
+                if not self._may_begin() or self._rate.free_at > (now := loop.time()):
+                    break
+                asked = self._asked(claim, delivery, prepared[delivery.id], now)
+                begun.append(loop.create_future())
+                delivering = self._deliver(delivery, asked, begun[-1], self._queue.lanes(delivery))
+                task = asyncio.create_task(delivering, name=f"send-{delivery.id}")
+                self._in_flight.add(task)
+                task.add_done_callback(self._delivered)
         finally:
-            for one in reversed(left.values()):
-                one.put_back()
+            for delivery in reversed(taken[len(begun) :]):
+                self._queue.lanes(delivery).put_back(delivery)
+        if begun:
+            await asyncio.wait(begun)
 
     def _prepare(self, deliveries: Sequence[OpenDelivery]) -> dict[int, Prepared | Exception]:
         with self._store.read() as connection:
             return prepare(self._store.statements(connection), self._names, self._sending.line.number, deliveries)
 
-    async def _begin_prepared(
-        self, claim: Claim, left: dict[int, Taken], prepared: dict[int, Prepared | Exception]
-    ) -> list[Refused]:
-        """Begin what may go, take it out of *left*, and return what may not."""
-        beginnings, refusals = self._sorted(claim, left, prepared)
-        begun = await self._begun([beginning for beginning, _ in beginnings])
-        lost: Exception | None = None
-        for (beginning, message), outcome in zip(beginnings, begun, strict=True):
-            if outcome is True:
-                self._start(left.pop(beginning.delivery.id), beginning, message)
-            elif outcome is False:
-                left.pop(beginning.delivery.id).set_aside()
-            elif isinstance(outcome, NotStored | ClaimLost):
-                lost = outcome
-            else:
-                self._log.error("attempt_not_storable", delivery=beginning.delivery.id, exc_info=outcome)
-                reason = f"the attempt cannot be recorded: {type(outcome).__name__}"
-                refusals.append(Refused(claim=claim, delivery=beginning.delivery.id, reason=reason))
-        if lost is not None:
-            raise lost
-        return refusals
-
-    async def _begun(self, beginnings: Sequence[Beginning]) -> list[bool | BaseException]:
-        """Record attempts. A commit whose answer was lost may have been made: left alone, it would hold its lane."""
-        outcomes = await self._recorder.all_written(begin, beginnings)
-        while self._may_begin() and (
-            unheard := {n: why for n, why in enumerate(outcomes) if isinstance(why, NotStored)}
-        ):
-            await self._store.clock.sleep(max(why.after_s for why in unheard.values()))
-            again = await self._recorder.all_written(
-                begin, [evolve(beginnings[number], again=True) for number in unheard]
-            )
-            for number, outcome in zip(unheard, again, strict=True):
-                outcomes[number] = outcome
-        return outcomes
-
-    def _sorted(
-        self, claim: Claim, left: Mapping[int, Taken], prepared: Mapping[int, Prepared | Exception]
-    ) -> tuple[list[tuple[Beginning, OutboundMessage]], list[Refused]]:
-        """Return what may go now, as far as the rate lets it, and what may not go."""
-        beginnings: list[tuple[Beginning, OutboundMessage]] = []
-        refusals: list[Refused] = []
-        per_s, now = self._sending.capabilities().units_per_s, asyncio.get_running_loop().time()
-        for number, one in left.items():
-            if not self._may_begin() or self._rate.free_at > now:
-                break
-            asked = self._asked(claim, one.delivery, prepared[number])
-            if isinstance(asked, Refused):
-                refusals.append(asked)
-            else:
-                beginning, message, units = asked
-                beginnings.append((beginning, message))
-                self._rate.spend(units, per_s=per_s, now_s=now)
-        return beginnings, refusals
-
-    def _refused(self, refusal: Refused, taken: Taken) -> None:
-        self._log.info("delivery_refused", delivery=refusal.delivery, until=refusal.until_us)
-        if refusal.until_us:
-            taken.set_aside()
-        else:
-            taken.release()
-        self._reached("outbox.refused")
-
-    def _start(self, taken: Taken, beginning: Beginning, message: OutboundMessage) -> None:
-        self._reached("outbox.begun")
-        delivery = taken.delivery
-        self._under_way[delivery.id] = taken
-        task = asyncio.create_task(self._attempt(beginning, message), name=f"send-{delivery.id}")
-        self._in_flight.add(task)
-        task.add_done_callback(partial(self._attempted, delivery.id))
-
     def _asked(
-        self, claim: Claim, delivery: OpenDelivery, prepared: Prepared | Exception
-    ) -> Refused | tuple[Beginning, OutboundMessage, int]:
-        """Return why the message may not go, or how its attempt begins and how many units of the provider it takes."""
+        self, claim: Claim, delivery: OpenDelivery, prepared: Prepared | Exception, now_s: float
+    ) -> Refused | tuple[Beginning, OutboundMessage]:
+        """Return why the message may not go, or how its attempt begins. A policy is asked about the whole, not about parts."""
+        refused = partial(Refused, claim=claim, delivery=delivery.id)
         if isinstance(prepared, Exception):
             self._log.error("delivery_not_prepared", delivery=delivery.id, exc_info=prepared)
-            reason = f"the message cannot be made: {type(prepared).__name__}"
-            return Refused(claim=claim, delivery=delivery.id, reason=reason)
-        connector = self._sending.connector
+            return refused(reason=f"the message cannot be made: {type(prepared).__name__}")
+        if prepared.stopped:
+            return refused(reason=prepared.stopped)
+        line, connector, can = self._sending.line.number, self._sending.connector, self._sending.capabilities()
+        now = self._store.clock.now()
         try:
-            part = self._part(claim, delivery, prepared)
-            if isinstance(part, Refused):
-                return part
+            part = next_part(prepared, delivery.parts, can, connector, now)
+            if isinstance(part, str):
+                return refused(reason=part)
+            refusal = delivery.parts == 0 and self._plugins.allow_send(
+                message=prepared.message, conversation=prepared.conversation, customer=prepared.customer, now=now
+            )
+            if refusal:
+                until_us = microseconds(max(refusal.until, now + _ASK_AGAIN)) if refusal.until else 0
+                return refused(reason=storable_text(refusal.reason), until_us=until_us)
             message = part.message
-            counted = self._sending.capabilities().unit == "measured"
-            units = connector.units(message) if counted and isinstance(connector, Measures) else 1
+            units = connector.units(message) if can.unit == "measured" and isinstance(connector, Measures) else 1
             chosen = "" if self._chooses is None else storable_text(self._chooses.id_for(message))
         except Exception as why:  # noqa: BLE001 - third-party code: what it cannot count or name must not stop the next
             self._log.exception("connector_failed", delivery=delivery.id, error=type(why).__name__)
-            reason = f"the connector failed before it was sent: {type(why).__name__}"
-            return Refused(claim=claim, delivery=delivery.id, reason=reason)
-        channel = self._sending.line.number
-        beginning = Beginning(claim=claim, channel=channel, delivery=delivery, chosen_id=chosen, parts_total=part.total)
-        return beginning, message, units
+            return refused(reason=f"the connector failed before it was sent: {type(why).__name__}")
+        self._rate.spend(units, per_s=can.units_per_s, now_s=now_s)
+        beginning = Beginning(claim=claim, channel=line, delivery=delivery, chosen_id=chosen, parts_total=part.total)
+        return beginning, message
 
-    def _part(self, claim: Claim, delivery: OpenDelivery, prepared: Prepared) -> Part | Refused:
-        """Return what is to be sent now, or why nothing is. A policy is asked about the whole, before its first part."""
-        if prepared.stopped:
-            return Refused(claim=claim, delivery=delivery.id, reason=prepared.stopped)
-        now = self._store.clock.now()
-        can, connector = self._sending.capabilities(), self._sending.connector
-        part = next_part(prepared, delivery.parts, can, connector, now)
-        if isinstance(part, str):
-            return Refused(claim=claim, delivery=delivery.id, reason=part)
-        refusal = delivery.parts == 0 and self._plugins.allow_send(
-            message=prepared.message, conversation=prepared.conversation, customer=prepared.customer, now=now
-        )
-        if not refusal:
-            return part
-        until_us = 0
-        if refusal.until is not None:
-            until_us = microseconds(max(refusal.until, now + _ASK_AGAIN))
-        return Refused(claim=claim, delivery=delivery.id, reason=storable_text(refusal.reason), until_us=until_us)
+    # ---- one delivery
+    async def _deliver(
+        self,
+        delivery: OpenDelivery,
+        asked: Refused | tuple[Beginning, OutboundMessage],
+        begun: asyncio.Future[None],
+        lanes: Lanes,
+    ) -> None:
+        """Make an attempt, or record why none is made; then let the next of the lane go, unless this one may still hold it."""
+        state = DeliveryState.SENDING
+        try:
+            state = await (self._refused(asked) if isinstance(asked, Refused) else self._attempted(*asked, begun))
+        except ClaimLost:
+            if not self._held_back:
+                self._log.warning("outbox_claim_lost")
+            self.hold_back()
+        finally:
+            if not begun.done():
+                begun.set_result(None)
+            if state in _OVER:
+                lanes.release(delivery.lane)
+            else:
+                lanes.set_aside(delivery.lane)
 
-    # ---- sending
-    async def _attempt(self, beginning: Beginning, message: OutboundMessage) -> None:
-        if not self._holds(beginning.claim):
-            # We were halted after the attempt was committed: whoever holds the channel now has settled it, or will.
-            raise ClaimLost(f"{beginning.claim.key} may be held by somebody else")
-        answer = await answer_of(self._sending.connector, message, within_s=SEND_TIMEOUT_S)
-        self._reached("outbox.answered")
-        self._recorder.record(self._result(beginning, message.attempt, answer))
-
-    def _attempted(self, delivery: int, task: asyncio.Task[None]) -> None:
+    def _delivered(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
-        if task.cancelled() or task.exception() is not None:
-            self._ended(delivery, None)
-
-    def _ended(self, delivery: int, state: DeliveryState | None) -> None:
-        """Let the next of its lane go, unless what ended may still hold it."""
-        taken = self._under_way.pop(delivery, None)
-        if taken is None:
-            return  # of an earlier run
-        if state in _OVER:
-            taken.release()
-        else:
-            taken.set_aside()
+        self._answered.discard(task)
+        if not task.cancelled() and (why := task.exception()) is not None:
+            self._log.error("delivery_left_alone", task=task.get_name(), exc_info=why)
         self._gather()
 
-    def _gather(self) -> None:
-        """Look for more when a quarter of the places is free, or soon: what is begun together costs half of it alone."""
-        if len(self._under_way) * 4 <= self._sending.capabilities().in_flight * 3:
-            self._changed.set()
-        elif not self._gathering:
-            self._gathering = True
-            asyncio.get_running_loop().call_later(_GATHER_S, self._gathered)
+    async def _refused(self, refusal: Refused) -> DeliveryState:
+        await written(self._writer, self._store.clock, refuse, refusal)
+        self._log.info("delivery_refused", delivery=refusal.delivery, until=refusal.until_us)
+        self._reached("outbox.refused")
+        return DeliveryState.QUEUED if refusal.until_us else DeliveryState.REFUSED
 
-    def _gathered(self) -> None:
-        self._gathering = False
-        self._changed.set()
-
-    def _finished(self, result: Result, state: DeliveryState) -> None:
+    async def _attempted(
+        self, beginning: Beginning, message: OutboundMessage, begun: asyncio.Future[None]
+    ) -> DeliveryState:
+        """Record the attempt before its first byte, make it, and record its result; return what the delivery then is."""
+        claim, delivery = beginning.claim, beginning.delivery.id
+        try:
+            may_go = await self._begun(beginning)
+        except ClaimLost:
+            raise
+        except Exception as why:  # noqa: BLE001 - what the store cannot take of one delivery must not stop the others
+            self._log.error("attempt_not_storable", delivery=delivery, exc_info=why)
+            reason = f"the attempt cannot be recorded: {type(why).__name__}"
+            return await self._refused(Refused(claim=claim, delivery=delivery, reason=reason))
+        begun.set_result(None)
+        if may_go:
+            self._reached("outbox.begun")
+        if not may_go or not self._holds(claim):
+            # Not queued any more; or we were halted, and whoever holds the channel now has settled it, or will.
+            return DeliveryState.SENDING
+        answer = await answer_of(self._sending.connector, message, within_s=SEND_TIMEOUT_S)
+        self._answered.add(asyncio.current_task())
+        self._reached("outbox.answered")
+        result = self._result(beginning, message.attempt, answer)
+        state = await recorded(self._writer, self._store.clock, result)
         self._reached("outbox.finished")
         self._log.info(
-            "delivery_attempted",
-            delivery=result.delivery,
-            attempt=result.n,
-            outcome=result.outcome,
-            state=state.value,
+            "delivery_attempted", delivery=delivery, attempt=result.n, outcome=result.outcome, state=state.value
         )
-        self._ended(result.delivery, state)
+        return state
+
+    async def _begun(self, beginning: Beginning) -> bool:
+        """Record an attempt. A commit whose answer was lost may have been made: left alone, it would hold its lane."""
+        while True:
+            try:
+                return await self._writer.write(begin, beginning)
+            except NotStored as full:
+                if not self._may_begin():
+                    return False
+                await self._store.clock.sleep(full.after_s)
+                beginning = evolve(beginning, again=True)
 
     def _result(self, beginning: Beginning, n: int, answer: object) -> Result:
         delivery = beginning.delivery
-        idempotent = self._sending.capabilities().idempotent
-        try:
-            outcome = outcome_of(answer, attempt=n, idempotent=idempotent)
-        except Exception as why:  # noqa: BLE001 - an error of a plugin's own making may lack what it should carry
-            answer = why
-            outcome = outcome_of(answer, attempt=n, idempotent=idempotent)
-        if not isinstance(answer, _EXPECTED):
+        outcome = outcome_of(answer, attempt=n, idempotent=self._sending.capabilities().idempotent)
+        if outcome.unforeseen:
             error = answer if isinstance(answer, Exception) else None
             self._log.error("connector_failed", delivery=delivery.id, reason=outcome.reason, exc_info=error)
         if isinstance(answer, NeedsLogin):
             self.hold_back()
             self._sending.needs_login(answer)
-        self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + outcome.pause_s)
+        if outcome.pause_s:
+            self._rate.free_at = max(self._rate.free_at, asyncio.get_running_loop().time() + outcome.pause_s)
         more = outcome.state == DeliveryState.SENT and delivery.parts + 1 < beginning.parts_total
         return Result(
             claim=beginning.claim,
@@ -389,6 +334,19 @@ class Outbox:
             given_up=outcome.given_up or DeliveryState.FAILED,
             opted_out=outcome.opted_out,
         )
+
+    # ---- when to look again
+    def _gather(self) -> None:
+        """Look for more when a quarter of the places is free, or soon: what is begun together costs half of it alone."""
+        if len(self._in_flight) * 4 <= self._sending.capabilities().in_flight * 3:
+            self._changed.set()
+        elif not self._gathering:
+            self._gathering = True
+            asyncio.get_running_loop().call_later(_GATHER_S, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = False
+        self._changed.set()
 
     async def _wait(self, next_at: float) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import tenacity
-from attrs import frozen
+from attrs import evolve, frozen
 
 from fernamt._runtime.storable import storable_text
 from fernamt._store.deliveries import UNCERTAIN
@@ -36,6 +36,8 @@ class Outcome:
     pause_s: float = 0.0
     """So long nothing else is begun on this channel either."""
     opted_out: bool = False
+    unforeseen: bool = False
+    """The connector failed in a way that its author did not foresee."""
 
 
 def outcome_of(answer: object, *, attempt: int, idempotent: bool) -> Outcome:
@@ -46,7 +48,18 @@ def outcome_of(answer: object, *, attempt: int, idempotent: bool) -> Outcome:
     """
     if isinstance(answer, Sent):
         return Outcome(state=DeliveryState.SENT, name="sent", ids=_texts(answer.ids))
-    why = answer if isinstance(answer, ChannelError) else _unforeseen(answer)
+    if isinstance(answer, ChannelError):
+        try:
+            return _by_class(answer, attempt, idempotent)
+        except Exception as careless:  # noqa: BLE001 - an error of a plugin's own making may lack what it should carry
+            answer = careless
+    elif isinstance(answer, TimeoutError):
+        return _by_class(Unreachable("the provider did not answer in time", certain=False), attempt, idempotent)
+    failed = Unreachable(f"the connector failed: {type(answer).__name__}", certain=False)
+    return evolve(_by_class(failed, attempt, idempotent), unforeseen=True)
+
+
+def _by_class(why: ChannelError, attempt: int, idempotent: bool) -> Outcome:
     state, after_s, given_up, pause_s = DeliveryState.FAILED, 0.0, None, 0.0
     match why:
         case NeedsLogin():
@@ -73,12 +86,6 @@ def outcome_of(answer: object, *, attempt: int, idempotent: bool) -> Outcome:
         pause_s=pause_s,
         opted_out=isinstance(why, OptedOut),
     )
-
-
-def _unforeseen(answer: object) -> Unreachable:
-    if isinstance(answer, TimeoutError):
-        return Unreachable("the provider did not answer in time", certain=False)
-    return Unreachable(f"the connector failed: {type(answer).__name__}", certain=False)
 
 
 def _texts(ids: object) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from attrs import define, frozen
+from attrs import define
 
 from fernamt._runtime.lanes import Lanes
 from fernamt._store.deliveries import OpenDelivery, open_deliveries, postponed
@@ -16,26 +16,6 @@ POLL_S: Final = 1.0
 _WINDOW: Final = 512
 _WINDOW_MAX: Final = 40_000
 """How much of the queue is known at a time: usually a window, more only where few lanes hold much of it."""
-
-
-@frozen
-class Taken:
-    """A delivery that is about to be sent. Its lane is busy until one of the methods is called, once."""
-
-    delivery: OpenDelivery
-    _lanes: Lanes
-
-    def put_back(self) -> None:
-        """Make it the next: it could not go now."""
-        self._lanes.put_back(self.delivery)
-
-    def release(self) -> None:
-        """Let the next of its lane go: it is at its end."""
-        self._lanes.release(self.delivery.lane)
-
-    def set_aside(self) -> None:
-        """Let nothing of its lane go until that was read again: it may still hold it, or nobody knows."""
-        self._lanes.set_aside(self.delivery.lane)
 
 
 @define
@@ -77,22 +57,26 @@ class Queue:
         """Return when it is worth asking again though nothing happened (the loop's time)."""
         return min(kind.due_at(wanted=True) for kind in self._kinds)
 
-    async def take(self, count: int) -> list[Taken]:
+    def lanes(self, delivery: OpenDelivery) -> Lanes:
+        """Return the lanes that a delivery was taken from: tell them how it ended."""
+        return self._kinds[delivery.bulk].lanes
+
+    async def take(self, count: int) -> list[OpenDelivery]:
         """Return up to *count* heads of lanes that may go: bulk where no reply may. Not for two callers at a time.
 
         Raises ``NotStored``.
         """
-        taken: list[Taken] = []
+        taken: list[OpenDelivery] = []
         try:
             for kind in self._kinds:
                 if len(taken) < count:
                     await self._look(kind, count - len(taken))
                 while kind.lanes.ready and len(taken) < count:
-                    taken.append(Taken(kind.lanes.take(), kind.lanes))
+                    taken.append(kind.lanes.take())
         except Exception:
             # Replies were taken, and the bulk could not be read: nobody would ever give their lanes back.
             for one in reversed(taken):
-                one.put_back()
+                self.lanes(one).put_back(one)
             raise
         return taken
 

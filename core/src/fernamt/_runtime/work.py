@@ -218,10 +218,7 @@ class Worker:
 
 def _again_us(why: Exception, tries: int) -> int | None:
     """Return how much later to try again after so many tries, ``None``: never. A task may be repeated, whatever happened."""
-    try:
-        outcome = outcome_of(why, attempt=tries, idempotent=True)
-    except Exception:  # noqa: BLE001 - an error of a plugin's own making may lack what it should carry
-        return int(retry_wait_s(tries) * 1_000_000)
+    outcome = outcome_of(why, attempt=tries, idempotent=True)
     if outcome.state != DeliveryState.QUEUED:
         return None
     return int((outcome.after_s or retry_wait_s(tries)) * 1_000_000)
