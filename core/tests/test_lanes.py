@@ -22,7 +22,6 @@ def waiting(number: int, lane: int = 1, *, next_at: int = 0, first_at: int | Non
         queued_at=0,
         first_at=first_at,
         next_at=next_at,
-        ids=(),
     )
 
 

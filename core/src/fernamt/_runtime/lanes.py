@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from fernamt._store.deliveries import Lane, OpenDelivery, heads
+from fernamt._store.deliveries import Lane, OpenDelivery, head
 
 
 class Lanes:
@@ -64,15 +64,16 @@ class Lanes:
         if not waiting:
             return
         # Almost always it is the very first; a lane may be long.
-        found = heads(waiting[:1], now_us=self._now_us, hold_us=self._hold_us)
-        if not found.ready and len(waiting) > 1:
-            found = heads(waiting, now_us=self._now_us, hold_us=self._hold_us)
-        for head in found.ready:
-            waiting.remove(head)
-            self._ready.append(head)
+        first = self._head(waiting[:1]) or self._head(waiting)
+        if first is not None:
+            waiting.remove(first)
+            self._ready.append(first)
             self._offered.add(lane)
         if not waiting:
             del self._behind[lane]
+
+    def _head(self, waiting: Sequence[OpenDelivery]) -> OpenDelivery | None:
+        return head(waiting, now_us=self._now_us, hold_us=self._hold_us)
 
     # ---- sending
     def take(self) -> OpenDelivery:

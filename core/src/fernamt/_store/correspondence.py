@@ -70,7 +70,7 @@ class _Known:
         self._written = {
             row[0]: row[1:]
             for row in do.among(
-                "SELECT d.id, c.text, c.html, c.data, c.attachments, e.n, a.handle, v.linked FROM delivery d"
+                "SELECT d.id, c.text, c.html, c.data, c.attachments, e.n, a.handle, v.linked, d.ids, d.parts_ids FROM delivery d"
                 " JOIN entry e ON e.id = d.entry JOIN content c ON c.entry = e.id JOIN address a ON a.id = d.address"
                 " JOIN conversation v ON v.id = d.conversation"
                 " WHERE d.id IN {}",
@@ -140,7 +140,7 @@ class _Known:
         return {one: word[1] for one, word in found.items() if word is not None and not word[0]}
 
     def prepared(self, names: Names, delivery: OpenDelivery) -> Prepared:
-        text, html, data_json, files, n, handle, _ = self._written[delivery.id]
+        text, html, data_json, files, n, handle, _, ids, parts_ids = self._written[delivery.id]
         data: dict[str, Any] = orjson.loads(data_json) if data_json else {}
         key = delivery.conversation, n
         received = self._received[key]
@@ -161,7 +161,7 @@ class _Known:
             references=_references(received, self._sent[key]),
             reply_token=names.reply_token(delivery.conversation),
             automatic=bool(data.get("automatic")),
-            sent_ids=delivery.ids,
+            sent_ids=tuple(orjson.loads(ids)[parts_ids:]),
         )
         stopped = _stopped(self._stopped, delivery)
         if handle.startswith(f"{ERASED}:"):

@@ -12,7 +12,7 @@ from fernamt._store.claims import Claim, ClaimLost, lost, while_held
 from fernamt._store.engine import Rank, Transaction, locks
 from fernamt._store.names import id_hash
 from fernamt._store.receipts import Fact, settle, settle_early
-from fernamt._store.statements import Batch, Row, Statements
+from fernamt._store.statements import Batch, Statements
 from fernamt.model import DeliveryState, fold
 
 Lane: TypeAlias = tuple[int, int, bool]
@@ -20,22 +20,20 @@ Lane: TypeAlias = tuple[int, int, bool]
 ANY_TIME: Final = 2**62
 
 
-@frozen(kw_only=True)
+@frozen
 class OpenDelivery:
-    """A delivery that is not at its end: queued, or with an attempt under way."""
+    """A delivery that is not at its end, as it was read: queued, or with an attempt under way."""
 
     id: int
     entry: int
     conversation: int
     address: int
-    state: DeliveryState
+    state: DeliveryState = field(converter=DeliveryState)
     attempts: int
     queued_at: int
     first_at: int | None
     next_at: int
-    ids: tuple[str, ...]
-    """The provider's, of the part that is to be sent next."""
-    bulk: bool = False
+    bulk: bool = field(default=False, converter=bool)
     parts: int = 0
     """So many parts of a split message are through."""
 
@@ -45,17 +43,8 @@ class OpenDelivery:
         return self.conversation, self.address, self.bulk
 
 
-@frozen
-class Heads:
-    """What may go now, one delivery a lane, and when the next one may (microseconds; ``None``: nothing waits for a time)."""
-
-    ready: tuple[OpenDelivery, ...]
-    next_at: int | None
-
-
 _OPEN: Final = (
-    "SELECT id, entry, conversation, address, state, attempts, queued_at, first_at, next_at, ids, bulk, parts, parts_ids"
-    " FROM delivery"
+    "SELECT id, entry, conversation, address, state, attempts, queued_at, first_at, next_at, bulk, parts FROM delivery"
     " WHERE channel = ?"
 )
 
@@ -72,7 +61,7 @@ def open_deliveries(
         " ORDER BY id LIMIT ?",
         (channel, bulk, after, until_us, limit),
     )
-    return [_open(row) for row in rows]
+    return [OpenDelivery(*row) for row in rows]
 
 
 def unsettled(do: Statements, channel: int, *, asked_by_us: int, changed_by_us: int, limit: int) -> list[OpenDelivery]:
@@ -81,7 +70,7 @@ def unsettled(do: Statements, channel: int, *, asked_by_us: int, changed_by_us: 
         f"{_OPEN} AND state = 'uncertain' AND next_at <= ? AND changed_at <= ? ORDER BY id LIMIT ?",
         (channel, asked_by_us, changed_by_us, limit),
     )
-    return [_open(row) for row in rows]
+    return [OpenDelivery(*row) for row in rows]
 
 
 def postponed(
@@ -93,52 +82,23 @@ def postponed(
         sorted(conversations),
         (channel, bulk, now_us),
     )
-    return [_open(row) for row in rows]
+    return [OpenDelivery(*row) for row in rows]
 
 
-def _open(row: Row) -> OpenDelivery:
-    return OpenDelivery(
-        id=row[0],
-        entry=row[1],
-        conversation=row[2],
-        address=row[3],
-        state=DeliveryState(row[4]),
-        attempts=row[5],
-        queued_at=row[6],
-        first_at=row[7],
-        next_at=row[8],
-        ids=() if row[9] == "[]" else tuple(orjson.loads(row[9])[row[12] :]),
-        bulk=bool(row[10]),
-        parts=row[11],
-    )
+def head(lane: Sequence[OpenDelivery], *, now_us: int, hold_us: int) -> OpenDelivery | None:
+    """Return the first delivery of a lane that may go now. Pure.
 
-
-def heads(
-    deliveries: Sequence[OpenDelivery], *, now_us: int, hold_us: int, busy: Collection[Lane] = frozenset()
-) -> Heads:
-    """Return the first delivery of each lane that may go now. Pure.
-
-    What is being sent holds its lane, and so do those that are *busy*; what waits for another try holds it for *hold_us*
-    from its first one, then the next may pass, visibly.
+    What is being sent holds the lane; what waits for another try holds it for *hold_us* from its first one, then the next may
+    pass, visibly.
     """
-    held = {one.lane for one in deliveries if one.state == DeliveryState.SENDING} | set(busy)
-    ready: list[OpenDelivery] = []
-    next_at: int | None = None
-    for delivery in deliveries:
-        lane = delivery.lane
-        if lane in held:
-            continue
-        if delivery.next_at <= now_us:
-            held.add(lane)
-            ready.append(delivery)
-            continue
-        released_at = (delivery.first_at or delivery.queued_at) + hold_us
-        wake_at = delivery.next_at
-        if now_us < released_at:
-            held.add(lane)
-            wake_at = min(wake_at, released_at)
-        next_at = wake_at if next_at is None else min(next_at, wake_at)
-    return Heads(tuple(ready), next_at)
+    if any(one.state == DeliveryState.SENDING for one in lane):
+        return None
+    for one in lane:
+        if one.next_at <= now_us:
+            return one
+        if now_us < (one.first_at or one.queued_at) + hold_us:
+            return None
+    return None
 
 
 UNCERTAIN: Final = "uncertain"
@@ -293,7 +253,7 @@ def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
     batch = Batch()
     late: dict[int, DeliveryState] = {}
     states: list[DeliveryState] = []
-    hashes: list[bytes] = []
+    named: dict[bytes, tuple[int, int]] = {}
     for number, result in enumerate(payloads):
         now = found[result.delivery]
         batch.add("end attempt", (tx.now_us, result.outcome, result.reason, result.code, result.delivery, result.n))
@@ -301,9 +261,10 @@ def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
             # Whether a connector repeats the ids of earlier parts or not, each counts once.
             ids = dict.fromkeys([*orjson.loads(now.ids), *result.ids])
             now.ids = orjson.dumps([*ids]).decode()
-            fresh = [id_hash(result.channel, one) for one in dict.fromkeys(result.ids)]
-            batch.rows("insert known id").extend((digest, now.conversation, now.n, tx.now_us) for digest in fresh)
-            hashes += fresh
+            for one in dict.fromkeys(result.ids):
+                digest = id_hash(result.channel, one)
+                batch.add("insert known id", (digest, now.conversation, now.n, tx.now_us))
+                named.setdefault(digest, (result.channel, result.delivery))
         settles = now.state == DeliveryState.UNCERTAIN and result.state != DeliveryState.SENT
         if now.attempts == result.n and (now.state == DeliveryState.SENDING or settles):
             now.state, next_at = _follows(tx, result, now.first_at)
@@ -322,9 +283,7 @@ def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
     batch.write(tx.do)
     for number, state in late.items():
         states[number] = _late(tx, payloads[number], state)
-    early = tx.do.among("SELECT hash FROM early_receipt WHERE hash IN {}", hashes)
-    for result in payloads if early else ():
-        settle_early(tx, result.channel, [id_hash(result.channel, one) for one in result.ids], result.delivery)
+    settle_early(tx, named)
     return states
 
 

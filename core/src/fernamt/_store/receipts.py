@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import orjson
@@ -36,8 +36,9 @@ class Fact:
     """It is about all of a split message, not about some part of it."""
 
 
-_UNFINISHED: Final = (
-    "d.parts_total > 1 AND (d.parts + 1 < d.parts_total OR d.state IN ('queued', 'sending', 'uncertain')) AS unfinished"
+_DELIVERIES: Final = (
+    "SELECT d.id, d.address, d.state, d.ids, d.parts_total > 1"
+    " AND (d.parts + 1 < d.parts_total OR d.state IN ('queued', 'sending', 'uncertain')) FROM delivery d"
 )
 
 
@@ -48,6 +49,7 @@ class _Found:
     delivery: int
     address: int
     state: str
+    ids: str
     unfinished: bool
     """Parts of it are still to be sent, or may be."""
 
@@ -64,47 +66,39 @@ def settle(tx: Transaction, facts: Sequence[Fact], *, source: str) -> None:
             _apply(tx, fact, one, source)
 
 
-def settle_early(tx: Transaction, channel: int, hashes: Sequence[bytes], delivery: int) -> None:
-    """Fold what came before the ids were known into *delivery*."""
-    for digest in hashes:
-        rows = tx.do.rows(
-            "SELECT id, address, state, at, reason, code, opted_out FROM early_receipt WHERE hash = ? ORDER BY id",
-            (digest,),
+def settle_early(tx: Transaction, named: Mapping[bytes, tuple[int, int]]) -> None:
+    """Fold what came before the ids were known into the deliveries (channel, delivery) that they name."""
+    sql = "SELECT id, hash, address, state, at, reason, code, opted_out FROM early_receipt WHERE hash IN {} ORDER BY id"
+    rows = tx.do.among(sql, [*named])
+    for number, digest, address, state, at_us, reason, code, opted_out in rows:
+        channel, delivery = named[bytes(digest)]
+        fact = Fact(
+            channel=channel,
+            state=DeliveryState(state),
+            at_us=at_us,
+            delivery=delivery,
+            address=address,
+            reason=reason,
+            code=code,
+            opted_out=bool(opted_out),
         )
-        facts = [
-            Fact(
-                channel=channel,
-                state=DeliveryState(row[2]),
-                at_us=row[3],
-                delivery=delivery,
-                address=row[1],
-                reason=row[4],
-                code=row[5],
-                opted_out=bool(row[6]),
-            )
-            for row in rows
-        ]
-        settle(tx, facts, source="receipt")
-        tx.do.many("forget early_receipt", [(row[0],) for row in rows])
+        settle(tx, [fact], source="receipt")
+        tx.do.many("forget early_receipt", [(number,)])
 
 
 def _named(tx: Transaction, fact: Fact) -> list[_Found]:
-    """Return (delivery, address, state) of what a fact is about."""
-    columns = f"SELECT d.id, d.address, d.state, {_UNFINISHED} FROM delivery d"
-    locked = tx.do.lock and f"{tx.do.lock} OF d"
+    """Return what a fact is about."""
     if fact.delivery:
-        found = _rows(tx, f"{columns} WHERE d.id = ? AND d.channel = ?{locked}", fact.delivery, fact.channel)
+        found = _found(tx, "WHERE d.id = ? AND d.channel = ?", fact.delivery, fact.channel)
         if found:
             return found
     if fact.entry is not None:
         return _of_entry(tx, fact, fact.entry)
     if fact.address and fact.up_to_us:
-        return _rows(
+        return _found(
             tx,
-            f"{columns} JOIN address a ON a.id = d.address WHERE a.handle = ? AND d.channel = ?"
-            " AND d.state IN ('sent', 'delivered')"
-            " AND coalesce((SELECT max(t.started_at) FROM attempt t WHERE t.delivery = d.id), d.queued_at) <= ?"
-            f" ORDER BY d.id{locked}",
+            "JOIN address a ON a.id = d.address WHERE a.handle = ? AND d.channel = ? AND d.state IN ('sent', 'delivered')"
+            " AND coalesce((SELECT max(t.started_at) FROM attempt t WHERE t.delivery = d.id), d.queued_at) <= ?",
             fact.address,
             fact.channel,
             fact.up_to_us,
@@ -114,23 +108,25 @@ def _named(tx: Transaction, fact: Fact) -> list[_Found]:
 
 def _of_entry(tx: Transaction, fact: Fact, entry: tuple[int, int]) -> list[_Found]:
     """Return the deliveries of an entry that a provider's id names: with several recipients each may have its own."""
-    rows = tx.do.rows(
-        f"SELECT d.id, d.address, d.state, {_UNFINISHED}, d.ids FROM delivery d JOIN entry e ON e.id = d.entry"
-        " WHERE e.conversation = ? AND e.n = ? AND d.channel = ? ORDER BY d.id" + (tx.do.lock and f"{tx.do.lock} OF d"),
-        (*entry, fact.channel),
+    found = _found(
+        tx,
+        "JOIN entry e ON e.id = d.entry WHERE e.conversation = ? AND e.n = ? AND d.channel = ?",
+        *entry,
+        fact.channel,
     )
-    if len(rows) > 1:
-        having = [row for row in rows if fact.id_hash in {id_hash(fact.channel, one) for one in orjson.loads(row[4])}]
+    if len(found) > 1:
+        having = [one for one in found if fact.id_hash in {id_hash(fact.channel, it) for it in orjson.loads(one.ids)}]
         # An attempt whose answer was lost has no id in its row yet.
-        rows = having or [row for row in rows if row[4] == "[]"] or rows
-    if len(rows) > 1 and fact.address:
+        found = having or [one for one in found if one.ids == "[]"] or found
+    if len(found) > 1 and fact.address:
         known = tx.do.addresses([fact.address]).get(fact.address, (0, 0))
-        rows = [row for row in rows if row[1] == known[0]]
-    return [_Found(*row[:4]) for row in rows]
+        found = [one for one in found if one.address == known[0]]
+    return found
 
 
-def _rows(tx: Transaction, sql: str, *values: object) -> list[_Found]:
-    return [_Found(*row[:4]) for row in tx.do.rows(sql, values)]
+def _found(tx: Transaction, which: str, *values: object) -> list[_Found]:
+    locked = tx.do.lock and f"{tx.do.lock} OF d"
+    return [_Found(*row) for row in tx.do.rows(f"{_DELIVERIES} {which} ORDER BY d.id{locked}", values)]
 
 
 def _apply(tx: Transaction, fact: Fact, found: _Found, source: str) -> None:
