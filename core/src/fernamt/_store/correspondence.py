@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
 
 import orjson
 from attrs import frozen
@@ -29,6 +30,9 @@ from fernamt.outbound import OutboundMessage
 
 _REFERENCES_MAX: Final = 50
 _N_MAX: Final = 2**31
+_Place: TypeAlias = tuple[int, int]
+"""A conversation, and the number of an entry there."""
+_Tied: TypeAlias = Mapping[_Place, Sequence[_Place]]
 
 
 @frozen(kw_only=True)
@@ -68,12 +72,11 @@ class _Known:
 
     def __init__(self, do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery]) -> None:
         self._written = {
-            row[0]: row[1:]
-            for row in do.among(
-                "SELECT d.id, c.text, c.html, c.data, c.attachments, e.n, a.handle, v.linked, d.ids, d.parts_ids FROM delivery d"
-                " JOIN entry e ON e.id = d.entry JOIN content c ON c.entry = e.id JOIN address a ON a.id = d.address"
-                " JOIN conversation v ON v.id = d.conversation"
-                " WHERE d.id IN {}",
+            number: tuple(rest)
+            for number, *rest in do.among(
+                "SELECT d.id, d.conversation, e.n, v.linked, a.handle, c.text, c.html, c.data, c.attachments, d.ids, d.parts_ids"
+                " FROM delivery d JOIN entry e ON e.id = d.entry JOIN content c ON c.entry = e.id"
+                " JOIN address a ON a.id = d.address JOIN conversation v ON v.id = d.conversation WHERE d.id IN {}",
                 [one.id for one in deliveries],
             )
         }
@@ -87,60 +90,26 @@ class _Known:
                 (channel,),
             )
         )
-        self._stopped = self._stops(do, names, channel, deliveries)
-        own = {
-            (one.conversation, self._written[one.id][4]): bool(self._written[one.id][6])
-            for one in deliveries
-            if one.id in self._written
-        }
+        self._stopped = _stopped(do, names, channel, {row[3] for row in self._written.values()})
+        own = {(conversation, n): linked for conversation, n, linked, *_ in self._written.values()}
         tied = _tied(do, [key for key, linked in own.items() if linked])
         keys = sorted({*own, *(key for keys in tied.values() for key in keys)})
         received = do.earlier(keys, channel, "received", _REFERENCES_MAX)
         sent = do.earlier(keys, channel, "sent", _REFERENCES_MAX)
-        words = {
-            row[0]: row[1:]
-            for row in do.among(
-                "SELECT c.entry, c.provider_id, c.data, e.at FROM content c JOIN entry e ON e.id = c.entry"
-                " WHERE c.entry IN {}",
-                sorted({row[2] for row in received}),
-            )
-        }
-        ids = _grouped(
-            do.among(
-                "SELECT entry, ids FROM delivery WHERE channel = ? AND ids <> '[]' AND entry IN {} ORDER BY id",
-                sorted({row[2] for row in sent}),
-                (channel,),
-            )
+        words = do.among(
+            "SELECT e.id, c.provider_id, c.data, e.at FROM entry e JOIN content c ON c.entry = e.id WHERE e.id IN {}",
+            sorted({row[2] for row in received}),
         )
-        self._received = _by_key((row[:2], (row[3], *words.get(row[2], (None, None, None)))) for row in received)
-        self._sent = _by_key(
-            (row[:2], (row[3], one)) for row in sent for (found,) in ids[row[2]] for one in orjson.loads(found)
+        ids = do.among(
+            "SELECT entry, ids FROM delivery WHERE channel = ? AND ids <> '[]' AND entry IN {} ORDER BY id",
+            sorted({row[2] for row in sent}),
+            (channel,),
         )
-        for rows in (self._received, self._sent):
-            for key, others in tied.items():
-                # What is of the conversation itself counts as later than what was merged with it.
-                rows[key] += [(row[0] - _N_MAX, *row[1:]) for other in others for row in rows[other]]
-
-    def _stops(self, do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery]) -> dict[int, str]:
-        """Return why addresses get nothing: by their own word, or by one from before they were erased."""
-        marks = {
-            one.address: names.erased_mark(self._written[one.id][5]) for one in deliveries if one.id in self._written
-        }
-        erased = do.addresses(sorted(set(marks.values())))
-        older = {address: erased[mark][0] for address, mark in marks.items() if mark in erased}
-        words = {
-            row[0]: row[1:]
-            for row in do.among(
-                "SELECT address, allowed, evidence FROM consent WHERE channel = ? AND scope = '' AND address IN {}",
-                sorted({*marks, *older.values()}),
-                (channel,),
-            )
-        }
-        found = {one: words.get(one) or words.get(older.get(one, 0)) for one in marks}
-        return {one: word[1] for one, word in found.items() if word is not None and not word[0]}
+        self._received = _latest_first(received, _grouped(words), tied)
+        self._sent = _latest_first(sent, _grouped(ids), tied)
 
     def prepared(self, names: Names, delivery: OpenDelivery) -> Prepared:
-        text, html, data_json, files, n, handle, _, ids, parts_ids = self._written[delivery.id]
+        _, n, _, handle, text, html, data_json, files, ids, parts_ids = self._written[delivery.id]
         data: dict[str, Any] = orjson.loads(data_json) if data_json else {}
         key = delivery.conversation, n
         received = self._received[key]
@@ -163,7 +132,7 @@ class _Known:
             automatic=bool(data.get("automatic")),
             sent_ids=tuple(orjson.loads(ids)[parts_ids:]),
         )
-        stopped = _stopped(self._stopped, delivery)
+        stopped = self._stopped.get(handle, "")
         if handle.startswith(f"{ERASED}:"):
             stopped = "the recipient was erased"
         elif not (text or html or data_json or files):
@@ -179,7 +148,7 @@ class _Known:
         )
 
 
-def _tied(do: Statements, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[tuple[int, int]]]:
+def _tied(do: Statements, keys: Sequence[_Place]) -> _Tied:
     """Return what precedes entries elsewhere, in conversations that are shown with theirs."""
     pointers = do.pointers(sorted({conversation for conversation, _ in keys}))
     return {
@@ -196,13 +165,18 @@ def _grouped(rows: Iterable[Row]) -> defaultdict[Any, list[Row]]:
     return grouped
 
 
-def _by_key(pairs: Iterable[tuple[Row, Row]]) -> defaultdict[Row, list[Row]]:
-    """Return the rows of each key, the latest (by their first value) first."""
-    found: defaultdict[Row, list[Row]] = defaultdict(list)
-    for key, row in pairs:
-        found[key].append(row)
-    for rows in found.values():
-        rows.sort(key=lambda row: row[0], reverse=True)
+def _latest_first(rows: Sequence[Row], words: Mapping[int, list[Row]], tied: _Tied) -> Mapping[_Place, list[Row]]:
+    """Return what precedes each key as (number, what its *words* say), the latest first.
+
+    What is of the conversation itself counts as later than what was merged with it.
+    """
+    found: defaultdict[_Place, list[Row]] = defaultdict(list)
+    for conversation, before, entry, n in rows:
+        found[conversation, before] += [(n, *said) for said in words[entry]]
+    for key, others in tied.items():
+        found[key] += [(row[0] - _N_MAX, *row[1:]) for other in others for row in found[other]]
+    for known in found.values():
+        known.sort(key=itemgetter(0), reverse=True)
     return found
 
 
@@ -221,7 +195,7 @@ def _subject(received: list[Row]) -> str:
 
 def _window(received: list[Row]) -> tuple[datetime | None, datetime | None]:
     """Return when the latest message came, and until when it lets us answer if it says so."""
-    if not received or received[0][3] is None:
+    if not received:
         return None, None
     _, _, data, at = received[0]
     until = orjson.loads(data).get("window_until") if data else None
@@ -229,8 +203,23 @@ def _window(received: list[Row]) -> tuple[datetime | None, datetime | None]:
 
 
 def _references(received: list[Row], sent: list[Row]) -> tuple[str, ...]:
-    numbered = [(row[0], row[1]) for row in received if row[1]] + [(n, one) for n, one in sent]
-    return tuple(dict.fromkeys(one for _, one in sorted(numbered, key=lambda pair: pair[0])))
+    numbered = [(row[0], row[1]) for row in received if row[1]]
+    numbered += [(n, one) for n, ids in sent for one in orjson.loads(ids)]
+    return tuple(dict.fromkeys(one for _, one in sorted(numbered, key=itemgetter(0))))
+
+
+def _stopped(do: Statements, names: Names, channel: int, handles: Collection[str]) -> dict[str, str]:
+    """Return why addresses get nothing: by their own word, or by one from before they were erased."""
+    marks = {handle: names.erased_mark(handle) for handle in handles}
+    rows = do.among(
+        "SELECT a.handle, c.allowed, c.evidence FROM address a JOIN consent c ON c.address = a.id"
+        " WHERE c.channel = ? AND c.scope = '' AND a.handle IN {}",
+        sorted({*marks, *marks.values()}),
+        (channel,),
+    )
+    words = {handle: (allowed, evidence) for handle, allowed, evidence in rows}
+    said = {handle: words.get(handle) or words.get(mark, (True, "")) for handle, mark in marks.items()}
+    return {handle: f"the recipient opted out ({word})" for handle, (allowed, word) in said.items() if not allowed}
 
 
 def whose(do: Statements, numbers: Collection[int]) -> dict[int, tuple[Conversation, Customer]]:
@@ -242,14 +231,11 @@ def whose(do: Statements, numbers: Collection[int]) -> dict[int, tuple[Conversat
     )
     tied = do.pointers(sorted({row[1] for row in rows if row[6]}), customers=True)
     members = {row[1]: tied.members(row[1]) for row in rows}
-    wanted = sorted({one for some in members.values() for one in some})
-    people = {
-        row[0]: row[1:] for row in do.among("SELECT id, name, language, plan FROM customer WHERE id IN {}", wanted)
-    }
-    handles = _grouped(
+    people = _grouped(
         do.among(
-            "SELECT customer, handle FROM address WHERE customer IN {} AND substr(handle, 1, 7) <> 'erased:' ORDER BY id",
-            wanted,
+            "SELECT p.id, p.name, p.language, p.plan, a.handle FROM customer p LEFT JOIN address a ON a.customer = p.id"
+            " AND substr(a.handle, 1, 7) <> 'erased:' WHERE p.id IN {} ORDER BY a.id",
+            sorted({one for some in members.values() for one in some}),
         )
     )
     return {
@@ -262,22 +248,18 @@ def whose(do: Statements, numbers: Collection[int]) -> dict[int, tuple[Conversat
                 language=language,
                 last_n=last_n,
             ),
-            _person(members[customer], people, handles),
+            _person(members[customer], people),
         )
         for number, customer, kind, state, language, last_n, _ in rows
     }
 
 
-def _person(members: Sequence[int], people: Mapping[int, Row], handles: Mapping[int, list[Row]]) -> Customer:
-    name, language, plan = people[members[0]]
+def _person(members: Sequence[int], people: Mapping[int, list[Row]]) -> Customer:
+    name, language, plan, _ = people[members[0]][0]
     return Customer(
         id=CustomerId(str(members[0])),
         name=name,
-        addresses=tuple(Address.parse(handle) for one in members for (handle,) in handles.get(one, ())),
+        addresses=tuple(Address.parse(row[3]) for one in members for row in people[one] if row[3]),
         language=language,
         plan=plan,
     )
-
-
-def _stopped(evidence: Mapping[int, str], delivery: OpenDelivery) -> str:
-    return f"the recipient opted out ({evidence[delivery.address]})" if delivery.address in evidence else ""
