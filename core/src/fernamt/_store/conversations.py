@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 import orjson
+from attrs import fields
 
 from fernamt._store.engine import LostRace
 from fernamt._store.pointers import Pointers, Span
@@ -26,6 +28,8 @@ from fernamt.model import (
 )
 
 _DAY_US: Final = 86_400_000_000
+_WHOLE: Final = attrgetter(*(column.name for column in fields(ConversationRow)))
+_MOVED: Final = attrgetter("state", "last_n", "last_entry", "changed_at", "id")
 NEW: Final = ""
 """No kind of entry: whoever subscribes to it is the core itself, which asks plugins where a new conversation goes."""
 
@@ -182,24 +186,9 @@ class Conversations:
     def write(self) -> None:
         """Plan the rows of the conversations themselves: only now is known how far they moved."""
         for number in sorted(self._new):
-            row = self._rows[number]
-            self._batch.add(
-                "insert conversation",
-                (
-                    row.id,
-                    row.customer,
-                    row.kind,
-                    row.state,
-                    row.language,
-                    row.last_n,
-                    row.last_entry,
-                    row.changed_at,
-                    row.linked,
-                ),
-            )
+            self._batch.add("insert conversation", _WHOLE(self._rows[number]))
         for number in sorted(self._moved):
-            row = self._rows[number]
-            self._batch.add("move conversation", (row.state, row.last_n, row.last_entry, row.changed_at, row.id))
+            self._batch.add("move conversation", _MOVED(self._rows[number]))
         for place, number in self._opened.items():
             # A plain insert where there was nothing: of two runners the unique row stops one, who looks again and joins.
             self._batch.add("put thread" if place in self._threads else "insert thread", (*place, number))
@@ -208,26 +197,26 @@ class Conversations:
 
     def _tell(self, wanted: Mapping[str, Sequence[str]]) -> None:
         """Plan that subscribers are told: one task for a subscriber and a conversation, however many entries there are."""
-        errands: dict[str, Errand] = {}
+        first: dict[tuple[str, int], int] = {}
         for _, conversation, n, kind, *_ in self._entries:
             for subscriber in wanted.get(kind, ()):
-                errand = Errand(
-                    owner=f"work:{subscriber.partition('.')[0]}",
-                    kind="tell",
-                    key=f"tell:{subscriber}:{conversation}",
-                    conversation=conversation,
-                    n=n,
-                    data={"subscriber": subscriber},
-                    due_us=self._now_us,
-                )
-                errands.setdefault(errand.key, errand)
-        if NEW in wanted:
-            for number in self._new:
-                key = f"route:{number}"
-                errands[key] = Errand(
-                    owner="core", kind="route", key=key, conversation=number, n=1, due_us=self._now_us
-                )
-        for _, errand in sorted(errands.items()):
+                first.setdefault((subscriber, conversation), n)
+        errands = [
+            Errand(
+                owner=f"work:{subscriber.partition('.')[0]}",
+                kind="tell",
+                key=f"tell:{subscriber}:{conversation}",
+                conversation=conversation,
+                n=n,
+                data={"subscriber": subscriber},
+                due_us=self._now_us,
+            )
+            for (subscriber, conversation), n in first.items()
+        ]
+        for number in self._new if NEW in wanted else ():
+            key = f"route:{number}"
+            errands.append(Errand(owner="core", kind="route", key=key, conversation=number, n=1, due_us=self._now_us))
+        for errand in sorted(errands, key=lambda one: one.key):
             self._batch.add("wake task", errand_row(self._do, errand, self._now_us))
 
 
