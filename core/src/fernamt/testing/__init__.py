@@ -1,17 +1,34 @@
 """What tests of plugins need. Public."""
 
 from fernamt.testing.client import loopback_http
+from fernamt.testing.conformance import ConnectorConformance
+from fernamt.testing.context import FakeBlobs, FakeClock, FakeContext, FakeIntake
+from fernamt.testing.guard import local_only
 from fernamt.testing.provider import FaultyProvider, ProviderCall, ProviderFault
 from fernamt.testing.proxy import FaultProxy, WireFault
+from fernamt.testing.recording import Recording
+from fernamt.testing.rig import Rig
+from fernamt.testing.trouble import FakeServer, Holds, Trouble
 from fernamt.testing.webhooks import FaultyWebhooks, WebhookFaults
 
 __all__ = (
+    "ConnectorConformance",
+    "FakeBlobs",
+    "FakeClock",
+    "FakeContext",
+    "FakeIntake",
+    "FakeServer",
     "FaultProxy",
     "FaultyProvider",
     "FaultyWebhooks",
+    "Holds",
     "ProviderCall",
     "ProviderFault",
+    "Recording",
+    "Rig",
+    "Trouble",
     "WebhookFaults",
     "WireFault",
+    "local_only",
     "loopback_http",
 )

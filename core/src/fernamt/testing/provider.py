@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import web
@@ -14,6 +15,7 @@ from attrs import evolve, field, frozen
 from attrs.validators import ge
 
 from fernamt.inbound import Response
+from fernamt.testing.trouble import Trouble
 
 _HTML: Final = b"<!doctype html><title>Bad gateway</title><h1>Something went wrong</h1>"
 _MAX_BYTES: Final = 64 * 1024 * 1024
@@ -47,6 +49,16 @@ class ProviderFault:
         """429, with ``Retry-After`` if a number is given; nothing was done."""
         headers = {} if after_s is None else {"Retry-After": str(after_s)}
         return cls(acts=False, status=429, headers=headers, body=b'{"error": "too many requests"}')
+
+    @classmethod
+    def expired_login(cls) -> ProviderFault:
+        """401: the token is not valid any more; nothing was done."""
+        return cls(acts=False, status=401, body=b'{"error": "the token has expired"}')
+
+    @classmethod
+    def refused(cls, status: int = 422) -> ProviderFault:
+        """A 4xx: this message is wrong, and will be wrong tomorrow."""
+        return cls(acts=False, status=status, body=b'{"error": "this cannot be sent"}')
 
     @classmethod
     def failed(cls, status: int = 503, *, acts: bool = False) -> ProviderFault:
@@ -101,6 +113,39 @@ class ProviderCall:
         return orjson.loads(self.body)
 
 
+def words(body: bytes) -> Iterator[str]:
+    """Yield every text in the body of a call, whether it is JSON, a form, or neither."""
+    try:
+        yield from _strings(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        text = body.decode("utf-8", "replace")
+        yield from (value for _, value in parse_qsl(text, keep_blank_values=True))
+        yield text
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _strings([*value.values()])
+    elif isinstance(value, list):
+        for one in value:
+            yield from _strings(one)
+
+
+_TROUBLES: Final[Mapping[Trouble, ProviderFault]] = {
+    Trouble.LOST_QUESTION: ProviderFault.lost_question(),
+    Trouble.LOST_ANSWER: ProviderFault.lost_answer(),
+    Trouble.SILENCE: ProviderFault.slow(60.0),
+    Trouble.CUT_SHORT: ProviderFault.cut_short(),
+    Trouble.NONSENSE: ProviderFault.html(),
+    Trouble.FAILED: ProviderFault.failed(500, acts=True),
+    Trouble.THROTTLED: ProviderFault.throttled(17),
+    Trouble.REFUSED: ProviderFault.refused(),
+    Trouble.LOGIN: ProviderFault.expired_login(),
+}
+
+
 def _key(call: ProviderCall) -> str:
     return call.headers.get("Idempotency-Key", "")
 
@@ -122,8 +167,11 @@ class FaultyProvider:
 
     *answer* says what a call that acts is told; it may have effects of its own, such as to plan a webhook. *key* finds the
     idempotency key of a call, by default the header ``Idempotency-Key``. With *honours_keys* a call whose key acted before does
-    not act again and is told the same. Not for several event loops.
+    not act again and is told the same. It is a :class:`FakeServer` for the conformance kit: *sends* says which calls bring
+    something to a customer. Not for several event loops.
     """
+
+    troubles: Final = frozenset(Trouble)
 
     def __init__(
         self,
@@ -131,6 +179,7 @@ class FaultyProvider:
         honours_keys: bool = False,
         key: Callable[[ProviderCall], str] = _key,
         answer: Callable[[ProviderCall], Response] = _answer,
+        sends: Callable[[ProviderCall], bool] = lambda call: call.method in {"POST", "PUT"},
     ) -> None:
         self.url = ""
         """``http://127.0.0.1:PORT``, once entered."""
@@ -141,11 +190,13 @@ class FaultyProvider:
         self._honours_keys = honours_keys
         self._key = key
         self._answer = answer
+        self._sends = sends
         self._answers: dict[str, Response] = {}
         self._fault: Callable[[ProviderCall], ProviderFault] = lambda _call: ProviderFault()
         self._next: deque[ProviderFault] = deque()
         self._came = asyncio.Condition()
         self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite
 
     def next(self, fault: ProviderFault, *, times: int = 1) -> None:
         """End the next calls like that, *times* of them, after those that were named before."""
@@ -154,6 +205,26 @@ class FaultyProvider:
     def use(self, fault: ProviderFault | Callable[[ProviderCall], ProviderFault]) -> None:
         """End every call like that for which :meth:`next` says nothing else; a function chooses for each."""
         self._fault = fault if callable(fault) else lambda _call: fault
+
+    async def meet(self, trouble: Trouble | None) -> None:
+        """See :class:`FakeServer`."""
+        assert self._runner is not None
+        if trouble is Trouble.NOT_THERE:
+            await self._site.stop()
+        elif self._site not in self._runner.sites:
+            self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+            await self._site.start()
+        self.use(_TROUBLES.get(trouble, ProviderFault()) if trouble is not None else ProviderFault())
+
+    @property
+    def asked(self) -> int:
+        """See :class:`FakeServer`."""
+        return len(self.calls)
+
+    @property
+    def arrived(self) -> Sequence[str]:
+        """See :class:`FakeServer`: all texts of each call that brought something to a customer."""
+        return ["\n".join(words(call.body)) for call in self.acted if self._sends(call)]
 
     def heal(self) -> None:
         """Forget every fault."""
@@ -213,7 +284,8 @@ class FaultyProvider:
         app.router.add_route("*", "/{path:.*}", self._take)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self._site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await self._site.start()
         self.port = self._runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{self.port}"
         return self

@@ -1,0 +1,193 @@
+"""The conformance suite: an author subclasses :class:`ConnectorConformance` and gets every rule that applies."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, TypeAlias, final
+
+from attrs import frozen
+
+from fernamt._runtime.installed import discover
+from fernamt._runtime.loader import PluginFailed, PluginFailure, load
+from fernamt.inbound import Handshake, InboundEvent, Request
+from fernamt.model import Address
+from fernamt.registry import ConnectorOffer
+from fernamt.testing.guard import local_only
+from fernamt.testing.provider import FaultyProvider
+from fernamt.testing.quality import Quality
+from fernamt.testing.recording import Recording
+from fernamt.testing.rig import Rig, rigged
+from fernamt.testing.rule import Broken, NotApplicable, Rule
+from fernamt.testing.trouble import FakeServer
+
+State: TypeAlias = Literal["kept", "broken", "waived", "not applicable"]
+_RULE_S: Final = 60.0
+
+
+@frozen(kw_only=True)
+class Verdict:
+    """What became of one rule."""
+
+    rule: Rule
+    state: State
+    said: str = ""
+    """Why it is so, and what to do; empty if it is kept."""
+
+
+class ConnectorConformance:
+    """Subclass it, name the *kind*, say how it is set up, and pytest runs every rule of the kit on your connector.
+
+    ::
+
+        class TestCourier(ConnectorConformance):
+            kind = "courier"
+
+            def settings(self, server: FaultyProvider) -> Mapping[str, object]:
+                return {"api": server.url, "token": Secret("t0ken-of-the-test")}
+
+            def signed(self, request: Request) -> Request:
+                return evolve(request, headers={**request.headers, "X-Signature": ...})
+
+    Recordings lie in the folder ``recordings`` beside the file, waivers in the ``quality.toml`` of the plugin.
+    """
+
+    kind: ClassVar[str]
+    """The kind of channel, as a channel's section names it."""
+    sends: ClassVar[bool] = True
+    """Whether this kind sends at all."""
+    signs_time_s: ClassVar[float | None] = None
+    """How old a signed request may be; ``None``: the provider signs no time."""
+
+    # ---- what an author says
+    def settings(self, server: Any) -> Mapping[str, object]:
+        """Return the keys of a right section of this kind, whose provider is *server*. A secret is a :class:`fernamt.Secret`."""
+        return {}
+
+    def server(self) -> FakeServer | None:
+        """Return a new fake server, not entered; ``None`` if this kind calls nobody. By default: :class:`FaultyProvider`."""
+        return FaultyProvider()
+
+    def signed(self, request: Request) -> Request:
+        """Return *request* with whatever the provider signs it with."""
+        return request
+
+    def recipient(self) -> Address:
+        """Return an address that this kind sends to."""
+        return Address(self.kind.partition(".")[0], "ann")
+
+    def recorded(self) -> Sequence[Recording]:
+        """Return the recordings: by default those in the folder ``recordings`` beside the file of the class."""
+        folder = self.folder / "recordings"
+        return [Recording.load(file) for file in sorted(folder.glob("*.json"))]
+
+    async def meaning(self, rig: Rig, recording: Recording) -> Sequence[InboundEvent] | str:
+        """Return the events of a recording, or the answer to a handshake: by default what the webhook makes of it.
+
+        A kind that polls or streams lets its body wait at the fake server, runs the connector, and looks into the intake.
+        """
+        found = rig.parsed(recording)
+        return found.response.body.decode() if isinstance(found, Handshake) else found
+
+    def offer(self) -> ConnectorOffer | PluginFailure:
+        """Return what is offered under *kind*: by default by the installed plugin."""
+        name = self.kind.partition(".")[0]
+        loaded = load([name], discover())
+        try:
+            return loaded.connector(self.kind)
+        except PluginFailed as why:
+            return why.failure
+
+    # ---- what pytest runs
+    @property
+    def folder(self) -> Path:
+        """The folder of the file in which the subclass stands."""
+        return Path(inspect.getfile(type(self))).parent
+
+    @cached_property
+    def quality(self) -> Quality:
+        """What ``quality.toml`` says: the nearest one at or above the folder of the test."""
+        return Quality.above(self.folder)
+
+    @final
+    def test_rule(self, fernamt_rule: Rule, record_property: Any) -> None:
+        """Judge one rule."""
+        import pytest
+
+        verdict = judge(self, fernamt_rule)
+        for name, value in (
+            ("kind", self.kind),
+            ("rule", fernamt_rule.id),
+            ("tier", fernamt_rule.tier),
+            ("about", fernamt_rule.about),
+            ("state", verdict.state),
+            ("said", verdict.said),
+        ):
+            record_property(f"fernamt_{name}", value)
+        if verdict.state == "broken":
+            more = f"fernamt plugins check --explain {fernamt_rule.id}"
+            pytest.fail(f"{fernamt_rule.id} ({fernamt_rule.tier}): {verdict.said}\n({more})", pytrace=False)
+        if verdict.state != "kept":
+            pytest.skip(f"{verdict.state}: {verdict.said}")
+
+    @final
+    def test_recording(self, fernamt_recording: Recording) -> None:
+        """Compare what a recording means with what it is expected to mean."""
+        import pytest
+
+        if fernamt_recording.name not in {one.name for one in self.recorded()}:
+            pytest.skip("there are no recordings")
+
+        async def compare() -> list[str]:
+            with local_only() as seen:
+                async with rigged(self, seen) as rig:
+                    return await mistaken(rig, fernamt_recording)
+
+        if found := asyncio.run(compare()):
+            pytest.fail("\n".join(found), pytrace=False)
+
+
+async def mistaken(rig: Rig, recording: Recording) -> list[str]:
+    """Return in what a recording means something else than it is expected to mean."""
+    events = await rig.suite.meaning(rig, recording)
+    if isinstance(events, str) or isinstance(recording.expect, str):
+        return [] if events == recording.expect else [f"{recording.expect!r} is expected, and it is {events!r}"]
+    found = recording.differences(events)
+    if len(events) != len(recording.expect):
+        found.append(f"{len(recording.expect)} events are expected, and there are {len(events)}")
+    return found
+
+
+def judge(suite: ConnectorConformance, rule: Rule) -> Verdict:
+    """Return what became of *rule* on the connector of *suite*."""
+    waived = suite.quality.waived.get(rule.id)
+    if waived is not None:
+        if not waived.strip():
+            return Verdict(
+                rule=rule, state="broken", said=f"it is waived in {suite.quality.file} without a sentence: write why"
+            )
+        return Verdict(rule=rule, state="waived", said=waived)
+    try:
+        asyncio.run(_checked(suite, rule))
+    except NotApplicable as why:
+        return Verdict(rule=rule, state="not applicable", said=str(why))
+    except Broken as why:
+        return Verdict(rule=rule, state="broken", said=str(why))
+    except Exception as why:  # noqa: BLE001 - a stranger's connector
+        seen = (
+            f"{type(why).__name__} ({why}) came out of the connector where nothing was wrong; see where it comes from"
+        )
+        return Verdict(rule=rule, state="broken", said=seen)
+    return Verdict(rule=rule, state="kept")
+
+
+async def _checked(suite: ConnectorConformance, rule: Rule) -> None:
+    with local_only() as seen:
+        async with asyncio.timeout(_RULE_S), rigged(suite, seen) as rig:
+            for need in rule.needs:
+                if why_not := need(rig):
+                    raise NotApplicable(why_not)
+            await rule.check(rig)

@@ -1,0 +1,74 @@
+"""What can go wrong between a connector and its provider, and what a fake server has to do to be used by the kit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from enum import StrEnum
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+
+class Trouble(StrEnum):
+    """How every call to a provider ends."""
+
+    NOT_THERE = "not-there"
+    """Nobody listens: nothing can have been done."""
+    LOST_QUESTION = "lost-question"
+    """It was not done, the connection ends without an answer. From outside the same as the next one."""
+    LOST_ANSWER = "lost-answer"
+    """It was done, the connection ends without an answer."""
+    SILENCE = "silence"
+    """It was done, and nothing comes for a minute."""
+    CUT_SHORT = "cut-short"
+    """It was done, and the answer ends in the middle."""
+    NONSENSE = "nonsense"
+    """It was done, and the answer is none: a page for people where a machine's words should be."""
+    FAILED = "failed"
+    """An error of the provider's own that does not say whether it was done; it was."""
+    THROTTLED = "throttled"
+    """Too fast; nothing was done, and it may be tried again after 17 seconds, if the protocol can say so."""
+    REFUSED = "refused"
+    """This message is wrong for good."""
+    LOGIN = "login"
+    """The login is not accepted any more."""
+
+
+class FakeServer(Protocol):
+    """The other side of a connector's tests: :class:`FaultyProvider` is one for HTTP, a plugin may bring another.
+
+    Entered once for every rule, so a new one has no past. It listens on loopback.
+    """
+
+    @property
+    def troubles(self) -> Collection[Trouble]:
+        """Those that its protocol knows; rules about the others do not apply."""
+        ...
+
+    @property
+    def asked(self) -> int:
+        """How often a connector came: requests, or connections where that says more."""
+        ...
+
+    @property
+    def arrived(self) -> Sequence[str]:
+        """What reached customers, in order: of each message all words that they can read."""
+        ...
+
+    async def meet(self, trouble: Trouble | None) -> None:
+        """End every call from now on like that; ``None``: well again. Connections that stand may be cut."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, why: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+@runtime_checkable
+class Holds(Protocol):
+    """A fake server at which messages wait for us: for connectors that poll, stream or fetch."""
+
+    async def hold(self, *texts: str) -> None:
+        """Let a message with each of these texts wait, in this order, behind those that wait already."""
+        ...

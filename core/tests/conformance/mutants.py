@@ -1,0 +1,375 @@
+"""Connectors that are right but for one thing, and the rule that has to see it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import aiohttp
+from attrs import evolve, frozen
+
+from fernamt import (
+    BadSignature,
+    Handshake,
+    HttpReply,
+    InboundEvent,
+    NeedsLogin,
+    OutboundMessage,
+    Received,
+    Rejected,
+    Request,
+    Sent,
+    Unreachable,
+)
+from fernamt.testing.conformance import ConnectorConformance, judge
+from fernamt.testing.recording import Recording
+from fernamt.testing.rules import RULES
+
+from .right import Right, RightSuite
+
+
+@frozen(kw_only=True)
+class Mutant:
+    """A suite whose connector breaks one rule."""
+
+    rule: str
+    name: str
+    suite: type[ConnectorConformance]
+
+
+MUTANTS: list[Mutant] = []
+
+
+def breaks(rule: str, **more: Any) -> Callable[[type], type]:
+    """Note a connector class as the mutant for *rule*; *more* changes the suite."""
+
+    def note(connector: type) -> type:
+        suite = connector if issubclass(connector, ConnectorConformance) else _suite(connector, more)
+        MUTANTS.append(Mutant(rule=rule, name=connector.__name__, suite=suite))
+        return connector
+
+    return note
+
+
+def _suite(connector: type, more: Mapping[str, Any]) -> type[ConnectorConformance]:
+    return type(f"Suite{connector.__name__}", (RightSuite,), {"connector": connector, "__module__": __name__, **more})
+
+
+def caught(mutant: Mutant) -> dict[str, str]:
+    """Return the rules that are broken, each with its sentence."""
+    suite = mutant.suite()
+    verdicts = [judge(suite, rule) for rule in RULES]
+    return {one.rule.id: one.said for one in verdicts if one.state == "broken"}
+
+
+# ---- what comes in
+@breaks("in.has-recordings", recorded=lambda _self: [])
+class NothingRecorded(Right):
+    pass
+
+
+@breaks("in.recorded-values")
+class TakesTheIdForTheText(Right):
+    def meaning(self, one: Any) -> InboundEvent:
+        found = super().meaning(one)
+        return evolve(found, text=one["id"]) if isinstance(found, Received) else found
+
+
+@breaks("in.whole-batch")
+class TakesTheFirstOfABatch(Right):
+    """And, so that nothing else is wrong, looks at the others only when the first one is no message."""
+
+    def parse(self, request: Request) -> Handshake | Sequence[InboundEvent]:
+        found = super().parse(request)
+        return found if isinstance(found, Handshake) or b"{}" in request.body else list(found)[:1]
+
+
+@breaks("in.repeat-same-key")
+class CountsRepeats(Right):
+    seen: list[str]
+
+    def key(self, one: Any) -> str:
+        self.seen = [*getattr(self, "seen", []), one["id"]]
+        return f"{one['id']}{'x' * (self.seen.count(one['id']) - 1)}"
+
+
+def keyless(_: Any) -> list[Recording]:
+    """Return the recordings of an author who wrote down no keys."""
+    recordings = RightSuite().recorded()
+    return [
+        one
+        if isinstance(one.expect, str)
+        else evolve(one, expect=[{name: value for name, value in it.items() if name != "key"} for it in one.expect])
+        for one in recordings
+    ]
+
+
+@breaks("in.distinct-keys", recorded=keyless)
+class KnowsReceiptsByTheMessageAlone(Right):
+    def receipt_key(self, one: Any) -> str:
+        return f"receipt:{one['id']}"
+
+
+@breaks("in.parse-remembers-nothing")
+class GreetsWhoWroteBefore(Right):
+    last = ""
+
+    def meaning(self, one: Any) -> InboundEvent:
+        found = super().meaning(one)
+        if isinstance(found, Received):
+            found, self.last = evolve(found, sender_name=self.last), one["from"]
+        return found
+
+
+@breaks("in.tampered-refused")
+class SignsOnlyTheTime(Right):
+    def check(self, request: Request) -> None:
+        if not request.headers.get("X-Signature"):
+            raise BadSignature("it is not signed")
+        if abs(int(request.headers["X-Time"]) - request.at.timestamp()) > 300:
+            raise BadSignature("it is too old")
+
+
+@breaks("in.unsigned-refused")
+class TakesWhatIsNotSigned(Right):
+    def check(self, request: Request) -> None:
+        if "X-Signature" in request.headers:
+            super().check(request)
+
+
+@breaks("in.stale-refused")
+class TakesTheOldestRequest(Right):
+    tolerance_s = 10_000_000.0
+
+
+@breaks("in.clock-skew")
+class WantsTheExactSecond(Right):
+    tolerance_s = 0.5
+
+
+@breaks("in.one-bad-element")
+class GivesUpOnABadElement(Right):
+    def event(self, one: Any) -> InboundEvent:
+        return super().event(one) if one else self.meaning(one)
+
+
+@breaks("in.unknown-kept")
+class PassesOverWhatItDoesNotKnow(Right):
+    def parse(self, request: Request) -> Handshake | Sequence[InboundEvent]:
+        if b"kit-unknown" in request.body:
+            return []
+        return super().parse(request)
+
+
+# ---- what goes out
+@breaks("out.text-arrives-whole")
+class WritesInAscii(Right):
+    def written(self, message: OutboundMessage) -> dict[str, Any]:
+        return {"to": message.to.value, "text": message.text.encode("ascii", "replace").decode()}
+
+
+@breaks("out.long-text-whole")
+class CutsOffAtHundredSixty(Right):
+    def written(self, message: OutboundMessage) -> dict[str, Any]:
+        return {"to": message.to.value, "text": message.text[:160]}
+
+
+@breaks("out.gives-ids")
+class ForgetsTheId(Right):
+    def sent(self, said: Mapping[str, Any]) -> Sent:
+        return Sent()
+
+
+@breaks("out.ids-differ")
+class NamesTheAccountForTheMessage(Right):
+    def sent(self, said: Mapping[str, Any]) -> Sent:
+        return Sent(ids=("the account",))
+
+
+@breaks("out.one-attempt")
+class TriesAgainByItself(Right):
+    can = evolve(Right.can, idempotent=False)
+
+    async def send(self, message: OutboundMessage) -> Sent:
+        try:
+            return await super().send(evolve(message, key=f"{message.key}-1"))
+        except Unreachable as why:
+            if why.certain:
+                raise
+            return await super().send(evolve(message, key=f"{message.key}-2"))
+
+
+def certain_if(words: str) -> Callable[[type], type]:
+    """Make a connector that takes what its client says in these words for certain."""
+
+    def change(connector: type) -> type:
+        async def call(self: Any, *arguments: Any, **more: Any) -> HttpReply:
+            try:
+                return await Right.call(self, *arguments, **more)
+            except Unreachable as why:
+                if words in why.reason:
+                    raise Unreachable(why.reason, certain=True) from why
+                raise
+
+        connector.call = call  # type: ignore[attr-defined]
+        return connector
+
+    return change
+
+
+@breaks("out.lost-answer-uncertain")
+@certain_if("ServerDisconnected")
+class TakesALostAnswerForCertain(Right):
+    pass
+
+
+@breaks("out.silence-uncertain")
+@certain_if("did not answer in time")
+class TakesSilenceForCertain(Right):
+    pass
+
+
+@breaks("out.cut-short-uncertain")
+@certain_if("ContentLength")
+class TakesHalfAnAnswerForCertain(Right):
+    pass
+
+
+@breaks("out.nonsense-uncertain")
+class BelievesTwoHundred(Right):
+    def understood(self, reply: HttpReply) -> dict[str, Any]:
+        try:
+            return super().understood(reply)
+        except Unreachable:
+            return {"id": "unknown"}
+
+
+@breaks("out.failure-uncertain")
+class TakesEveryStatusForCertain(Right):
+    def checked(self, reply: HttpReply) -> dict[str, Any]:
+        if reply.status >= 500:
+            raise Unreachable("the messenger has trouble", certain=True)
+        return super().checked(reply)
+
+
+@breaks("out.not-there-certain")
+class TakesARefusedConnectionForUncertain(Right):
+    async def call(self, *arguments: Any, **more: Any) -> HttpReply:
+        try:
+            return await super().call(*arguments, **more)
+        except Unreachable as why:
+            raise Unreachable(why.reason, certain=False) from why
+
+
+@breaks("out.refusal-is-final")
+class TriesRefusedMessagesForEver(Right):
+    def checked(self, reply: HttpReply) -> dict[str, Any]:
+        if reply.status == 422:
+            raise Unreachable("the messenger did not take it", certain=True)
+        return super().checked(reply)
+
+
+@breaks("out.login-is-told")
+class BlamesTheMessageForTheLogin(Right):
+    async def send(self, message: OutboundMessage) -> Sent:
+        try:
+            return await super().send(message)
+        except NeedsLogin as why:
+            raise Rejected(why.reason) from why
+
+
+@breaks("out.throttled")
+class TakesTooFastForARefusal(Right):
+    def checked(self, reply: HttpReply) -> dict[str, Any]:
+        if reply.status == 429:
+            raise Rejected("too fast")
+        return super().checked(reply)
+
+
+@breaks("out.retry-after")
+class WaitsAsItLikes(Right):
+    def after_s(self, reply: HttpReply) -> float:
+        return 30.0
+
+
+@breaks("out.errors-are-ours")
+class TripsOverNonsense(Right):
+    def understood(self, reply: HttpReply) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(reply.body)
+        return said
+
+
+@breaks("out.side-by-side")
+class KeepsTheMessageInSelf(Right):
+    message: OutboundMessage
+
+    async def send(self, message: OutboundMessage) -> Sent:
+        self.message = message
+        await asyncio.sleep(0)
+        return await super().send(self.message)
+
+
+@breaks("out.repeat-is-known")
+class MakesANewKeyForEveryAttempt(Right):
+    async def send(self, message: OutboundMessage) -> Sent:
+        return await super().send(evolve(message, key=f"{message.key}-{message.attempt}"))
+
+
+@breaks("out.through-context-http")
+class BringsAClientOfItsOwn(Right):
+    async def call(self, method: str, path: str, *, json: Any = None, key: str = "") -> HttpReply:
+        if method == "GET":
+            return await super().call(method, path)
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.1)) as session:
+                await session.get(f"{self.settings.api}/hello")
+        return await super().call(method, path, json=json, key=key)
+
+
+@breaks("out.says-unsupported", sends=False)
+class SaysSentAndSendsNothing(Right):
+    async def send(self, message: OutboundMessage) -> Sent:
+        return Sent(ids=(message.key,))
+
+
+# ---- what nobody may read
+@breaks("secret.not-in-repr")
+class ShowsItself(Right):
+    def __repr__(self) -> str:
+        return f"Right({self.settings.token.reveal()})"
+
+
+@breaks("secret.not-logged")
+class LogsItsToken(Right):
+    async def verify(self) -> str:
+        self.context.log.info("logged_in", account=self.settings.token.reveal())
+        return await super().verify()
+
+
+@breaks("secret.not-in-errors")
+class PutsTheTokenIntoAnError(Right):
+    def checked(self, reply: HttpReply) -> dict[str, Any]:
+        if reply.status == 401:
+            raise NeedsLogin(f"the messenger does not know {self.settings.token.reveal()}")
+        return super().checked(reply)
+
+
+@breaks("secret.words-not-logged")
+class LogsWhatItSends(Right):
+    async def send(self, message: OutboundMessage) -> Sent:
+        logging.getLogger("right").info("sending %s", message.text)
+        self.context.log.info("message_sent", text=message.text)
+        return await super().send(message)
+
+
+@breaks("secret.words-not-in-errors")
+class RepeatsTheWordsInAnError(Right):
+    async def send(self, message: OutboundMessage) -> Sent:
+        try:
+            return await super().send(message)
+        except Rejected as why:
+            raise Rejected(f"{why.reason}: {message.text}") from why

@@ -1,0 +1,199 @@
+"""A connector that keeps every rule, made of small pieces, so that a mutant can be wrong in one of them alone."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from fernamt import (
+    Address,
+    BadSignature,
+    Capabilities,
+    Channel,
+    ConnectorContext,
+    DeliveryState,
+    Handshake,
+    HttpReply,
+    Ignored,
+    InboundEvent,
+    NeedsLogin,
+    OutboundMessage,
+    Receipt,
+    Received,
+    Rejected,
+    Request,
+    Response,
+    Secret,
+    Sent,
+    Throttled,
+    Unparsable,
+    Unparsed,
+    Unreachable,
+    Webhook,
+)
+from fernamt.registry import ConnectorOffer
+from fernamt.testing import ConnectorConformance, FaultyProvider
+
+TOKEN = Secret("t0ken-of-the-exemplar")
+SIGNED_WITH = Secret("signature-of-the-exemplar")
+
+
+def not_empty(_: Any, attribute: Any, value: str) -> None:
+    if not value:
+        raise ValueError(f"{attribute.name} is empty")
+
+
+@frozen(kw_only=True)
+class RightSettings:
+    """The keys of a channel's section."""
+
+    api: str = field(validator=not_empty, metadata={"help": "Where the provider listens."})
+    token: Secret = field(metadata={"help": "What the provider gave us: env:NAME or file:/path."})
+    signed_with: Secret = field(metadata={"help": "What the provider signs with: env:NAME or file:/path."})
+
+
+class Right:
+    """One line to an imagined messenger."""
+
+    can = Capabilities(
+        max_units=200,
+        idempotent=True,
+        in_flight=4,
+        receipts=frozenset({DeliveryState.DELIVERED, DeliveryState.READ, DeliveryState.FAILED}),
+    )
+
+    def __init__(self, channel: Channel[RightSettings], context: ConnectorContext) -> None:
+        self.settings = channel.settings
+        self.context = context
+
+    # ---- what it can do
+    def capabilities(self) -> Capabilities:
+        return self.can
+
+    async def verify(self) -> str:
+        return str(self.checked(await self.call("GET", "/me"))["id"])
+
+    # ---- out
+    async def send(self, message: OutboundMessage) -> Sent:
+        said = self.checked(await self.call("POST", "/messages", json=self.written(message), key=message.key))
+        return self.sent(said)
+
+    def written(self, message: OutboundMessage) -> dict[str, Any]:
+        return {"to": message.to.value, "text": message.text}
+
+    def sent(self, said: Mapping[str, Any]) -> Sent:
+        return Sent(ids=(said["id"],))
+
+    async def call(self, method: str, path: str, *, json: Any = None, key: str = "") -> HttpReply:
+        headers = {"Authorization": f"Bearer {self.settings.token.reveal()}"}
+        if key:
+            headers["Idempotency-Key"] = key
+        return await self.context.http.request(method, f"{self.settings.api}{path}", headers=headers, json=json)
+
+    def checked(self, reply: HttpReply) -> dict[str, Any]:
+        match reply.status:
+            case 200:
+                return self.understood(reply)
+            case 401:
+                raise NeedsLogin("the messenger does not accept our token", code="401")
+            case 429:
+                raise Throttled("too fast for the messenger", after_s=self.after_s(reply))
+            case status if 400 <= status < 500:
+                raise Rejected("the messenger refused the message", code=str(status))
+            case status:
+                raise Unreachable("the messenger has trouble", certain=False, code=str(status))
+
+    def understood(self, reply: HttpReply) -> dict[str, Any]:
+        said = reply.json()
+        if not isinstance(said, dict) or "id" not in said:
+            raise Unreachable("the messenger's answer names no message", certain=False)
+        return said
+
+    def after_s(self, reply: HttpReply) -> float:
+        return float(reply.headers.get("Retry-After", "30"))
+
+    # ---- in
+    def webhooks(self) -> Sequence[Webhook]:
+        return [Webhook(path="events", verify=self.check, parse=self.parse)]
+
+    def check(self, request: Request) -> None:
+        at, given = request.headers.get("X-Time", ""), request.headers.get("X-Signature", "")
+        if not hmac.compare_digest(signature(self.settings.signed_with, at, request.body).encode(), given.encode()):
+            raise BadSignature("X-Signature does not fit time and body")
+        if not at.isdecimal() or abs(int(at) - request.at.timestamp()) > self.tolerance_s:
+            raise BadSignature("the request is too old, or from the future")
+
+    tolerance_s = 300.0
+
+    def parse(self, request: Request) -> Handshake | Sequence[InboundEvent]:
+        try:
+            said = json.loads(request.body)
+            if "challenge" in said:
+                return Handshake(Response(body=said["challenge"].encode()))
+            return [self.event(one) for one in said["events"]]
+        except (KeyError, TypeError, ValueError) as why:
+            raise Unparsable(f"the request has no {why}") from why
+
+    def event(self, one: Any) -> InboundEvent:
+        try:
+            return self.meaning(one)
+        except (KeyError, TypeError, ValueError) as why:
+            raw = json.dumps(one, sort_keys=True).encode()
+            return Unparsed(key=f"bad:{raw.hex()[:64]}", reason=f"an element without {why}", raw=raw)
+
+    def meaning(self, one: Any) -> InboundEvent:
+        match one["type"]:
+            case "message":
+                sender = Address("right", one["from"].strip().lower())
+                return Received(key=self.key(one), id=one["id"], sender=sender, text=one["text"])
+            case "delivered" | "read" | "failed" as state:
+                error = Rejected("the messenger could not deliver it") if state == "failed" else None
+                return Receipt(key=self.receipt_key(one), id=one["id"], state=DeliveryState(state), error=error)
+            case "typing":
+                return Ignored(reason="somebody types")
+            case other:
+                raise ValueError(f"a meaning: {other}")
+
+    def key(self, one: Any) -> str:
+        return str(one["id"])
+
+    def receipt_key(self, one: Any) -> str:
+        return f"{one['type']}:{one['id']}"
+
+
+def signature(secret: Secret, at: str, body: bytes) -> str:
+    return hmac.digest(secret.reveal().encode(), at.encode() + b"." + body, "sha256").hex()
+
+
+def answer(call: Any) -> Response:
+    said = {"id": f"p-{call.number}"} if call.path == "/messages" else {"id": "the exemplar's line"}
+    return Response(body=json.dumps(said).encode(), media_type="application/json")
+
+
+class RightSuite(ConnectorConformance):
+    """The suite of the right connector; a mutant has another *connector*, and at times other settings."""
+
+    kind = "right"
+    signs_time_s = 300.0
+    connector: type = Right
+    section: type = RightSettings
+
+    def offer(self) -> ConnectorOffer:
+        return ConnectorOffer(
+            kind="right", plugin="right", settings=self.section, factory=self.connector, about="An imagined messenger"
+        )
+
+    def server(self) -> FaultyProvider:
+        return FaultyProvider(honours_keys=True, answer=answer)
+
+    def settings(self, server: FaultyProvider) -> Mapping[str, object]:
+        return {"api": server.url, "token": TOKEN, "signed_with": SIGNED_WITH}
+
+    def signed(self, request: Request) -> Request:
+        at = str(int(request.at.timestamp()))
+        more = {"X-Time": at, "X-Signature": signature(SIGNED_WITH, at, request.body)}
+        return evolve(request, headers={**request.headers, **more})

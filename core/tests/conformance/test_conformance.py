@@ -1,0 +1,33 @@
+"""The kit itself: the right connector keeps every rule, and every mutant is caught by its own rule and no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from fernamt.testing.rules import RULES
+
+from .mutants import MUTANTS, Mutant, caught
+from .right import RightSuite
+
+
+class TestRight(RightSuite):
+    pass
+
+
+def test_every_rule_has_a_page_and_a_name_of_its_own() -> None:
+    assert len({one.id for one in RULES}) == len(RULES)
+    for one in RULES:
+        assert one.about.endswith("."), one.id
+        for part in ("**Why.**", "**Example.**", "**Exceptions.**"):
+            assert part in one.page, one.id
+
+
+def test_every_rule_has_a_mutant() -> None:
+    assert {one.id for one in RULES} - {one.rule for one in MUTANTS} == set()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
+def test_a_mutant_is_caught_by_its_own_rule_and_no_other(mutant: Mutant) -> None:
+    assert list(caught(mutant)) == [mutant.rule]
