@@ -18,7 +18,7 @@ TYPED = $(foreach dir,$(wildcard core/src core/tests plugins/*/src plugins/*/tes
 	examples/*/src examples/*/tests conftest.py tests benchmarks drills),\
 	$(if $(shell find $(dir) -name '*.py' -print -quit),$(dir)))
 
-.PHONY: help env run test check format lint types layers generated docs servers fix bench drill
+.PHONY: help env run test check rules format lint types layers generated docs servers fix bench drill
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -65,6 +65,9 @@ docs: $(READY) ## the documentation as a site, in docs/_build/html
 fix: $(READY) ## let the formatter and the linter mend what they can
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
+
+rules: $(READY) ## every rule of the conformance kit on every mutant; the last line is JSON
+	@scripts/rules
 
 bench: $(READY) ## one benchmark; the last line is JSON  [BENCH=inbound]
 	@$(BIN)/python benchmarks/$(BENCH).py

@@ -130,7 +130,9 @@ def page_of(rule: str) -> str:
     if not re.fullmatch(r"[a-z]+\.[a-z-]+", rule) or not file.is_file():
         return ""
     parts = file.read_text("utf-8").split("\n## ")
-    return next((f"{rule}\n{part.partition(chr(10))[2].rstrip()}" for part in parts if part.startswith(f"{rule}\n")), "")
+    return next(
+        (f"{rule}\n{part.partition(chr(10))[2].rstrip()}" for part in parts if part.startswith(f"{rule}\n")), ""
+    )
 
 
 def examined(name: str) -> Checked:
@@ -145,7 +147,7 @@ def examined(name: str) -> Checked:
             f" or name another file in {folder / _QUALITY}"
         )
     verdicts, trouble = _run(folder, tests)
-    lines = tuple(RuleLine(**{one.name: verdict[one.name] for one in RuleLine.__attrs_attrs__}) for verdict in verdicts)  # type: ignore[attr-defined]
+    lines = tuple(RuleLine(**{one.name: verdict[one.name] for one in RuleLine.__attrs_attrs__}) for verdict in verdicts)
     offered = _kinds(distribution)
     untested = tuple(sorted(offered - {one.kind for one in lines}))
     return Checked(distribution=distribution, folder=folder, rules=lines, untested=untested, trouble=trouble)

@@ -21,6 +21,7 @@ from fernamt.cli.inbox import inbox
 from fernamt.cli.installing import add, remove
 from fernamt.cli.links import merge, split, undo
 from fernamt.cli.outcome import DONE, USAGE, ending
+from fernamt.cli.plugincheck import check_plugin
 from fernamt.cli.plugininfo import info
 from fernamt.cli.plugins import plugins
 from fernamt.cli.quarantine import mark_done, quarantine, show_item
@@ -46,6 +47,7 @@ _BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("quarantine", "show", show_item),
     ("quarantine", "done", mark_done),
     ("uncertain", "settle", settle),
+    ("plugins", "check", check_plugin),
     ("plugins", "info", info),
     ("plugins", "add", add),
     ("plugins", "remove", remove),

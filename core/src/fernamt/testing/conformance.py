@@ -49,9 +49,7 @@ class ConnectorConformance:
             def settings(self, server: FaultyProvider) -> Mapping[str, object]:
                 return {"api": server.url, "token": Secret("t0ken-of-the-test")}
 
-            def signed(self, request: Request) -> Request:
-                return evolve(request, headers={**request.headers, "X-Signature": ...})
-
+    The connector's ``Webhook.sign`` signs the recordings; a kind that has none says it by :meth:`signed`.
     Recordings lie in the folder ``recordings`` beside the file, waivers in the ``quality.toml`` of the plugin.
     """
 
@@ -72,7 +70,7 @@ class ConnectorConformance:
         return FaultyProvider()
 
     def signed(self, request: Request) -> Request:
-        """Return *request* with whatever the provider signs it with."""
+        """Return *request* with what the provider signs it with, where that needs more than ``Webhook.sign``."""
         return request
 
     def recipient(self) -> Address:

@@ -4,11 +4,13 @@
 
     {
       "about": "a message with an emoji",
+      "kind": "courier",
+      "at": "2026-11-21T12:00:00+00:00",
       "request": {"method": "POST", "path": "events", "headers": {"Content-Type": "application/json"}, "body": "{...}"},
       "expect": [{"type": "Received", "key": "m-1", "sender": "phone:+4915112345678", "text": "Hallo 🙂"}]
     }
 
-``path`` is the path below ``/in/<channel>/``, ``body`` the exact text (``body_base64`` for bytes that are none). For a channel
+``kind`` and ``at`` may be missing. ``path`` is the path below ``/in/<channel>/``, ``body`` the exact text (``body_base64`` for bytes that are none). For a channel
 that is not called but polls or streams, only the body counts: what waits at the provider. Of each event only the named
 fields are compared; ``{"handshake": "4711"}`` instead of the list expects that answer. A file says what was seen, so it is
 never changed by a test.
@@ -30,11 +32,12 @@ import orjson
 from attrs import evolve, field, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from fernamt._runtime.redact import names_secret
 from fernamt.inbound import Handshake, InboundEvent, Request
 from fernamt.model import Address, Remote
 
 MASKED: Final = "masked"
-_SECRET: Final = re.compile(r"(?i)authori[sz]ation|cookie|key|passw|secret|sign|token")
+_SIGNED: Final = re.compile(r"(?i)(^|[-_])(sig|sign|hmac|digest)([-_]|$)")
 _NOTHING: Final[Mapping[str, str]] = {}
 
 
@@ -45,6 +48,10 @@ class Recording:
     name: str = ""
     """The file's, without its ending."""
     about: str = ""
+    kind: str = ""
+    """The kind of channel that it belongs to; ``""``: not said."""
+    at: datetime | None = None
+    """When it came."""
     method: str = "POST"
     path: str = ""
     query: Mapping[str, str] = _NOTHING
@@ -54,7 +61,9 @@ class Recording:
     """The named fields of each event, or the body of a handshake's answer."""
 
     @classmethod
-    def of(cls, request: Request, path: str, events: Sequence[InboundEvent] | Handshake, *, about: str = "") -> Self:
+    def of(
+        cls, request: Request, path: str, events: Sequence[InboundEvent] | Handshake, *, about: str = "", kind: str = ""
+    ) -> Self:
         """Return a recording of what was seen: *path* is the whole path below ``/in/<channel>/``. Not masked yet."""
         if isinstance(events, Handshake):
             expect: Sequence[Mapping[str, Any]] | str = events.response.body.decode("utf-8", "replace")
@@ -62,6 +71,8 @@ class Recording:
             expect = [plain(event) for event in events]
         return cls(
             about=about,
+            kind=kind,
+            at=request.at,
             method=request.method,
             path=path,
             query=dict(request.query),
@@ -80,6 +91,8 @@ class Recording:
             return cls(
                 name=file.stem,
                 about=said.get("about", ""),
+                kind=said.get("kind", ""),
+                at=datetime.fromisoformat(said["at"]) if "at" in said else None,
                 method=request.get("method", "POST"),
                 path=request.get("path", ""),
                 query=request.get("query", {}),
@@ -99,7 +112,12 @@ class Recording:
         except UnicodeDecodeError:
             request["body_base64"] = base64.b64encode(self.body).decode()
         expect = {"handshake": self.expect} if isinstance(self.expect, str) else list(self.expect)
-        said = {"about": self.about, "request": request, "expect": expect}
+        said: dict[str, Any] = {"about": self.about}
+        if self.kind:
+            said["kind"] = self.kind
+        if self.at is not None:
+            said["at"] = self.at.isoformat()
+        said |= {"request": request, "expect": expect}
         file.write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
     def masked(self, secrets: Iterable[str]) -> Self:
@@ -112,7 +130,10 @@ class Recording:
             return text
 
         def hidden(values: Mapping[str, str]) -> dict[str, str]:
-            return {name: MASKED if _SECRET.search(name) else clean(value) for name, value in values.items()}
+            return {
+                name: MASKED if names_secret(name) or _SIGNED.search(name) else clean(value)
+                for name, value in values.items()
+            }
 
         body = clean(self.body.decode("utf-8", "surrogateescape"))
         expect = self.expect
@@ -127,7 +148,10 @@ class Recording:
         )
 
     def request(self, url: str, path: str, *, at: datetime) -> Request:
-        """Return the request again, without what was masked: to a webhook at *path* of the channel at *url*."""
+        """Return the request again, without what was masked: to the webhook at *path* of the channel at *url*, received at *at*.
+
+        It is signed by nobody: ``Webhook.sign`` does that.
+        """
         headers = CIMultiDict((name, value) for name, value in self.headers.items() if value != MASKED)
         return Request(
             method=self.method,

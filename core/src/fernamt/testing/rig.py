@@ -169,8 +169,9 @@ class Rig:
         return recording.request(URL, self.hook(recording).path.strip("/"), at=self.context.clock.now())
 
     def signed(self, recording: Recording) -> Request:
-        """Return the request of a recording, signed anew by the suite."""
-        return self.suite.signed(self.unsigned(recording))
+        """Return the request of a recording, signed anew: by ``Webhook.sign`` if it has that, and by the suite."""
+        request, sign = self.unsigned(recording), self.hook(recording).sign
+        return self.suite.signed(request if sign is None else sign(request))
 
     def parsed(self, recording: Recording, request: Request | None = None) -> Handshake | tuple[InboundEvent, ...]:
         """Return what the webhook makes of a request; raises what it raises."""

@@ -1,0 +1,84 @@
+"""`fernamt plugins check`: a plugin in a folder, its rules, waivers and tier."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fernamt.cli import main
+from fernamt.testing.rules import RULES
+
+PROJECT = """
+[project]
+name = "fernamt-imagined"
+version = "1.0"
+"""
+TESTS = """
+from core.tests.conformance import mutants
+from core.tests.conformance.right import RightSuite
+from core.tests.conformance.right import Right
+
+class TestImagined(RightSuite):
+    connector = {connector}
+"""
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "tests").mkdir()
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    recordings = root / "core" / "tests" / "conformance" / "recordings"
+    (tmp_path / "tests" / "recordings").symlink_to(recordings)
+    return tmp_path
+
+
+def checked(
+    plugin: Path, capsys: pytest.CaptureFixture[str], connector: str
+) -> tuple[int, dict[str, dict[str, str]], str]:
+    (plugin / "tests" / "test_conformance.py").write_text(TESTS.format(connector=connector))
+    code = main(["plugins", "check", str(plugin), "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert said["trouble"] == ""
+    assert len(said["rules"]) == len(RULES)
+    return code, {one["rule"]: one for one in said["rules"]}, said["tier"]
+
+
+def test_a_broken_silver_rule_leaves_bronze_and_says_what_to_do(
+    plugin: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (plugin / "quality.toml").write_text('[waived]\n"out.gives-ids" = ""\n"out.retry-after" = " "\n')
+
+    code, rules, tier = checked(plugin, capsys, "mutants.WaitsAsItLikes")
+
+    assert (code, tier) == (1, "none")
+    assert "without a sentence" in rules["out.gives-ids"]["said"]
+    assert {name for name, one in rules.items() if one["state"] == "broken"} == {"out.gives-ids", "out.retry-after"}
+
+
+def test_a_waiver_with_a_sentence_counts_as_kept_and_is_shown(plugin: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (plugin / "quality.toml").write_text('[waived]\n"out.retry-after" = "It only knows minutes."\n')
+
+    code, rules, tier = checked(plugin, capsys, "mutants.WaitsAsItLikes")
+
+    assert (code, tier) == (0, "silver")
+    assert (rules["out.retry-after"]["state"], rules["out.retry-after"]["said"]) == ("waived", "It only knows minutes.")
+
+
+def test_a_rule_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    for rule in RULES:
+        assert main(["plugins", "check", "--explain", rule.id]) == 0
+        assert "Why." in capsys.readouterr().out
+    assert main(["plugins", "check", "--explain", "in.nothing"]) == 2
+
+
+def test_what_cannot_be_checked_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins", "check", "fernamt-nowhere"]) == 1
+    assert "not installed" in capsys.readouterr().err
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    assert main(["plugins", "check", str(tmp_path)]) == 1
+    assert "has no conformance tests" in capsys.readouterr().err
