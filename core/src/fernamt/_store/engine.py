@@ -111,8 +111,8 @@ class WriteSession:
     def transaction(self) -> Iterator[Transaction]:
         """Give one transaction, committed at the end and rolled back on an error."""
         with self._connection.begin():
-            self._do.begin()
-            yield Transaction(connection=self._connection, do=self._do, now_us=self._do.now_us())
+            now_us = self._do.begin()
+            yield Transaction(connection=self._connection, do=self._do, now_us=now_us)
 
     def run(self, body: Callable[[Transaction], _R]) -> _R:
         """Run *body* in a transaction and return what it returns; where another runner was faster, run it again at once."""
@@ -247,6 +247,8 @@ class Store:
     def session(self) -> WriteSession:
         """Return a connection that writes: one for the writer to keep, or one for a command. Blocks."""
         connection = self._engine.connect().execution_options(fernamt_writes=True)
+        if not self.is_sqlite:
+            connection.execution_options(isolation_level="AUTOCOMMIT")  # until Statements.begin
         return WriteSession(connection, self.statements(connection))
 
     def truncate_log(self) -> bool:

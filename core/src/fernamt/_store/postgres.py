@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -9,10 +10,12 @@ from typing import Any, Final
 
 from sqlalchemy.dialects import postgresql
 
-from fernamt._store.statements import APPENDED, STATEMENTS, Row, Statements
+from fernamt._store.statements import APPENDED, OF_A_MESSAGE, STATEMENTS, Row, Statements
 from fernamt._store.tables import metadata
 
 _IDS_AT_ONCE: Final = 256
+_WORDS: Final = frozenset({"text", "bytea"})
+"""Types whose arrays go as they are, in binary; those of the others as text."""
 _BEGIN: Final = """SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
  set_config('synchronous_commit', 'on', true), set_config('lock_timeout', '10000', true),
  set_config('idle_in_transaction_session_timeout', '3000', true),
@@ -30,8 +33,14 @@ _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAl
 
 def _columns(table: str, names: Sequence[str]) -> str:
     columns = metadata.tables[table].columns
-    types = [columns[name].type.compile(dialect=_DIALECT) for name in names]
-    return f"FROM unnest({', '.join(f'%b::{one.lower()}[]' for one in types)}) AS given ({', '.join(names)})"
+    types = [columns[name].type.compile(dialect=_DIALECT).lower() for name in names]
+    arrays = ", ".join(f"{'%b' if one in _WORDS else '%t'}::{one}[]" for one in types)
+    return f"FROM unnest({arrays}) AS given ({', '.join(names)})"
+
+
+def _numbers(column: Sequence[int | None]) -> str:
+    """Return an array of numbers or truths as PostgreSQL reads it: psycopg would go from one to the next in Python."""
+    return f"{{{str([*column])[1:-1]}}}".replace("None", "NULL")
 
 
 def _insert_set(table: str, statement: str) -> str:
@@ -87,18 +96,28 @@ class PostgresStatements(Statements):
     def __init__(self, connection: Any) -> None:
         super().__init__(connection)
         self._ids: defaultdict[str, deque[int]] = defaultdict(deque)
-        self._together: dict[tuple[str, ...], str] = {}
+        self._together: dict[tuple[str, ...], tuple[str, list[str]]] = {}
 
     def now_us(self) -> int:
         now: int = self.rows(_BEGIN)[0][0]
+        return now
+
+    def begin(self) -> int:
+        super().begin()
+        self._cursor.execute(f"BEGIN; {_BEGIN}", prepare=False)  # by itself the driver would wait for BEGIN first
+        self._cursor.nextset()
+        now: int = self._cursor.fetchone()[0]
         return now
 
     def next_id(self, table: str) -> int:
         ids = self._ids[table]
         if not ids:
             count = 1 if table in _ONE_BY_ONE else _IDS_AT_ONCE
-            rows = self.rows(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, {count})")
-            ids.extend(row[0] for row in rows)
+            tables = OF_A_MESSAGE if table in OF_A_MESSAGE else (table,)
+            numbers = ", ".join(f"nextval('{one}_id_seq')" for one in tables)
+            rows = self.rows(f"SELECT {numbers} FROM generate_series(1, {count})")
+            for one, column in zip(tables, zip(*rows, strict=True), strict=True):
+                self._ids[one].extend(column)
         return ids.popleft()
 
     def many(self, name: str, rows: Iterable[Row]) -> None:
@@ -110,20 +129,23 @@ class PostgresStatements(Statements):
     def write(self, rows: Mapping[str, Sequence[Row]]) -> None:
         sets = {name: given for name, given in rows.items() if given and name in _SETS}
         if sets:
-            columns = [list(column) for given in sets.values() for column in zip(*given, strict=True)]
-            self._cursor.execute(self._in_one(*sets), columns)
+            sql, formats = self._in_one(*sets)
+            columns = [column for given in sets.values() for column in zip(*given, strict=True)]
+            pairs = zip(formats, columns, strict=True)
+            self._cursor.execute(sql, [[*one] if how == "%b" else _numbers(one) for how, one in pairs])
         super().write({name: given for name, given in rows.items() if name not in sets})
 
-    def _in_one(self, *names: str) -> str:
-        """Return the statement that does all of these at once; there are few that recur."""
+    def _in_one(self, *names: str) -> tuple[str, list[str]]:
+        """Return the statement that does all of these at once, and the format of each column; there are few that recur."""
         if names not in self._together:
             *further, last = [_SETS[name] for name in names]
             parts = ", ".join(f"w{at} AS ({sql})" for at, sql in enumerate(further))
-            self._together[names] = f"WITH {parts} {last}" if parts else last
+            sql = f"WITH {parts} {last}" if parts else last
+            self._together[names] = sql, re.findall("%[bt]", sql)
         return self._together[names]
 
     def _execute_among(self, sql: str, values: Sequence[Any], first: Sequence[Any]) -> None:
-        self._cursor.execute(sql.replace("IN {}", "= ANY(?)").replace("?", "%s"), [*first, list(values)])
+        self._cursor.execute(sql.replace("?", "%s").replace("IN {}", "= ANY(%b)"), [*first, list(values)])
 
     def earlier(
         self, keys: Sequence[tuple[int, int]], channel: int, kind: str, limit: int

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
-from fernamt._store.statements import Statements
-
-_OF_A_MESSAGE: Final = ("customer", "address", "conversation", "entry", "raw")
-"""The tables in which one message may make a row."""
+from fernamt._store.statements import OF_A_MESSAGE, Statements
 
 
 class SqliteStatements(Statements):
@@ -25,9 +22,10 @@ class SqliteStatements(Statements):
         """Every process on this machine has the same clock."""
         return self._now_us()
 
-    def begin(self) -> None:
+    def begin(self) -> int:
         super().begin()
         self._last.clear()
+        return self._now_us()
 
     def next_id(self, table: str) -> int:
         last = self._last.get(table)
@@ -42,7 +40,7 @@ class SqliteStatements(Statements):
         All tables of a message at once: each statement gives up the interpreter's lock, and gets it back only when the event
         loop lets go of it.
         """
-        tables = _OF_A_MESSAGE if table in _OF_A_MESSAGE else (table,)
+        tables = OF_A_MESSAGE if table in OF_A_MESSAGE else (table,)
         highest = ", ".join(f"(SELECT coalesce(max(id), 0) FROM {one})" for one in tables)
         self._last |= zip(tables, self.rows(f"SELECT {highest}")[0], strict=True)
         return self._last[table]

@@ -13,6 +13,8 @@ from fernamt._store.tables import metadata
 
 Row: TypeAlias = tuple[Any, ...]
 _SUBSCRIBERS_US: Final = 5_000_000
+OF_A_MESSAGE: Final = ("customer", "address", "conversation", "entry", "raw")
+"""The tables in which one message may make a row."""
 
 
 def _insert(table: str) -> str:
@@ -122,9 +124,11 @@ class Statements(ABC):
     def next_id(self, table: str) -> int:
         """Return an id that no row of *table* has, larger than that of any committed row that this connection saw."""
 
-    def begin(self) -> None:
-        """Forget what was remembered of an earlier transaction."""
+    @abstractmethod
+    def begin(self) -> int:
+        """Begin a transaction: forget what was remembered of an earlier one, and return the store's clock."""
         self.topics = set()
+        return 0
 
     @abstractmethod
     def _execute_among(self, sql: str, values: Sequence[Any], first: Sequence[Any]) -> None:
