@@ -85,7 +85,7 @@ async def test_the_same_content_is_kept_once(store: Store, blobs: BlobStore) -> 
     assert b"".join(await read(blobs, first)) == LONG
 
 
-async def test_large_content_goes_in_piece_by_piece_and_is_kept_once(store: Store, blobs: BlobStore) -> None:
+async def test_large_content_is_kept_once(store: Store, blobs: BlobStore) -> None:
     large = LONG * 10 + b"end"
     first, second = await asyncio.gather(put(blobs, large), put(blobs, large))
     assert first == second == await put(blobs, large)

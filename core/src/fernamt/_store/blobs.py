@@ -9,33 +9,28 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from tempfile import SpooledTemporaryFile
+from typing import IO, Final, Protocol, TypeVar
 
 from fernamt._store.engine import Store, Transaction, is_outage
+from fernamt.connector import Blobs
 from fernamt.errors import NotStored
 from fernamt.model import Blob
 
 _R = TypeVar("_R")
 CHUNK_BYTES: Final = 65_536
 _HELD_BYTES: Final = 16 * CHUNK_BYTES
-"""Of what goes into rows so much is held in memory at a time."""
+"""Of what goes into rows so much is held in memory."""
 SWEPT_AFTER_S: Final = 86_400.0
 """What no commit has named by then is swept."""
 ERASED_AFTER_S: Final = 600.0
 """What was erased is swept when it is so old: what is younger may be about to be named again."""
 
 
-class BlobStore(Protocol):
-    """What :class:`fernamt.Blobs` promises, and what the daemon does with it beside."""
-
-    async def put(self, chunks: AsyncIterable[bytes], *, max_bytes: int) -> Blob:
-        """See :meth:`fernamt.Blobs.put`. When it returns the content survives a crash."""
-        ...
-
-    def open(self, blob: Blob) -> AsyncIterator[bytes]:
-        """See :meth:`fernamt.Blobs.open`."""
-        ...
+class BlobStore(Blobs, Protocol):
+    """What plugins are promised, and what the daemon does with it beside. What was put survives a crash."""
 
     def sweep(self, among: Collection[str] | None = None) -> int:
         """Remove what nothing refers to, or what of *among* (digests, erased) nothing refers to; return how many. Blocks."""
@@ -52,13 +47,16 @@ def open_blobs(store: Store) -> BlobStore:
     )
 
 
-async def _measured(chunks: AsyncIterable[bytes], max_bytes: int) -> AsyncIterator[bytes]:
-    size = 0
+async def _poured(chunks: AsyncIterable[bytes], max_bytes: int, write: Callable[[bytes], object]) -> Blob:
+    """Write a stream piece by piece and return what it is."""
+    digest, size = hashlib.sha256(), 0
     async for chunk in chunks:
         size += len(chunk)
         if size > max_bytes:
             raise ValueError(f"the content is longer than {max_bytes} bytes")
-        yield chunk
+        digest.update(chunk)
+        await _whole(write, chunk)
+    return Blob(digest.hexdigest(), size)
 
 
 class FileBlobs:
@@ -71,18 +69,13 @@ class FileBlobs:
     async def put(self, chunks: AsyncIterable[bytes], *, max_bytes: int) -> Blob:
         """Write to a temporary name, sync, and move it to its own: a reader never sees half of it."""
         temporary = self._folder / f"new-{secrets.token_hex(8)}"
-        digest, size = hashlib.sha256(), 0
         try:
             file = await _whole(self._create, temporary)
             try:
-                async for chunk in _measured(chunks, max_bytes):
-                    digest.update(chunk)
-                    size += len(chunk)
-                    await _whole(_write, file, chunk)
+                blob = await _poured(chunks, max_bytes, partial(_write, file))
                 await _whole(os.fdatasync, file)
             finally:
                 os.close(file)
-            blob = Blob(digest.hexdigest(), size)
             await _whole(self._keep, temporary, self._path(blob))
         finally:
             with contextlib.suppress(OSError):
@@ -160,7 +153,7 @@ async def _whole(function: Callable[..., _R], *arguments: object) -> _R:
         running.exception()  # nobody else will ask for it
         raise
     except OSError as why:
-        raise NotStored(f"the blob folder cannot be written: {why.strerror}") from why
+        raise NotStored(f"the blobs cannot be written: {why.strerror}") from why
 
 
 class TableBlobs:
@@ -170,63 +163,24 @@ class TableBlobs:
         self._store = store
 
     async def put(self, chunks: AsyncIterable[bytes], *, max_bytes: int) -> Blob:
-        """Write it piece by piece under a name of its own: the digest, the key, is known only at the end.
+        """Write all of it in one transaction: its digest, the key, is known only at the end.
 
-        Content that ends before :data:`_HELD_BYTES` is written in one transaction.
+        What is longer than :data:`_HELD_BYTES` waits for it in a temporary file that has no name.
         """
-        digest, size, held = hashlib.sha256(), 0, bytearray()
-        name, n = f"new-{secrets.token_hex(8)}", 0
-        try:
-            async for chunk in _measured(chunks, max_bytes):
-                digest.update(chunk)
-                size += len(chunk)
-                held += chunk
-                while len(held) >= _HELD_BYTES:
-                    await asyncio.to_thread(self._insert, name, n, bytes(held[:_HELD_BYTES]))
-                    n += _HELD_BYTES // CHUNK_BYTES
-                    del held[:_HELD_BYTES]
-            blob = Blob(digest.hexdigest(), size)
-            await asyncio.to_thread(self._finish, name, blob, n, bytes(held))
-        except BaseException:
-            if n:
-                with contextlib.suppress(NotStored):  # the sweep finds what is left
-                    await asyncio.to_thread(self._drop, name)
-            raise
+        with SpooledTemporaryFile(_HELD_BYTES) as file:
+            blob = await _poured(chunks, max_bytes, file.write)
+            await _whole(self._insert, blob, file)
         return blob
 
-    def _insert(self, name: str, first: int, content: bytes) -> None:
+    def _insert(self, blob: Blob, file: IO[bytes]) -> None:
+        file.seek(0)
         with self._written() as tx:
-            self._insert_in(tx, name, first, content)
-
-    @staticmethod
-    def _insert_in(tx: Transaction, name: str, first: int, content: bytes) -> None:
-        for n, start in enumerate(range(0, len(content) or 1, CHUNK_BYTES), first):
-            tx.do.one(
-                "INSERT INTO blob_chunk (digest, n, body, stored_at) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (digest, n) DO UPDATE SET stored_at = excluded.stored_at",
-                (name, n, content[start : start + CHUNK_BYTES], tx.now_us),
-            )
-
-    def _finish(self, name: str, blob: Blob, first: int, rest: bytes) -> None:
-        """Write the rest, and give it all its digest for a name. Whoever puts the same content meanwhile waits for the other."""
-        if not first:
-            self._insert(blob.digest, 0, rest)
-            return
-        with self._written() as tx:
-            if rest:
-                self._insert_in(tx, name, first, rest)
-            tx.do.rows("SELECT pg_advisory_xact_lock(hashtext(?))::text", (blob.digest,))
-            known = tx.do.one("UPDATE blob_chunk SET stored_at = ? WHERE digest = ?", (tx.now_us, blob.digest))
-            if known:
-                tx.do.one("DELETE FROM blob_chunk WHERE digest = ?", (name,))
-            else:
+            for n in range(max(blob.size - 1, 0) // CHUNK_BYTES + 1):
                 tx.do.one(
-                    "UPDATE blob_chunk SET digest = ?, stored_at = ? WHERE digest = ?", (blob.digest, tx.now_us, name)
+                    "INSERT INTO blob_chunk (digest, n, body, stored_at) VALUES (?, ?, ?, ?)"
+                    " ON CONFLICT (digest, n) DO UPDATE SET stored_at = excluded.stored_at",
+                    (blob.digest, n, file.read(CHUNK_BYTES), tx.now_us),
                 )
-
-    def _drop(self, name: str) -> None:
-        with self._written() as tx:
-            tx.do.one("DELETE FROM blob_chunk WHERE digest = ?", (name,))
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[Transaction]:
@@ -256,11 +210,11 @@ class TableBlobs:
     def sweep(self, among: Collection[str] | None = None) -> int:
         unnamed = "DELETE FROM blob_chunk WHERE stored_at < ? AND digest NOT IN (SELECT digest FROM blob_ref)"
         with self._written() as tx:
+            old = tx.now_us - int((SWEPT_AFTER_S if among is None else ERASED_AFTER_S) * 1_000_000)
             if among is None:
-                rows = tx.do.rows(f"{unnamed} RETURNING n", (tx.now_us - int(SWEPT_AFTER_S * 1_000_000),))
+                rows = tx.do.rows(f"{unnamed} RETURNING n", (old,))
             else:
-                old = tx.now_us - int(ERASED_AFTER_S * 1_000_000)
-                rows = [row for one in among for row in tx.do.rows(f"{unnamed} AND digest = ? RETURNING n", (old, one))]
+                rows = tx.do.among(f"{unnamed} AND digest IN {{}} RETURNING n", [*among], (old,))
             return sum(n == 0 for (n,) in rows)
 
 
