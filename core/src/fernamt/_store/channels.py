@@ -21,17 +21,11 @@ class Entrance:
 @locks(Rank.CLAIMS)
 def enter(tx: Transaction, payloads: Sequence[Entrance]) -> list[int]:
     """Return the number of each channel, new ones getting one; its id is its name for ever."""
-    numbers = []
+    numbers: list[int] = []
     for entrance in payloads:
-        rows = tx.do.rows(f"SELECT id FROM channel WHERE name = ?{tx.do.lock}", (entrance.id,))
-        if rows:
-            number = rows[0][0]
-            tx.do.one("UPDATE channel SET kind = ?, label = ? WHERE id = ?", (entrance.kind, entrance.label, number))
-        else:
-            number = tx.do.next_id("channel")
-            row = (number, entrance.id, entrance.kind, entrance.label, "starting", "", tx.now_us)
-            tx.do.many("insert channel", [row])
-        numbers.append(number)
+        row = (tx.do.next_id("channel"), entrance.id, entrance.kind, entrance.label, "starting", "", tx.now_us)
+        tx.do.many("put channel", [row])
+        numbers += [number for (number,) in tx.do.rows("SELECT id FROM channel WHERE name = ?", (entrance.id,))]
     return numbers
 
 

@@ -24,7 +24,7 @@ def _insert(table: str) -> str:
 
 # fmt: off
 APPENDED: Final = (
-    "channel", "customer", "address", "conversation", "thread", "participant", "entry", "content", "raw", "known",
+    "customer", "address", "conversation", "thread", "participant", "entry", "content", "raw", "known",
     "delivery", "attempt", "fact", "early_receipt", "quarantine", "blob_ref", "link", "session", "turn",
 )
 # fmt: on
@@ -35,6 +35,7 @@ STATEMENTS: Final[Mapping[str, str]] = {
     "insert blob_ref": f"{_insert('blob_ref')} ON CONFLICT DO NOTHING",
     # Not looked up before: a second message with the id of a first one is stored, and the first one keeps the id.
     "insert known id": f"{_insert('known')} ON CONFLICT DO NOTHING",
+    "put channel": f"{_insert('channel')} ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, label = excluded.label",
     "put known": f"{_insert('known')} ON CONFLICT (hash) DO UPDATE SET"
     " conversation = excluded.conversation, n = excluded.n, at = excluded.at",
     "put thread": f"{_insert('thread')} ON CONFLICT (address, channel, place) DO UPDATE SET"
