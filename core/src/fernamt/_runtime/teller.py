@@ -12,8 +12,7 @@ from fernamt._runtime.loader import Loaded
 from fernamt._runtime.storable import storable_effects, storable_text
 from fernamt._runtime.work import Ending, Handler, Worker
 from fernamt._store.conversations import NEW
-from fernamt._store.desk import route
-from fernamt._store.effects import Asking, apply_effects
+from fernamt._store.effects import Asking, apply_effects, route
 from fernamt._store.engine import Store, Transaction
 from fernamt._store.subscriptions import Situation, Subscriptions, advance, situation
 from fernamt._store.tasks import Errand, Task, plan_tasks

@@ -124,34 +124,17 @@ def _route(tx: Transaction, composition: Composition, people: People, spans: Seq
             (span.conversation, span.first, span.end),
         )
     ]
-    last = sorted(received, key=lambda row: row[2])[-1:]
+    channel, author, _ = max(received, key=lambda row: row[2], default=(0, 0, 0))
     if composition.channel:
         found = tx.do.rows("SELECT id FROM channel WHERE name = ?", (composition.channel,))
         if not found:
             raise NoSuchThing(f"There is no channel {composition.channel!r}. fernamt channels lists them.")
         channel = found[0][0]
-    elif last:
-        channel = last[0][0]
-    else:
-        raise NoSuchThing("Nobody has written in this conversation yet: name a channel and a recipient.")
-    recipients = [people.number(person, evidence="an agent")[0] for person in composition.to]
-    if not recipients:
-        if not last:
-            raise NoSuchThing("Nobody has written in this conversation yet: name a recipient.")
-        recipients = [last[0][1]]
-    recipients += [people.number(person, evidence="an agent")[0] for person in composition.cc]
-    return channel, list(dict.fromkeys(recipients))
-
-
-def route(tx: Transaction, conversation: int, *, kind: str, team: str, menu: str) -> None:
-    """Note where a conversation goes, and make it one of that kind."""
-    said = {"kind": kind, "team": team, "menu": menu}
-    data = {name: value for name, value in said.items() if value}
-    [written] = compose(tx, [Composition(conversation=conversation, kind="routed", author="", data=data)])
-    if isinstance(written, Exception):
-        raise written
-    if kind:
-        tx.do.one("UPDATE conversation SET kind = ? WHERE id = ?", (kind, conversation))
+    if not channel or not (author or composition.to):
+        missing = "a recipient" if channel else "a channel and a recipient"
+        raise NoSuchThing(f"Nobody has written in this conversation yet: name {missing}.")
+    to, cc = ([people.number(one, evidence="an agent")[0] for one in some] for some in (composition.to, composition.cc))
+    return channel, list(dict.fromkeys([*(to or [author]), *cc]))
 
 
 @frozen(kw_only=True)
@@ -202,23 +185,3 @@ def release(tx: Transaction, payloads: Sequence[int]) -> list[FernamtError | Non
         else NoSuchThing(f"There is nothing open under {number} in the quarantine. fernamt quarantine lists it.")
         for number in payloads
     ]
-
-
-def revive_task(tx: Transaction, payloads: Sequence[int]) -> list[FernamtError | None]:
-    """Let tasks be due now, whatever became of them before."""
-    return [
-        _decided(tx, number, "UPDATE task SET due_at = ?, tries = 0 WHERE id = ?", tx.now_us) for number in payloads
-    ]
-
-
-def drop_task(tx: Transaction, payloads: Sequence[int]) -> list[FernamtError | None]:
-    """Give tasks up: they are not done."""
-    return [_decided(tx, number, "DELETE FROM task WHERE id = ?") for number in payloads]
-
-
-def _decided(tx: Transaction, number: int, sql: str, *values: int) -> FernamtError | None:
-    owner = tx.do.rows("SELECT owner FROM task WHERE id = ?", (number,))
-    if not owner or not tx.do.one(sql, (*values, number)):
-        return NoSuchThing(f"There is no task {number}, or it is done. fernamt work lists them.")
-    tx.topics.add(owner[0][0])
-    return None

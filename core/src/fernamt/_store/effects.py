@@ -108,3 +108,14 @@ def _plan(tx: Transaction, asking: Asking, job: Job) -> None:
         due_us=tx.now_us,
     )
     plan_tasks(tx, [errand])
+
+
+def route(tx: Transaction, conversation: int, *, kind: str, team: str, menu: str) -> None:
+    """Note where a conversation goes, and make it one of that kind."""
+    said = {"kind": kind, "team": team, "menu": menu}
+    data = {name: value for name, value in said.items() if value}
+    [written] = compose(tx, [Composition(conversation=conversation, kind="routed", author="", data=data)])
+    if isinstance(written, Exception):
+        raise written
+    if kind:
+        tx.do.one("UPDATE conversation SET kind = ? WHERE id = ?", (kind, conversation))

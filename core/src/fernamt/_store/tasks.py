@@ -143,7 +143,10 @@ def _task(row: Row) -> Task:
 
 
 class TaskGone(FernamtError):
-    """Somebody dropped the task, or erased what it was about: what came of it is not written."""
+    """Somebody dropped the task, or erased what it was about: what came of it is not written.
+
+    Or it was never there: a person named it, and is told so.
+    """
 
 
 @frozen(kw_only=True)
@@ -206,3 +209,23 @@ def _failed(tx: Transaction, one: Failed) -> int | None:
         (tries, due_us, one.reason, one.task.id, one.task.key),
     )
     return due_us
+
+
+def revive_task(tx: Transaction, payloads: Sequence[int]) -> list[FernamtError | None]:
+    """Let tasks be due now, whatever became of them before."""
+    return [
+        _decided(tx, number, "UPDATE task SET due_at = ?, tries = 0 WHERE id = ?", tx.now_us) for number in payloads
+    ]
+
+
+def drop_task(tx: Transaction, payloads: Sequence[int]) -> list[FernamtError | None]:
+    """Give tasks up: they are not done."""
+    return [_decided(tx, number, "DELETE FROM task WHERE id = ?") for number in payloads]
+
+
+def _decided(tx: Transaction, number: int, sql: str, *values: int) -> FernamtError | None:
+    owner = tx.do.rows("SELECT owner FROM task WHERE id = ?", (number,))
+    if not owner or not tx.do.one(sql, (*values, number)):
+        return TaskGone(f"There is no task {number}, or it is done. fernamt work lists them.")
+    tx.topics.add(owner[0][0])
+    return None

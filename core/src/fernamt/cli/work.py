@@ -66,7 +66,7 @@ def work(
 
 
 def _decide(again: int | None, drop: int | None, common: Common) -> int:
-    from fernamt._store.desk import drop_task, revive_task
+    from fernamt._store.tasks import drop_task, revive_task
     from fernamt.cli.access import opened, write
     from fernamt.cli.screen import show
 
