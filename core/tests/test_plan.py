@@ -70,7 +70,10 @@ def test_a_channel_gets_its_factory_and_its_settings(installed: tuple[Installed,
     [one] = found.channels
     assert one.failure is None
     assert one.factory is not None
-    assert (one.settings.host, one.settings.port, one.settings.token.reveal()) == ("h", 26, "secret")
+    assert one.channel is not None
+    assert (one.channel.id, one.channel.kind, one.channel.url) == ("a", "planned", "http://127.0.0.1:8080/in/a/")
+    assert (one.channel.settings.host, one.channel.settings.port) == ("h", 26)
+    assert one.channel.settings.token.reveal() == "secret"
     assert found.plugin_settings["planned"].desk == "d"
 
 

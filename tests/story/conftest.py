@@ -5,8 +5,9 @@ import socket
 import pytest
 
 from tests.story.mail_servers import ann, bob, dovecot, postfix, support
+from tests.story.synapse import service, synapse
 
-__all__ = ("ann", "bob", "dovecot", "free_port", "postfix", "support")
+__all__ = ("ann", "bob", "dovecot", "free_port", "postfix", "service", "support", "synapse")
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ from fernamt._store.notices import Notices
 from fernamt._store.reception import Line, Reception
 from fernamt._store.subscriptions import subscribe
 from fernamt._store.writer import Writer
-from fernamt.connector import Answers, Channel, Clock, Connector, Reconciles, Serves, Verifies, Webhooks
+from fernamt.connector import Answers, Clock, Connector, Reconciles, Serves, Verifies, Webhooks
 from fernamt.errors import ConfigError, FernamtError
 from fernamt.model import ChannelId
 from fernamt.settings import Settings, secrets_in
@@ -126,7 +126,7 @@ class App:
         settings = self._settings
         redactor = self._redactor = log.configure(settings.log)
         planned = self._plan = plan(settings)
-        redactor.known(secrets_in([one.settings for one in planned.channels] + [*planned.plugin_settings.values()]))
+        redactor.known(secrets_in([one.channel for one in planned.channels] + [*planned.plugin_settings.values()]))
         redactor.known([str(self._store.url.password or ""), self._notices.password if self._notices else ""])
         planned, equipment = await self._prepare(planned)
         for failure in planned.loaded.failures:
@@ -247,7 +247,7 @@ class App:
             webhooks = tuple(connector.webhooks()) if isinstance(connector, Webhooks) else ()
             if isinstance(connector, Serves):
                 paths = [webhook.path for webhook in webhooks]
-                self._web.served.add(section.id, section.kind.partition(".")[0], connector.routes(), paths)
+                self._web.served.add(section.id, planned.plugin, connector.routes(), paths)
         except Exception as why:  # noqa: BLE001 - third-party code: one channel's fault stays its own
             _log.error("channel_not_built", channel=section.id, error=str(why), exc_info=why)
             state = ChannelState(number=number, state="down", reason=self._redactor.text(storable_text(str(why))))
@@ -257,22 +257,22 @@ class App:
         self._connectors[section.id] = connector
         if turns is not None:
             turns.equip(connector)
-        plugin, answers = section.kind.partition(".")[0], connector if isinstance(connector, Answers) else None
+        answers = connector if isinstance(connector, Answers) else None
         for webhook in webhooks:
-            hook = Hook(channel=section.id, plugin=plugin, webhook=webhook, intake=intake, answers=answers)
+            hook = Hook(channel=section.id, plugin=planned.plugin, webhook=webhook, intake=intake, answers=answers)
             hooks[f"{section.id}/{webhook.path}"] = hook
 
     def _connected(
         self, planned: PlannedChannel, line: Line, intake: ChannelIntake, names: Names, equipment: Equipment
     ) -> tuple[Connector, Supervised]:
         section = planned.section
-        if planned.factory is None:
+        if planned.factory is None or planned.channel is None:
             raise FernamtError(str(planned.failure))
         supervised = Supervised(
             line, writer=self._writer, claims=self._claims, clock=self._clock, redact=self._redactor.text
         )
         context = ChannelContext(
-            **equipment.of(section.kind.partition(".")[0], section.id),
+            **equipment.of(planned.plugin, section.id),
             intake=intake,
             line=line,
             store=self._store,
@@ -280,7 +280,7 @@ class App:
             feeds=self._feeds,
             state_reported=supervised.reported,
         )
-        connector = planned.factory(channel_of(self._settings, planned), context)
+        connector = planned.factory(planned.channel, context)
         if idle := idle_abilities(connector):
             _log.warning("abilities_not_driven", channel=section.id, abilities=idle)
         sending = Sending(
@@ -348,18 +348,6 @@ async def _verified(connector: Verifies) -> tuple[str, str]:
         return "failed", "no answer within 60 s"
     except Exception as why:  # noqa: BLE001 - third-party code: its fault is the result
         return "failed", f"{type(why).__name__}: {why}"
-
-
-def channel_of(settings: Settings, planned: PlannedChannel) -> Channel[Any]:
-    """Return what the connector is told of its channel."""
-    section = planned.section
-    return Channel(
-        id=section.id,
-        name=section.name,
-        kind=section.kind,
-        settings=planned.settings,
-        url=f"{settings.public_url}/in/{section.id}/",
-    )
 
 
 async def verify_channels(settings: Settings) -> AsyncIterator[tuple[ChannelId, str, str]]:

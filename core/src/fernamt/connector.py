@@ -93,6 +93,13 @@ class PluginContext(Protocol[_S_co]):
     @property
     def tables(self) -> Tables: ...
 
+    def channel(self, name: ChannelId) -> Channel[Any]:
+        """Return one of the plugin's own channels: a job needs the settings of the line that it is about.
+
+        Raises ``Unsupported`` if there is none of that name, or not any more.
+        """
+        ...
+
     async def look_up(self, question: Question[_A], *, timeout_s: float = 4.0) -> _A:
         """Ask whichever plugin answers questions of this type.
 
@@ -336,8 +343,8 @@ class FetchesMedia(Protocol):
 class ShowsTyping(Protocol):
     """Can show that somebody writes."""
 
-    async def show_typing(self, to: Address) -> None:
-        """Show it for a moment; best effort."""
+    async def show_typing(self, to: Address, *, reply_to: str) -> None:
+        """Show it for a moment, where *reply_to* stands (see ``OutboundMessage``); best effort."""
         ...
 
 

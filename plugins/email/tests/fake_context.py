@@ -15,6 +15,7 @@ from fernamt import (
     Accepted,
     Address,
     Blob,
+    Channel,
     ChannelId,
     Cursor,
     FeedItem,
@@ -154,6 +155,9 @@ class FakeContext:
     reported: asyncio.Event = field(factory=asyncio.Event)
     cursors: dict[str, str] = field(factory=dict)
     """What a store would have had from an earlier run."""
+
+    def channel(self, name: ChannelId) -> Channel[Any]:
+        raise Unsupported(f"{name} has no job")
 
     async def look_up(self, question: Question[Any], *, timeout_s: float = 4.0) -> Any:
         raise Unsupported("nobody answers here")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
@@ -16,9 +16,10 @@ from fernamt._runtime.services import LOOK_UP_S, Services
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line
-from fernamt.connector import Blobs, Clock, FeedItem, Tables
+from fernamt.connector import Blobs, Channel, Clock, FeedItem, Tables
+from fernamt.errors import Unsupported
 from fernamt.http import Http
-from fernamt.model import Address
+from fernamt.model import Address, ChannelId
 from fernamt.services import Question
 from fernamt.session import SessionEvent, Turn
 
@@ -36,6 +37,13 @@ class Context:
     blobs: Blobs
     tables: Tables
     services: Services = field(repr=False)
+    channels: Mapping[ChannelId, Channel[Any]] = field(repr=False)
+
+    def channel(self, name: ChannelId) -> Channel[Any]:
+        found = self.channels.get(name)
+        if found is None:
+            raise Unsupported(f"the plugin has no channel {name!r}, or not any more")
+        return found
 
     async def look_up(self, question: Question[_A], *, timeout_s: float = LOOK_UP_S) -> _A:
         return await self.services.look_up(question, timeout_s=timeout_s)

@@ -24,6 +24,7 @@ class Equipment:
         self._clock = clock
         self._blobs = blobs
         self.services = Services(plan.loaded.offers, self.context)
+        self._channels = [one.channel for one in plan.channels if one.channel is not None]
         turn = Turn(store)
         self._tables = {
             name: PluginTables(store, name, turn, declared=offers.tables is not None)
@@ -45,6 +46,7 @@ class Equipment:
             "blobs": self._blobs,
             "tables": self._tables[plugin],
             "services": self.services,
+            "channels": {one.id: one for one in self._channels if one.kind.partition(".")[0] == plugin},
         }
 
     async def close(self) -> None:

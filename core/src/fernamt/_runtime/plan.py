@@ -12,6 +12,7 @@ from fernamt._runtime.installed import Installed, discover
 from fernamt._runtime.loader import Loaded, PluginFailed, PluginFailure, load, wanted
 from fernamt._store.engine import Store, is_outage
 from fernamt._store.plugin_tables import Owned, TablesRefused, migrate_tables
+from fernamt.connector import Channel
 from fernamt.registry import Factory
 from fernamt.settings import (
     ChannelSection,
@@ -31,8 +32,14 @@ class PlannedChannel:
 
     section: ChannelSection
     factory: Factory | None = None
-    settings: Any = None
+    channel: Channel[Any] | None = None
+    """What the connector is told of it; ``None``: it cannot run."""
     failure: PluginFailure | None = None
+
+    @property
+    def plugin(self) -> str:
+        """Whose kind it is."""
+        return self.section.kind.partition(".")[0]
 
 
 @frozen(kw_only=True)
@@ -124,7 +131,9 @@ def _channel(settings: Settings, section: ChannelSection, loaded: Loaded, mistak
             fix = did_you_mean(section.menu, offered) or "That plugin offers no menu: remove the key"
             key = f"channels.{section.id}.menu"
             raise ConfigErrors([settings.mistake(key, f"there is no menu {section.menu!r}", fix)])
-        return PlannedChannel(section=section, factory=loaded.factory(section.kind), settings=own)
+        url = f"{settings.public_url}/in/{section.id}/"
+        told = Channel(id=section.id, name=section.name, kind=section.kind, settings=own, url=url)
+        return PlannedChannel(section=section, factory=loaded.factory(section.kind), channel=told)
     except PluginFailed as why:
         return PlannedChannel(section=section, failure=why.failure)
     except ConfigErrors as found:

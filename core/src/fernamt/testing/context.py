@@ -11,11 +11,11 @@ from typing import Any, Final, Literal
 import structlog
 from attrs import define, field, frozen
 
-from fernamt.connector import FeedItem, Tables
+from fernamt.connector import Channel, FeedItem, Tables
 from fernamt.errors import BadSignature, NotStored, Unsupported
 from fernamt.http import Http
 from fernamt.inbound import Accepted, Cursor, InboundEvent
-from fernamt.model import Address, Blob
+from fernamt.model import Address, Blob, ChannelId
 from fernamt.services import Question
 from fernamt.session import SessionEvent, Turn
 
@@ -189,6 +189,8 @@ class FakeContext:
     """What was logged, as it was given: nothing is taken out."""
     cursors: dict[str, str] = field(factory=dict)
     """What an earlier run committed."""
+    channels: Sequence[Channel[Any]] = ()
+    """The channels of the plugin."""
     reported: asyncio.Event = field(factory=asyncio.Event)
     log: Any = field(init=False)
 
@@ -198,6 +200,13 @@ class FakeContext:
     def _keep(self, _logger: object, method: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
         self.logged.append({**event, "level": method})
         raise structlog.DropEvent
+
+    def channel(self, name: ChannelId) -> Channel[Any]:
+        """See :class:`fernamt.PluginContext`."""
+        for one in self.channels:
+            if one.id == name:
+                return one
+        raise Unsupported(f"this test gives no channel {name!r}")
 
     async def look_up(self, question: Question[Any], *, timeout_s: float = 4.0) -> Any:
         """See :class:`fernamt.PluginContext`; nobody answers."""
