@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
+from functools import cache
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -14,9 +16,9 @@ import orjson
 
 from fernamt.effects import AddEntry, Effect, Job, Remember, Reply, Timer
 from fernamt.errors import ChannelError, Unsupported
-from fernamt.inbound import Changed, Consent, InboundEvent, Received, Renamed, Thread
+from fernamt.inbound import InboundEvent, Received, Thread
 from fernamt.model import Address, Blob, Json
-from fernamt.session import Finished, HungUp, Polled, Pressed, SessionEvent, Silence, Started
+from fernamt.session import SessionEvent
 
 _T = TypeVar("_T")
 _Event = TypeVar("_Event", bound=InboundEvent)
@@ -60,17 +62,64 @@ def storable(event: _Event) -> _Event:
     Raises:
         ValueError: It has no key, or somebody in it has no address.
     """
-    if (isinstance(event, Received) and _is_plain(event)) or (
-        isinstance(event, SessionEvent) and _is_plain_turn(event)
-    ):
-        _check(event)
+    if isinstance(event, Received) and _is_plain(event):
         return event
-    clean: Any = _clean(event)
+    texts: list[str] = []
+    people: list[Address] = []
+    _look(event, texts, people)
+    whole = "".join(texts)
+    clean: Any = event if storable_text(whole) is whole else _clean(event)
     if type(clean) is Received:
         clean = attrs.evolve(clean, html=clean_html(clean.html), thread=_bounded(clean.thread))
-    _check(clean)
+    if not all(_is_somebody(one) for one in people):
+        raise ValueError("somebody in it has no address")
+    if type(clean) is SessionEvent and not 0 < len(clean.session) <= _VALUE_MAX:
+        raise ValueError("it names no session")
+    if not getattr(clean, "key", True):
+        raise ValueError("it has no key")
     result: _Event = clean
     return result
+
+
+def _is_plain(event: Received) -> bool:
+    """Say whether there is nothing to do: most messages are a few short texts, looked at together."""
+    thread, sender = event.thread, event.sender
+    if event.html or event.attachments or event.aliases or event.cc or event.part or thread.references:
+        return False
+    whole = (
+        f"{event.key}{event.text}{event.id}{event.sender_name}{event.subject}{event.choice}{sender.scheme}"
+        f"{sender.value}{thread.token}{thread.place}"
+    )
+    is_clean = storable_text(whole) is whole and len(thread.place) <= _PLACE_MAX
+    return is_clean and bool(event.key) and _is_somebody(sender)
+
+
+def _is_somebody(one: Address) -> bool:
+    return bool(one.value and one.scheme and ":" not in one.scheme and len(one.value) <= _VALUE_MAX)
+
+
+def _look(value: Any, texts: list[str], people: list[Address]) -> None:
+    """Add every text below *value*, and everybody whom it names."""
+    kind: Any = type(value)
+    if kind is Address:
+        people.append(value)
+    elif isinstance(value, str):
+        texts.append(value)
+    parts_of = _parts_of(kind)
+    for one in value if kind is tuple else parts_of(value) if parts_of else ():
+        if type(one) is str:
+            texts.append(one)
+        elif one:
+            _look(one, texts, people)
+
+
+@cache
+def _parts_of(kind: Any) -> Callable[[Any], tuple[Any, ...]] | None:
+    """Return what gives the values in a value of that class; ``None``: there are none in it."""
+    names = ["reason", "code"] if issubclass(kind, ChannelError) else []
+    if attrs.has(kind):
+        names = [field.name for field in attrs.fields(kind)]
+    return attrgetter(*names, "__doc__") if names else None  # of one name alone it would give no tuple
 
 
 def storable_effects(effects: Any, jobs: Collection[str]) -> tuple[Effect, ...]:
@@ -134,75 +183,18 @@ def _bounded(thread: Thread) -> Thread:
     return attrs.evolve(thread, references=thread.references[:REFERENCES_MAX], place=place)
 
 
-def _check(event: InboundEvent) -> None:
-    people: Sequence[Address | None] = ()
-    if type(event) is Received:
-        people = (event.sender, *event.aliases, *event.cc) if event.aliases or event.cc else (event.sender,)
-    elif isinstance(event, Changed):
-        people = (event.sender,)
-    elif isinstance(event, Consent):
-        people = (event.address,)
-    elif isinstance(event, Renamed):
-        people = (event.old, event.new)
-    elif isinstance(event, SessionEvent):
-        people = (event.address,)
-        if not 0 < len(event.session) <= _VALUE_MAX:
-            raise ValueError("it names no session")
-    for one in people:
-        if one is not None and not (
-            one.value and one.scheme and ":" not in one.scheme and len(one.value) <= _VALUE_MAX
-        ):
-            raise ValueError("somebody in it has no address")
-    if not getattr(event, "key", True):
-        raise ValueError("it has no key")
-
-
-def _is_plain(event: Received) -> bool:
-    """Say whether there is nothing to do: most messages are a few short texts, looked at together."""
-    thread, sender = event.thread, event.sender
-    if event.html or event.attachments or event.aliases or event.cc or event.part or thread.references:
-        return False
-    whole = (
-        f"{event.key}{event.text}{event.id}{event.sender_name}{event.subject}{event.choice}{sender.scheme}"
-        f"{sender.value}{thread.token}{thread.place}"
-    )
-    return storable_text(whole) is whole and len(thread.place) <= _PLACE_MAX
-
-
-def _is_plain_turn(event: SessionEvent) -> bool:
-    """Say the same of what happened on a line: most of it is a word."""
-    what = event.what
-    match what:
-        case Started() | Pressed() | HungUp():
-            word = what.called if isinstance(what, Started) else what.keys if isinstance(what, Pressed) else what.by
-        case Silence() | Finished() | Polled():
-            word = ""
-        case _:
-            return False
-    whole = f"{event.key}{event.session}{event.address.scheme}{event.address.value}{word}"
-    return storable_text(whole) is whole
-
-
 def _clean(value: _T) -> _T:
-    """Return *value* with every text below it storable; itself, if all are."""
+    """Return *value* with every text below it storable."""
     clean: Any = value
     if isinstance(value, str):
-        clean = type(value)(storable_text(value)) if storable_text(value) is not value else value
+        clean = type(value)(storable_text(value))
     elif isinstance(value, tuple):
-        parts = [_clean(one) for one in value]
-        if any(new is not old for new, old in zip(parts, value, strict=True)):
-            clean = tuple(parts)
+        clean = tuple(_clean(one) for one in value)
     elif isinstance(value, ChannelError):
         value.reason, value.code = storable_text(value.reason), storable_text(value.code)
     elif attrs.has(type(value)):
-        dirty = {}
-        kind: Any = type(value)
-        for field in attrs.fields(kind):
-            old = getattr(value, field.name)
-            new = _clean(old)
-            if new is not old:
-                dirty[field.alias or field.name] = new
-        clean = attrs.evolve(value, **dirty) if dirty else value  # type: ignore[misc]
+        fields = attrs.fields(type(clean))
+        clean = attrs.evolve(clean, **{it.alias or it.name: _clean(getattr(value, it.name)) for it in fields})
     result: _T = clean
     return result
 
