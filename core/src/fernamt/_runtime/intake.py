@@ -135,17 +135,16 @@ class ChannelIntake:
         if cursor is not None:
             cursor = Cursor(storable_text(cursor.name), storable_text(cursor.value))
         clean = [await self._made_storable(event, index, raw) for index, event in enumerate(events)]
+        submission = Submission(line=self._line, events=tuple(clean), raw=raw, cursor=cursor)
         if self._turns is not None and any(type(event) is SessionEvent for event in clean):
-            return await self._with_turns(self._turns, clean, raw, cursor)
-        return await self._written(clean, raw, cursor)
+            return await self._with_turns(self._turns, submission)
+        return await self._written(submission)
 
-    async def _with_turns(
-        self, turns: Turns, events: Sequence[InboundEvent], raw: bytes | Blob | None, cursor: Cursor | None
-    ) -> tuple[Accepted, ...]:
+    async def _with_turns(self, turns: Turns, submission: Submission) -> tuple[Accepted, ...]:
         """Take session events one by one; what else came, and the cursor, after them."""
         taken: dict[int, Accepted] = {}
         others: list[InboundEvent] = []
-        for at, event in enumerate(events):
+        for at, event in enumerate(submission.events):
             if type(event) is not SessionEvent:
                 others.append(event)
                 continue
@@ -154,33 +153,28 @@ class ChannelIntake:
             except NotStored:
                 raise
             except Exception as why:  # noqa: BLE001 - no code foresaw it
-                others.append(self._unparsed(event, at, raw, why))
-        rest = iter(await self._written(others, raw, cursor) if others or cursor is not None else ())
-        return tuple([taken[at] if at in taken else next(rest) for at in range(len(events))])
+                others.append(self._unparsed(event, at, submission.raw, why))
+        left = evolve(submission, events=tuple(others))
+        rest = iter(await self._written(left) if others or left.cursor is not None else ())
+        return tuple([taken[at] if at in taken else next(rest) for at in range(len(submission.events))])
 
-    async def _written(
-        self, clean: Sequence[InboundEvent], raw: bytes | Blob | None, cursor: Cursor | None
-    ) -> tuple[Accepted, ...]:
-        submission = Submission(line=self._line, events=tuple(clean), raw=raw, cursor=cursor)
+    async def _written(self, submission: Submission, first: int = 0) -> tuple[Accepted, ...]:
+        """Write the events, the first of which is number *first*; what the store refuses must not stop its neighbours."""
+        events, raw = submission.events, submission.raw
         try:
             return await self._writer.write(self._reception, submission)
         except NotStored:
             raise
         except Exception as why:  # noqa: BLE001 - no code foresaw it
-            if len(clean) == 1:
-                return await self._kept(submission, 0, why)
+            if len(events) == 1:
+                unparsed = self._unparsed(events[0], first, raw, why)
+                return await self._writer.write(self._reception, evolve(submission, events=(unparsed,)))
         # One of them is to blame: each by itself, so that the others are stored as what they are.
-        accepted: list[Accepted] = []
-        for index, event in enumerate(clean):
-            last = index == len(clean) - 1
-            one = evolve(submission, events=(event,), cursor=cursor if last else None)
-            try:
-                accepted += await self._writer.write(self._reception, one)
-            except NotStored:
-                raise
-            except Exception as why:  # noqa: BLE001 - no code foresaw it
-                accepted += await self._kept(one, index, why)
-        return tuple(accepted)
+        accepted: tuple[Accepted, ...] = ()
+        for index, event in enumerate(events, first):
+            cursor = submission.cursor if index == first + len(events) - 1 else None
+            accepted += await self._written(evolve(submission, events=(event,), cursor=cursor), index)
+        return accepted
 
     async def _made_storable(self, event: InboundEvent, index: int, raw: bytes | Blob | None) -> InboundEvent:
         try:
@@ -203,11 +197,6 @@ class ChannelIntake:
         else:
             clean = storable(event)
         return evolve(clean, attachments=tuple([await self._in_store(file) for file in clean.attachments]))
-
-    async def _kept(self, submission: Submission, index: int, why: Exception) -> tuple[Accepted, ...]:
-        """Keep in quarantine what the store refused: it must neither be lost nor stop its channel."""
-        unparsed = self._unparsed(submission.events[0], index, submission.raw, why)
-        return await self._writer.write(self._reception, evolve(submission, events=(unparsed,)))
 
     def _unparsed(self, event: InboundEvent, index: int, raw: bytes | Blob | None, why: Exception) -> Unparsed:
         _log.error("event_not_storable", channel=self._line.id, error=type(why).__name__, exc_info=why)
@@ -242,13 +231,11 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
 
 
 def _size(events: Sequence[InboundEvent], raw: bytes | Blob | None) -> int:
-    size = len(raw) if isinstance(raw, bytes) else 0
+    size = _length(raw)
     for event in events:
         size += _EVENT_BYTES
         if type(event) is Received:
-            size += _length(event.text) + _length(event.html)
-            for file in event.attachments:
-                size += _length(file.content)
+            size += _length(event.text) + _length(event.html) + sum(_length(it.content) for it in event.attachments)
         elif type(event) is Unparsed:
             size += _length(event.raw)
     return size
