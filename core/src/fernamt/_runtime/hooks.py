@@ -20,6 +20,7 @@ from fernamt.outbound import OutboundMessage
 _T = TypeVar("_T")
 _log = structlog.get_logger()
 _NONE: Final = object()
+_ASKED: Final = tuple(f"fernamt_{it}" for it in ("started", "stopping", "allow_send", "route", "export", "erase"))
 
 
 @frozen
@@ -28,6 +29,9 @@ class _Implementation:
     plugin: str
     function: Callable[..., Any]
     arguments: tuple[str, ...]
+
+    def asked(self, values: Mapping[str, Any]) -> Any:
+        return self.function(*[values[name] for name in self.arguments])
 
 
 class Plugins:
@@ -40,59 +44,52 @@ class Plugins:
     def __init__(self, registered: pluggy.PluginManager) -> None:
         self.names = tuple(sorted(name for name, _ in registered.list_name_plugin()))
         self.failures: Counter[tuple[str, str]] = Counter()
-        self._started = _implementations(registered.hook.fernamt_started)
-        self._stopping = _implementations(registered.hook.fernamt_stopping)
-        self._allow_send = _implementations(registered.hook.fernamt_allow_send)
-        self._route = _implementations(registered.hook.fernamt_route)
-        self._export = _implementations(registered.hook.fernamt_export)
-        self._erase = _implementations(registered.hook.fernamt_erase)
+        self.by_hook = {hook: _implementations(getattr(registered.hook, hook)) for hook in _ASKED}
+        """What is asked through each hook, in this order."""
 
     def without(self, name: str) -> Plugins:
         """Return the others: *name* is asked nothing any more."""
         left = copy(self)
         left.names = tuple(other for other in self.names if other != name)
-        for hook in ("_started", "_stopping", "_allow_send", "_route", "_export", "_erase"):
-            setattr(left, hook, tuple(one for one in getattr(self, hook) if one.plugin != name))
+        left.by_hook = {hook: tuple(it for it in found if it.plugin != name) for hook, found in self.by_hook.items()}
         return left
 
     @property
     def erasing(self) -> tuple[str, ...]:
         """The plugins that have a duty when somebody is erased."""
-        return tuple(one.plugin for one in self._erase)
+        return tuple(one.plugin for one in self.by_hook["fernamt_erase"])
 
     def started(self, context_for: Callable[[str], PluginContext[Any]]) -> None:
         """Tell every plugin that the daemon is up; *context_for* gives the context of a plugin by its name."""
-        for implementation in self._started:
+        for implementation in self.by_hook["fernamt_started"]:
             self._call(implementation, {"context": context_for(implementation.plugin)})
 
     def stopping(self) -> None:
         """Tell every plugin that the daemon stops."""
-        for implementation in self._stopping:
+        for implementation in self.by_hook["fernamt_stopping"]:
             self._call(implementation, {})
 
     def allow_send(
         self, message: OutboundMessage, conversation: Conversation, customer: Customer, now: datetime
     ) -> Refusal | None:
         """Return why the message may not be sent: a refusal for good before one with a time, of these the latest."""
-        if not self._allow_send:
-            return None
         values = {"message": message, "conversation": conversation, "customer": customer, "now": now}
-        refusals = list(self._answers(self._allow_send, values, Refusal))
+        refusals = self._answers("fernamt_allow_send", values, Refusal)
         return max(refusals, key=lambda it: (it.until is None, it.until or now), default=None)
 
     @property
     def routing(self) -> bool:
         """Whether any plugin says where new conversations go."""
-        return bool(self._route)
+        return bool(self.by_hook["fernamt_route"])
 
     def route(self, entry: Entry, conversation: Conversation, customer: Customer) -> Route | None:
         """Return the first answer; the plugins after it are not asked."""
         values = {"entry": entry, "conversation": conversation, "customer": customer}
-        return next(self._answers(self._route, values, Route), None)
+        return next(self._answers("fernamt_route", values, Route), None)
 
     def export(self, subject: Subject) -> Mapping[str, Duty]:
         """Return by plugin what is to be done for an export; see :meth:`erase`."""
-        return self._duties(self._export, subject)
+        return self._duties("fernamt_export", subject)
 
     def erase(self, subject: Subject) -> Mapping[str, Duty]:
         """Return by plugin what is to be done for an erasure.
@@ -100,11 +97,11 @@ class Plugins:
         A plugin that fails when it is asked is not left out: its duty is to ask it again, so the durable job that runs it
         fails visibly until the plugin is repaired.
         """
-        return self._duties(self._erase, subject)
+        return self._duties("fernamt_erase", subject)
 
-    def _duties(self, implementations: tuple[_Implementation, ...], subject: Subject) -> dict[str, Duty]:
+    def _duties(self, hook: str, subject: Subject) -> dict[str, Duty]:
         duties: dict[str, Duty] = {}
-        for implementation in implementations:
+        for implementation in self.by_hook[hook]:
             duty = self._call(implementation, {"subject": subject})
             if callable(duty):
                 duties[implementation.plugin] = duty
@@ -112,10 +109,8 @@ class Plugins:
                 duties[implementation.plugin] = _asked_again(implementation, subject)
         return duties
 
-    def _answers(
-        self, implementations: tuple[_Implementation, ...], values: Mapping[str, Any], kind: type[_T]
-    ) -> Iterator[_T]:
-        for implementation in implementations:
+    def _answers(self, hook: str, values: Mapping[str, Any], kind: type[_T]) -> Iterator[_T]:
+        for implementation in self.by_hook[hook]:
             answer = self._call(implementation, values)
             if isinstance(answer, kind):
                 yield answer
@@ -124,7 +119,7 @@ class Plugins:
 
     def _call(self, implementation: _Implementation, values: Mapping[str, Any]) -> Any:
         try:
-            answer = implementation.function(*[values[name] for name in implementation.arguments])
+            answer = implementation.asked(values)
             if isinstance(answer, Refusal) and answer.until is not None and answer.until.utcoffset() is None:
                 raise TypeError("Refusal.until has no time zone")
         except (Exception, SystemExit) as why:  # noqa: BLE001 - a plugin's border
@@ -147,8 +142,7 @@ def _implementations(caller: pluggy.HookCaller) -> tuple[_Implementation, ...]:
 
 def _asked_again(implementation: _Implementation, subject: Subject) -> Duty:
     async def duty(context: PluginContext[Any]) -> Mapping[str, Json]:
-        values = {"subject": subject}
-        found = implementation.function(*[values[name] for name in implementation.arguments])
+        found = implementation.asked({"subject": subject})
         done: Mapping[str, Json] = {} if found is None else await found(context)
         return done
 
