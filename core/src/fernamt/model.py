@@ -166,7 +166,7 @@ STATE_AFTER: Final[Mapping[str, ConversationState]] = MappingProxyType(
 
 
 class DeliveryState(StrEnum):
-    """Where one outbound entry to one recipient stands."""
+    """Where one outbound entry to one recipient stands, from the lowest to the highest: see :func:`fold`."""
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -178,18 +178,7 @@ class DeliveryState(StrEnum):
     READ = "read"
 
 
-_HEIGHT: Final[Mapping[DeliveryState, int]] = MappingProxyType(
-    {
-        DeliveryState.QUEUED: 0,
-        DeliveryState.SENDING: 1,
-        DeliveryState.UNCERTAIN: 2,
-        DeliveryState.SENT: 3,
-        DeliveryState.REFUSED: 4,
-        DeliveryState.FAILED: 5,
-        DeliveryState.DELIVERED: 6,
-        DeliveryState.READ: 7,
-    }
-)
+_HEIGHT: Final[Mapping[DeliveryState, int]] = MappingProxyType({state: at for at, state in enumerate(DeliveryState)})
 
 
 def fold(state: DeliveryState, fact: DeliveryState) -> DeliveryState:
