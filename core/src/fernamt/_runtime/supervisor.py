@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -12,6 +13,7 @@ from fernamt._runtime.claims import Claims, stop_task, uncancelled
 from fernamt._runtime.outbox import Outbox
 from fernamt._runtime.outcome import retry_wait_s
 from fernamt._runtime.reconciler import Reconciler
+from fernamt._runtime.recorder import written
 from fernamt._runtime.sending import SEND_TIMEOUT_S
 from fernamt._runtime.storable import storable_text
 from fernamt._runtime.work import Worker
@@ -20,7 +22,7 @@ from fernamt._store.claims import Claim
 from fernamt._store.reception import Line
 from fernamt._store.writer import Writes
 from fernamt.connector import Clock, Connector, Describes, Receives
-from fernamt.errors import ChannelError, ConfigError, NeedsLogin, NotStored
+from fernamt.errors import ChannelError, ConfigError, NeedsLogin
 from fernamt.outbound import Capabilities
 
 _STEADY_S: Final = 60.0
@@ -95,11 +97,8 @@ class Supervised:
         self._said = (state, reason)
         self._become(state, reason)
 
-    def needs_login(self, why: NeedsLogin) -> None:
+    def needs_login(self, why: NeedsLogin | ConfigError) -> None:
         """Stop the channel until a person acts."""
-        self._end(why)
-
-    def _end(self, why: NeedsLogin | ConfigError) -> None:
         if self._over is not None and not self._over.done():
             self._over.set_result(why)
 
@@ -123,10 +122,11 @@ class Supervised:
         self._become(*self._said)
         outbox = self._outbox
         assert outbox is not None
-        receiving = asyncio.create_task(self._receiving(), name=f"receive-{self.line.id}")
-        sending = asyncio.create_task(self._sending(outbox, claim), name=f"send-{self.line.id}")
-        working = asyncio.create_task(self._working(claim), name=f"work-{self.line.id}")
-        asking = asyncio.create_task(self._asking(claim), name=f"ask-{self.line.id}")
+        others = [partial(one.run, claim) for one in (self._worker, self._reconciler) if one is not None]
+        receiving, sending, *working = [
+            asyncio.create_task(body, name=f"{type(self).__name__}-{self.line.id}")
+            for body in (self._receiving(), self._sending(outbox, claim), *map(self._kept_running, others))
+        ]
         try:
             why = await self._over
             if isinstance(why, NeedsLogin):
@@ -137,7 +137,7 @@ class Supervised:
             outbox.hold_back()
             await asyncio.wait({sending}, timeout=SEND_TIMEOUT_S)
         finally:
-            for task in (receiving, sending, working, asking):
+            for task in (receiving, sending, *working):
                 await stop_task(task)
         await asyncio.Event().wait()  # holding it: another runner would only be refused as well
 
@@ -169,16 +169,6 @@ class Supervised:
 
         await self._kept_running(sent)
 
-    async def _working(self, claim: Claim) -> None:
-        worker = self._worker
-        if worker is not None:
-            await self._kept_running(lambda: worker.run(claim))
-
-    async def _asking(self, claim: Claim) -> None:
-        reconciler = self._reconciler
-        if reconciler is not None:
-            await self._kept_running(lambda: reconciler.run(claim))
-
     async def _kept_running(self, body: Callable[[], Awaitable[None]]) -> None:
         failures = 0
         while True:
@@ -186,7 +176,7 @@ class Supervised:
             try:
                 await uncancelled(body)
             except (NeedsLogin, ConfigError) as why:
-                self._end(why)
+                self.needs_login(why)
                 return
             except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: one channel's fault stays its own
                 steady = (self._clock.now() - began).total_seconds() > _STEADY_S
@@ -217,9 +207,6 @@ class Supervised:
         """Write how the channel is until the store knows."""
         told = None
         while told != (now := (self.state, self.reason)):
-            try:
-                one = ChannelState(number=self.line.number, state=now[0], reason=now[1])
-                await self._writer.write(note_state, one)
-                told = now
-            except NotStored as full:
-                await self._clock.sleep(full.after_s)
+            one = ChannelState(number=self.line.number, state=now[0], reason=now[1])
+            await written(self._writer, self._clock, note_state, one)
+            told = now

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 import structlog
 from attrs import frozen
 
 from fernamt._runtime.claims import stop_task, uncancelled
 from fernamt._runtime.outcome import outcome_of, retry_wait_s
+from fernamt._runtime.recorder import written
 from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.engine import Store
 from fernamt._store.tasks import Also, DueTasks, Ended, Failed, Task, TaskGone, due_tasks, end, fail
-from fernamt._store.writer import Operation, Writes
+from fernamt._store.writer import Writes
 from fernamt.errors import ChannelError, FernamtError, NeedsLogin, NotStored, Unsupported
 from fernamt.model import DeliveryState
 
@@ -26,8 +27,6 @@ IN_FLIGHT: Final = 8
 TIMEOUT_S: Final = 600.0
 """A task that takes longer has failed."""
 _REASON_MAX: Final = 500
-_P = TypeVar("_P")
-_R = TypeVar("_R")
 _log = structlog.get_logger()
 
 
@@ -149,7 +148,7 @@ class Worker:
             self._reached("work.begun")
             ending = await self._handled(task)
             self._reached("work.done")
-            await self._written(end, Ended(claim=claim, task=task, also=ending.also))
+            await written(self._writer, self._store.clock, end, Ended(claim=claim, task=task, also=ending.also))
             self._reached("work.ended")
         except ClaimLost:
             self._lose()
@@ -181,7 +180,7 @@ class Worker:
         reason = self._redact(storable_text(said if known else f"{type(why).__name__}: {said}"))[:_REASON_MAX]
         failed = Failed(claim=claim, task=task, reason=reason, again_us=_again_us(why, task.tries + 1))
         try:
-            due_us = await self._written(fail, failed)
+            due_us = await written(self._writer, self._store.clock, fail, failed)
         except ClaimLost:
             self._lose()
             return
@@ -199,14 +198,6 @@ class Worker:
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
         self.wake()
-
-    async def _written(self, operation: Operation[_P, _R], payload: _P) -> _R:
-        """Write what must not be given up while the store is away."""
-        while True:
-            try:
-                return await self._writer.write(operation, payload)
-            except NotStored as away:
-                await self._store.clock.sleep(away.after_s)
 
     async def _wait(self, wait_s: float) -> None:
         try:
