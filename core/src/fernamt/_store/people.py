@@ -41,15 +41,11 @@ class People:
 
     def sender(self, event: Received) -> tuple[int, int]:
         """Return the numbers of who wrote, linked with the handles that the provider vouches for."""
-        aliases = event.aliases
-        if not aliases:
-            return self.number(event.sender, event.sender_name, evidence="wrote")
-        if str(event.sender) not in self._known:
-            customer = next((known[1] for alias in aliases if (known := self.known(alias)) is not None), None)
-            if customer is not None:
-                self._link(str(event.sender), customer, "the provider")
+        vouched = next(filter(None, map(self.known, event.aliases)), None)
+        if vouched is not None and str(event.sender) not in self._known:
+            self._link(str(event.sender), vouched[1], "the provider")
         person = self.number(event.sender, event.sender_name, evidence="wrote")
-        for alias in aliases:
+        for alias in event.aliases:
             if str(alias) not in self._known:
                 self._link(str(alias), person[1], "the provider")
         return person
