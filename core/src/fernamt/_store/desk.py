@@ -149,32 +149,30 @@ class Verdict:
 @locks(Rank.DELIVERIES)
 def decide(tx: Transaction, payloads: Sequence[Verdict]) -> list[DeliveryState | FernamtError]:
     """Settle uncertain deliveries by a person's word, which is kept as a fact."""
-    results: list[DeliveryState | FernamtError] = []
-    for verdict in payloads:
-        rows = tx.do.rows(
-            f"SELECT state, channel, parts + 1 < parts_total FROM delivery WHERE id = ?{tx.do.lock}",
-            (verdict.delivery,),
-        )
-        if not rows or rows[0][0] != DeliveryState.UNCERTAIN:
-            now = f"is {rows[0][0]}" if rows else "does not exist"
-            results.append(NoSuchThing(f"Delivery {verdict.delivery} {now}. fernamt uncertain lists those to settle."))
-            continue
-        _, channel, more = rows[0]
-        settled = DeliveryState.SENT if verdict.sent else DeliveryState.QUEUED
-        fact = Fact(
-            channel=channel,
-            state=settled,
-            at_us=tx.now_us,
-            delivery=verdict.delivery,
-            reason=f"settled by {verdict.by}",
-            whole=not more,
-        )
-        settle(tx, [fact], source="a person")
-        if more or not verdict.sent:
-            go_on(tx, channel, verdict.delivery, fact.reason, through=verdict.sent)
-            settled = DeliveryState.QUEUED
-        results.append(settled)
-    return results
+    return [_decided(tx, verdict) for verdict in payloads]
+
+
+def _decided(tx: Transaction, verdict: Verdict) -> DeliveryState | FernamtError:
+    rows = tx.do.rows(
+        f"SELECT state, channel, parts + 1 < parts_total FROM delivery WHERE id = ?{tx.do.lock}", (verdict.delivery,)
+    )
+    if not rows or rows[0][0] != DeliveryState.UNCERTAIN:
+        now = f"is {rows[0][0]}" if rows else "does not exist"
+        return NoSuchThing(f"Delivery {verdict.delivery} {now}. fernamt uncertain lists those to settle.")
+    _, channel, more = rows[0]
+    fact = Fact(
+        channel=channel,
+        state=DeliveryState.SENT if verdict.sent else DeliveryState.QUEUED,
+        at_us=tx.now_us,
+        delivery=verdict.delivery,
+        reason=f"settled by {verdict.by}",
+        whole=not more,
+    )
+    settle(tx, [fact], source="a person")
+    if verdict.sent and not more:
+        return DeliveryState.SENT
+    go_on(tx, channel, verdict.delivery, fact.reason, through=verdict.sent)
+    return DeliveryState.QUEUED
 
 
 def release(tx: Transaction, payloads: Sequence[int]) -> list[FernamtError | None]:
