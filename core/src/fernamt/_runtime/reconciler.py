@@ -13,10 +13,10 @@ from fernamt._runtime.sending import SEND_TIMEOUT_S, Sending
 from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.correspondence import Prepared, prepare
-from fernamt._store.deliveries import OpenDelivery, unsettled
+from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
-from fernamt._store.reconciliation import FIRST_ASKED_US, Inquiry, reconcile
+from fernamt._store.reconciliation import FIRST_ASKED_US, Inquiry, reconcile, unsettled
 from fernamt._store.writer import Writes
 from fernamt.connector import Reconciles
 from fernamt.errors import NeedsLogin, NotStored

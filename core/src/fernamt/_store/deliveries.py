@@ -43,10 +43,11 @@ class OpenDelivery:
         return self.conversation, self.address, self.bulk
 
 
-_OPEN: Final = (
+OPEN: Final = (
     "SELECT id, entry, conversation, address, state, attempts, queued_at, first_at, next_at, bulk, parts FROM delivery"
     " WHERE channel = ?"
 )
+"""Reads those of a channel, with further conditions behind it."""
 
 
 def open_deliveries(
@@ -57,18 +58,9 @@ def open_deliveries(
     What waits for a time later than *until_us* is not looked for, however much of it there is; see :func:`postponed`.
     """
     rows = do.rows(
-        f"{_OPEN} AND bulk = ? AND state IN ('queued', 'sending') AND id > ? AND (next_at <= ? OR next_at = queued_at)"
+        f"{OPEN} AND bulk = ? AND state IN ('queued', 'sending') AND id > ? AND (next_at <= ? OR next_at = queued_at)"
         " ORDER BY id LIMIT ?",
         (channel, bulk, after, until_us, limit),
-    )
-    return [OpenDelivery(*row) for row in rows]
-
-
-def unsettled(do: Statements, channel: int, *, asked_by_us: int, changed_by_us: int, limit: int) -> list[OpenDelivery]:
-    """Return uncertain deliveries of a channel, the oldest first, that were not asked about and did not change since then."""
-    rows = do.rows(
-        f"{_OPEN} AND state = 'uncertain' AND next_at <= ? AND changed_at <= ? ORDER BY id LIMIT ?",
-        (channel, asked_by_us, changed_by_us, limit),
     )
     return [OpenDelivery(*row) for row in rows]
 
@@ -78,7 +70,7 @@ def postponed(
 ) -> list[OpenDelivery]:
     """Return what waits for its time in some conversations, and may hold a lane there."""
     rows = do.among(
-        f"{_OPEN} AND bulk = ? AND state = 'queued' AND next_at > queued_at AND next_at > ? AND conversation IN {{}}",
+        f"{OPEN} AND bulk = ? AND state = 'queued' AND next_at > queued_at AND next_at > ? AND conversation IN {{}}",
         sorted(conversations),
         (channel, bulk, now_us),
     )

@@ -9,16 +9,26 @@ import orjson
 from attrs import frozen
 
 from fernamt._store.claims import Claim, ClaimLost, while_held
-from fernamt._store.deliveries import go_on
+from fernamt._store.deliveries import OPEN, OpenDelivery, go_on
 from fernamt._store.engine import Rank, Transaction, locks
 from fernamt._store.names import id_hash
 from fernamt._store.receipts import Fact, settle, settle_early
+from fernamt._store.statements import Statements
 from fernamt.model import DeliveryState
 
 FIRST_ASKED_US: Final = 5_000_000
 BELIEVED_US: Final = 60_000_000
 """So long after the attempt a provider may still be at work on what it does not know yet."""
 _PAUSE_MAX_US: Final = 86_400_000_000
+
+
+def unsettled(do: Statements, channel: int, *, asked_by_us: int, changed_by_us: int, limit: int) -> list[OpenDelivery]:
+    """Return uncertain deliveries of a channel, the oldest first, that were not asked about and did not change since then."""
+    rows = do.rows(
+        f"{OPEN} AND state = 'uncertain' AND next_at <= ? AND changed_at <= ? ORDER BY id LIMIT ?",
+        (channel, asked_by_us, changed_by_us, limit),
+    )
+    return [OpenDelivery(*row) for row in rows]
 
 
 @frozen(kw_only=True)
