@@ -18,13 +18,9 @@ from fernamt.model import (
     STATE_AFTER,
     Attachment,
     Blob,
-    ChannelId,
-    ConversationId,
     ConversationState,
-    Entry,
     Json,
     Remote,
-    moment,
 )
 
 _DAY_US: Final = 86_400_000_000
@@ -111,16 +107,7 @@ class Conversations:
         """
         if place is not None and place in self._threads and self._do.threads([place]) != {place: self._threads[place]}:
             raise LostRace(f"somebody else opened a conversation for address {place[0]}")
-        row = ConversationRow(
-            id=self._do.next_id("conversation"),
-            customer=customer,
-            kind="support",
-            state=ConversationState.OPEN,
-            language="",
-            last_n=0,
-            last_entry=0,
-            changed_at=self._now_us,
-        )
+        row = ConversationRow(self._do.next_id("conversation"), customer, changed_at=self._now_us)
         self._rows[row.id] = row
         self._do.topics.add(f"customer:{customer}")
         self._new.add(row.id)
@@ -218,31 +205,6 @@ class Conversations:
             errands.append(Errand(owner="core", kind="route", key=key, conversation=number, n=1, due_us=self._now_us))
         for errand in sorted(errands, key=lambda one: one.key):
             self._batch.add("wake task", errand_row(self._do, errand, self._now_us))
-
-
-def entries_of(do: Statements, conversation: int, *, after: int, limit: int) -> tuple[Entry, ...]:
-    """Return the entries of a conversation whose numbers are greater than *after*, in order, at most *limit*."""
-    rows = do.rows(
-        "SELECT e.n, e.kind, e.at, a.handle, c.author, h.name, c.text, c.attachments, c.data, c.key FROM entry e"
-        " LEFT JOIN content c ON c.entry = e.id LEFT JOIN address a ON a.id = e.author"
-        " LEFT JOIN channel h ON h.id = e.channel WHERE e.conversation = ? AND e.n > ? ORDER BY e.n LIMIT ?",
-        (conversation, after, limit),
-    )
-    return tuple(
-        Entry(
-            conversation=ConversationId(str(conversation)),
-            n=n,
-            kind=kind,
-            at=moment(at_us),
-            author=handle or author or "",
-            channel=ChannelId(channel) if channel else None,
-            text=text or "",
-            attachments=attachments_of(files),
-            data=orjson.loads(words) if words else NOTHING,
-            key=key or "",
-        )
-        for n, kind, at_us, handle, author, channel, text, files, words, key in rows
-    )
 
 
 def attachments_of(files: str | None) -> tuple[Attachment, ...]:

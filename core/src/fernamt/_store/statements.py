@@ -10,6 +10,7 @@ from attrs import define
 
 from fernamt._store.pointers import NEAR_CONVERSATIONS, NEAR_CUSTOMERS, Link, Pointers
 from fernamt._store.tables import metadata
+from fernamt.model import ConversationState
 
 Row: TypeAlias = tuple[Any, ...]
 _SUBSCRIBERS_US: Final = 5_000_000
@@ -73,12 +74,12 @@ class ConversationRow:
 
     id: int
     customer: int
-    kind: str
-    state: str
-    language: str
-    last_n: int
-    last_entry: int
-    changed_at: int
+    kind: str = "support"
+    state: str = ConversationState.OPEN
+    language: str = ""
+    last_n: int = 0
+    last_entry: int = 0
+    changed_at: int = 0
     linked: bool = False
     """Pointers lead from it or to it."""
 

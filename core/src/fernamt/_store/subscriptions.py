@@ -8,11 +8,20 @@ from typing import Any
 import orjson
 from attrs import field, frozen
 
-from fernamt._store.conversations import entries_of
+from fernamt._store.conversations import attachments_of
 from fernamt._store.correspondence import whose
 from fernamt._store.engine import Transaction
 from fernamt._store.statements import Statements
-from fernamt.model import Conversation, Customer, Entry, Json
+from fernamt.model import (
+    NOTHING,
+    ChannelId,
+    Conversation,
+    ConversationId,
+    Customer,
+    Entry,
+    Json,
+    moment,
+)
 
 
 @frozen(kw_only=True)
@@ -64,6 +73,31 @@ def situation(
     entries = entries_of(do, conversation, after=after, limit=limit)
     one, customer = whose(do, [conversation])[conversation]
     return Situation(conversation=one, customer=customer, entries=entries, memory=memory)
+
+
+def entries_of(do: Statements, conversation: int, *, after: int, limit: int) -> tuple[Entry, ...]:
+    """Return the entries of a conversation whose numbers are greater than *after*, in order, at most *limit*."""
+    rows = do.rows(
+        "SELECT e.n, e.kind, e.at, a.handle, c.author, h.name, c.text, c.attachments, c.data, c.key FROM entry e"
+        " LEFT JOIN content c ON c.entry = e.id LEFT JOIN address a ON a.id = e.author"
+        " LEFT JOIN channel h ON h.id = e.channel WHERE e.conversation = ? AND e.n > ? ORDER BY e.n LIMIT ?",
+        (conversation, after, limit),
+    )
+    return tuple(
+        Entry(
+            conversation=ConversationId(str(conversation)),
+            n=n,
+            kind=kind,
+            at=moment(at_us),
+            author=handle or author or "",
+            channel=ChannelId(channel) if channel else None,
+            text=text or "",
+            attachments=attachments_of(files),
+            data=orjson.loads(words) if words else NOTHING,
+            key=key or "",
+        )
+        for n, kind, at_us, handle, author, channel, text, files, words, key in rows
+    )
 
 
 def advance(tx: Transaction, subscriber: str, conversation: int, n: int) -> None:
