@@ -93,6 +93,31 @@ def test_a_look_up_of_the_writer_goes_by_the_index_though_the_tables_were_never_
     session.close()
 
 
+def test_words_are_kept_as_they_are_and_nothing_in_them_means_anything(store: Store) -> None:
+    words = [
+        "",
+        "NULL",
+        "None",
+        '"',
+        "\\",
+        '\\"',
+        "{a,b}",
+        ",",
+        "it's",
+        " a ",
+        "a\r\n\tb",
+        "Grüße 🙂",
+        "%s %b $1 ?",
+        "\\x41",
+    ]
+    session = store.session()
+    with session.transaction() as tx:
+        rows = [(n, one, one, one or None, None, None, None, None, n or None) for n, one in enumerate(words)]
+        tx.do.many("insert content", rows)
+        assert tx.do.rows("SELECT * FROM content ORDER BY entry") == rows
+    session.close()
+
+
 def test_a_reader_sees_one_state_and_hinders_no_writer(store: Store) -> None:
     session = store.session()
     count = sa.text("SELECT count(*) FROM cursor")

@@ -14,8 +14,6 @@ from fernamt._store.statements import APPENDED, OF_A_MESSAGE, STATEMENTS, Row, S
 from fernamt._store.tables import metadata
 
 _IDS_AT_ONCE: Final = 256
-_WORDS: Final = frozenset({"text", "bytea"})
-"""Types whose arrays go as they are, in binary; those of the others as text."""
 _BEGIN: Final = """SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
  set_config('synchronous_commit', 'on', true), set_config('lock_timeout', '10000', true),
  set_config('idle_in_transaction_session_timeout', '3000', true),
@@ -34,12 +32,21 @@ _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAl
 def _columns(table: str, names: Sequence[str]) -> str:
     columns = metadata.tables[table].columns
     types = [columns[name].type.compile(dialect=_DIALECT).lower() for name in names]
-    arrays = ", ".join(f"{'%b' if one in _WORDS else '%t'}::{one}[]" for one in types)
+    arrays = ", ".join(f"{'%b' if one == 'bytea' else '%t'}::{one}[]" for one in types)
     return f"FROM unnest({arrays}) AS given ({', '.join(names)})"
 
 
-def _numbers(column: Sequence[int | None]) -> str:
-    """Return an array of numbers or truths as PostgreSQL reads it: psycopg would go from one to the next in Python."""
+def _escaped(words: str | None) -> str | None:
+    return words and words.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _array(column: Sequence[Any], kind: str) -> str | list[Any]:
+    """Return an array as PostgreSQL reads it: psycopg would go from value to value in Python. It is left those of bytes."""
+    if kind == "bytea":
+        return [*column]
+    if kind == "text":
+        quoted = [f'"{one}"' if one is not None else "NULL" for one in map(_escaped, column)]
+        return f"{{{','.join(quoted)}}}"
     return f"{{{str([*column])[1:-1]}}}".replace("None", "NULL")
 
 
@@ -129,19 +136,18 @@ class PostgresStatements(Statements):
     def write(self, rows: Mapping[str, Sequence[Row]]) -> None:
         sets = {name: given for name, given in rows.items() if given and name in _SETS}
         if sets:
-            sql, formats = self._in_one(*sets)
+            sql, kinds = self._in_one(*sets)
             columns = [column for given in sets.values() for column in zip(*given, strict=True)]
-            pairs = zip(formats, columns, strict=True)
-            self._cursor.execute(sql, [[*one] if how == "%b" else _numbers(one) for how, one in pairs])
+            self._cursor.execute(sql, [_array(*one) for one in zip(columns, kinds, strict=True)])
         super().write({name: given for name, given in rows.items() if name not in sets})
 
     def _in_one(self, *names: str) -> tuple[str, list[str]]:
-        """Return the statement that does all of these at once, and the format of each column; there are few that recur."""
+        """Return the statement that does all of these at once, and the kind of each column; there are few that recur."""
         if names not in self._together:
             *further, last = [_SETS[name] for name in names]
             parts = ", ".join(f"w{at} AS ({sql})" for at, sql in enumerate(further))
             sql = f"WITH {parts} {last}" if parts else last
-            self._together[names] = sql, re.findall("%[bt]", sql)
+            self._together[names] = sql, re.findall(r"%[bt]::(\w+)", sql)
         return self._together[names]
 
     def _execute_among(self, sql: str, values: Sequence[Any], first: Sequence[Any]) -> None:
