@@ -31,11 +31,9 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
-        ...
 
     async def sleep(self, seconds: float) -> None:
         """Return after *seconds* seconds."""
-        ...
 
 
 class Blobs(Protocol):
@@ -48,11 +46,9 @@ class Blobs(Protocol):
             ValueError: It is longer than *max_bytes*; nothing of it is kept.
             NotStored: The disk or the database does not take it.
         """
-        ...
 
     def open(self, blob: Blob) -> AsyncIterator[bytes]:
         """Yield the content in pieces of at most 64 KB. Raises ``FileNotFoundError`` if it was erased."""
-        ...
 
 
 class Tables(Protocol):
@@ -64,14 +60,12 @@ class Tables(Protocol):
 
     async def read(self, fn: Callable[[sa.Connection], _A]) -> _A:
         """Return what *fn* returns; it sees one state and changes nothing."""
-        ...
 
     async def write(self, fn: Callable[[sa.Connection], _A]) -> _A:
         """Commit what *fn* writes, one at a time, nothing if it raises; ``TimeoutError``: a statement ran for 5 s.
 
         On SQLite nobody else writes meanwhile, the core neither: wait for nothing inside. Cancelled, the outcome is unknown.
         """
-        ...
 
 
 class PluginContext(Protocol[_S_co]):
@@ -80,7 +74,6 @@ class PluginContext(Protocol[_S_co]):
     @property
     def settings(self) -> _S_co:
         """The plugin's own section, ``[plugins.<name>]``."""
-        ...
 
     @property
     def http(self) -> Http: ...
@@ -98,7 +91,6 @@ class PluginContext(Protocol[_S_co]):
 
         Raises ``Unsupported`` if there is none of that name, or not any more.
         """
-        ...
 
     async def look_up(self, question: Question[_A], *, timeout_s: float = 4.0) -> _A:
         """Ask whichever plugin answers questions of this type.
@@ -107,7 +99,6 @@ class PluginContext(Protocol[_S_co]):
             Unsupported: Nobody offers it, or two do.
             ChannelError: The other plugin could not answer; ``Unreachable`` if it failed, or not in time.
         """
-        ...
 
 
 @frozen(kw_only=True)
@@ -141,7 +132,6 @@ class ConnectorContext(PluginContext[Any], Protocol):
 
     async def cursor(self, name: str) -> str:
         """Return the value that was last committed under *name* for this channel, ``""`` at first."""
-        ...
 
     def feed(self, reader: Address, *, since: str = "") -> AsyncIterator[FeedItem]:
         """Yield what *reader* may see on this channel, from *since* on (``""``: the beginning), and then whatever comes, for ever.
@@ -151,7 +141,6 @@ class ConnectorContext(PluginContext[Any], Protocol):
         conversation *n* says the order: an answer that was held back may come after what is behind it. Nothing is ever
         skipped, whichever runner stored it; after a fault an entry may come twice. Cancel it or close it when he is gone.
         """
-        ...
 
     async def turn(self, event: SessionEvent) -> Turn:
         """Return what shall happen on the line after *event*, committed: render it, or do it.
@@ -163,19 +152,15 @@ class ConnectorContext(PluginContext[Any], Protocol):
             NotStored: Nothing is committed; offer the event again after ``after_s`` seconds.
             ValueError: The event has no key, no session or no address.
         """
-        ...
 
     def sign(self, value: str, *, valid: timedelta) -> str:
         """Return *value* with a signature that this channel can check until *valid* is over."""
-        ...
 
     def unsign(self, token: str) -> str:
         """Return what :meth:`sign` was given; raises ``BadSignature`` if it is not ours, of another channel, or too old."""
-        ...
 
     def report_state(self, state: Literal["up", "degraded"], reason: str = "") -> None:
         """Say how the line is. The supervisor sets the other states: starting, needs-login, down."""
-        ...
 
 
 # ---- the connector: one method
@@ -190,7 +175,6 @@ class Connector(Protocol):
 
         Cancelled, the outcome is unknown and the message becomes uncertain.
         """
-        ...
 
 
 # ---- abilities, found once by isinstance
@@ -200,7 +184,6 @@ class Describes(Protocol):
 
     def capabilities(self) -> Capabilities:
         """Return the document; asked after the start and again whenever the channel comes up."""
-        ...
 
 
 @runtime_checkable
@@ -209,7 +192,6 @@ class Measures(Protocol):
 
     def units(self, message: OutboundMessage) -> int:
         """Return the length of the message. Pure."""
-        ...
 
 
 @runtime_checkable
@@ -218,7 +200,6 @@ class ChoosesId(Protocol):
 
     def id_for(self, message: OutboundMessage) -> str:
         """Return the id, the same on every attempt. Pure; committed before ``send`` is called."""
-        ...
 
 
 @runtime_checkable
@@ -231,7 +212,6 @@ class Receives(Protocol):
         Raising decides the channel's state: ``NeedsLogin`` stops it, anything else restarts it with back-off. Returning is
         legal and means that there is nothing (more) to run.
         """
-        ...
 
 
 @frozen(kw_only=True)
@@ -256,7 +236,6 @@ class Webhooks(Protocol):
 
     def webhooks(self) -> Sequence[Webhook]:
         """Return the addresses; asked once at the start."""
-        ...
 
 
 @runtime_checkable
@@ -265,7 +244,6 @@ class Serves(Protocol):
 
     def routes(self) -> Sequence[web.RouteDef]:
         """Return aiohttp routes below ``/in/<channel>/``; asked once at the start."""
-        ...
 
 
 @runtime_checkable
@@ -274,7 +252,6 @@ class Answers(Protocol):
 
     def answer(self, turn: Turn) -> Response:
         """Return the turn's actions in the provider's language. Pure: a repeat renders the same bytes."""
-        ...
 
 
 @runtime_checkable
@@ -283,7 +260,6 @@ class Performs(Protocol):
 
     async def perform(self, turn: Turn) -> None:
         """Tell the provider what shall happen now. Errors as in ``send``."""
-        ...
 
 
 @runtime_checkable
@@ -292,7 +268,6 @@ class Dials(Protocol):
 
     async def dial(self, to: Address, *, session: str) -> Sent:
         """Start a call. Errors as in ``send``; *session* is unique, so it settles an uncertain dial."""
-        ...
 
 
 @runtime_checkable
@@ -301,7 +276,6 @@ class Verifies(Protocol):
 
     async def verify(self) -> str:
         """Make a real round trip and return whom the provider says we are. Errors as in ``send``."""
-        ...
 
 
 @runtime_checkable
@@ -310,7 +284,6 @@ class Reconciles(Protocol):
 
     async def lookup(self, message: OutboundMessage) -> Sent | Literal["not_sent", "unknown"]:
         """Answer for one message; ``not_sent`` counts only with ``Capabilities.full_lookup``."""
-        ...
 
 
 @frozen(kw_only=True)
@@ -327,7 +300,6 @@ class Backfills(Protocol):
 
     async def fetch(self, cursor: str) -> Page:
         """Return the page at *cursor*; ``""``: from the beginning."""
-        ...
 
 
 @runtime_checkable
@@ -336,7 +308,6 @@ class FetchesMedia(Protocol):
 
     def fetch_media(self, ref: str) -> AsyncIterator[bytes]:
         """Yield the content of ``Remote(ref)``. Errors as in ``send``."""
-        ...
 
 
 @runtime_checkable
@@ -345,7 +316,6 @@ class ShowsTyping(Protocol):
 
     async def show_typing(self, to: Address, *, reply_to: str) -> None:
         """Show it for a moment, where *reply_to* stands (see ``OutboundMessage``); best effort."""
-        ...
 
 
 @runtime_checkable
@@ -354,7 +324,6 @@ class MarksRead(Protocol):
 
     async def mark_read(self, ids: Sequence[str]) -> None:
         """Mark the messages with these provider ids; best effort."""
-        ...
 
 
 ABILITIES: Final[tuple[type, ...]] = (

@@ -49,7 +49,6 @@ class Http(Protocol):
         Raises:
             Unreachable: ``certain=True`` if the request never left this machine (no connection, TLS refused).
         """
-        ...
 
     def download(self, url: str, *, headers: Mapping[str, str] = ..., max_bytes: int) -> AsyncIterator[bytes]:
         """Yield a file in pieces.
@@ -59,4 +58,3 @@ class Http(Protocol):
             Throttled: The answer is a 429.
             Unreachable: There was no answer, or a 5xx; asking again changes nothing there.
         """
-        ...

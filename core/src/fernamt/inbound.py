@@ -192,7 +192,6 @@ class Intake(Protocol):
 
         Cancelled, the outcome is unknown: offer it again, a repeat makes no second entry.
         """
-        ...
 
 
 # Webhooks: bytes in, values out.

@@ -34,7 +34,6 @@ class Menu(Protocol):
     @property
     def digest(self) -> str:
         """A hash of its content: a session goes on only with the very menu that it began with."""
-        ...
 
     def step(self, state: MenuState | None, event: Happened, *, at: datetime, language: str) -> Step:
         """Return what follows.
@@ -49,4 +48,3 @@ class Menu(Protocol):
         is dropped, what else it asks for is done. If it raises, or returns what cannot happen on a line, the caller hears an
         apology and the conversation gets a ``handover``.
         """
-        ...

@@ -231,24 +231,18 @@ class Call(Protocol):
     @property
     def rate(self) -> int:
         """Samples a second."""
-        ...
 
     async def answer(self) -> None:
         """Take the call."""
-        ...
 
     async def play(self, audio: AsyncIterator[bytes]) -> None:
         """Return when the audio was heard; cancelling silences it at once."""
-        ...
 
     def heard(self) -> AsyncIterator[Heard]:
         """Yield until the line ends, which is the only sign of a hang-up."""
-        ...
 
     async def transfer(self, to: str, *, timeout_s: float) -> str:
         """Connect the caller with *to* and return a ``Transferred.outcome``."""
-        ...
 
     async def hang_up(self) -> None:
         """End the call; may be called twice."""
-        ...
