@@ -122,11 +122,10 @@ class Supervised:
         self._become(*self._said)
         outbox = self._outbox
         assert outbox is not None
-        others = [partial(one.run, claim) for one in (self._worker, self._reconciler) if one is not None]
-        receiving, sending, *working = [
-            asyncio.create_task(body, name=f"{type(self).__name__}-{self.line.id}")
-            for body in (self._receiving(), self._sending(outbox, claim), *map(self._kept_running, others))
-        ]
+        receiving = asyncio.create_task(self._receiving(), name=f"receive-{self.line.id}")
+        sending = asyncio.create_task(self._sending(outbox, claim), name=f"send-{self.line.id}")
+        bodies = [self._kept_running(partial(one.run, claim)) for one in (self._worker, self._reconciler) if one]
+        working = [asyncio.create_task(body, name=f"work-{self.line.id}") for body in bodies]
         try:
             why = await self._over
             if isinstance(why, NeedsLogin):
