@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -104,7 +105,10 @@ class Outbox:
             await self._take_over(claim)
             while not self._held_back:
                 self._changed.clear()
-                await self._wait(await self._send_what_may_go(claim))
+                look_again_at = await self._send_what_may_go(claim)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(look_again_at):
+                        await self._changed.wait()
             await self._at_rest()
         except ClaimLost:
             self._log.warning("outbox_claim_lost")
@@ -347,10 +351,3 @@ class Outbox:
     def _gathered(self) -> None:
         self._gathering = False
         self._changed.set()
-
-    async def _wait(self, next_at: float) -> None:
-        try:
-            async with asyncio.timeout_at(next_at):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
