@@ -543,6 +543,18 @@ async def test_a_policy_refuses_for_good_or_until_a_time_and_is_asked_again_then
     assert post.outcomes(refused["never"]) == []
 
 
+async def test_what_may_have_arrived_is_never_called_refused(post: Post) -> None:
+    policy = Policy()
+    await post.start(policy, idempotent=True)
+    one = await post.answer(text="Guten Tag")
+    (await post.called()).fails(Unreachable("?", certain=False))
+    await post.until()
+    policy.table["Guten Tag"] = Refusal(reason="he wants no more mail")
+    await post.due()
+    await post.until("outbox.refused")
+    assert (post.state(one), post.reason(one)) == ("uncertain", "he wants no more mail")
+
+
 LONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {  # what the channel can, the message, the sentence
     "no text at all": ({"max_units": 0}, {"text": "123456"}, "6 long"),
     "a book": ({"max_units": 5}, {"text": "12345" * 50}, "are the most"),

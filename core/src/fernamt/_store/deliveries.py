@@ -286,16 +286,17 @@ def _follows(tx: Transaction, result: Result, first_at: int | None) -> tuple[Del
         if result.give_up_us is None or next_at < (first_at or tx.now_us) + result.give_up_us:
             return state, next_at
         state = result.given_up
-    if state == DeliveryState.FAILED and _may_have_happened(tx, result, first_at or tx.now_us):
+    if state == DeliveryState.FAILED and may_have_happened(tx, result.delivery, before=result.n):
         state = DeliveryState.UNCERTAIN
     return state, tx.now_us
 
 
-def _may_have_happened(tx: Transaction, result: Result, first_at: int) -> bool:
-    """Say whether nobody knows of an earlier attempt: a repeat was harmless then, but its failure does not undo the other."""
+def may_have_happened(tx: Transaction, delivery: int, *, before: int = 2**31 - 1) -> bool:
+    """Say whether nobody knows of an attempt before that one: a repeat was harmless then, but its failure does not undo it."""
     rows = tx.do.rows(
-        "SELECT 1 FROM attempt WHERE delivery = ? AND n < ? AND started_at >= ? AND (ended_at IS NULL OR outcome = ?)",
-        (result.delivery, result.n, first_at, UNCERTAIN),
+        "SELECT 1 FROM attempt a JOIN delivery d ON d.id = a.delivery AND a.started_at >= d.first_at"
+        " WHERE a.delivery = ? AND a.n < ? AND (a.ended_at IS NULL OR a.outcome = ?)",
+        (delivery, before, UNCERTAIN),
     )
     return bool(rows)
 
