@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from fernamt import (
     Address,
@@ -57,7 +57,7 @@ class Hello:
 
     def webhooks(self) -> Sequence[Webhook]:
         """Be called at ``/in/<channel>/said``."""
-        return [Webhook(path="said", verify=self._verify, parse=parse)]
+        return [Webhook(path="said", verify=self._verify, parse=parse, sign=self._signed)]
 
     async def send(self, message: OutboundMessage) -> Sent:
         """Post one message."""
@@ -80,6 +80,9 @@ class Hello:
         said = request.headers.get("X-Signature", "").encode()
         if not hmac.compare_digest(said, self._sign(request.body).encode()):
             raise BadSignature("X-Signature does not fit the body")
+
+    def _signed(self, request: Request) -> Request:
+        return evolve(request, headers={**request.headers, "X-Signature": self._sign(request.body)})
 
     def _sign(self, body: bytes) -> str:
         return hmac.new(self._settings.secret.reveal().encode(), body, hashlib.sha256).hexdigest()

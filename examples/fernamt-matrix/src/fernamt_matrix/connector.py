@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, Literal
+
+from attrs import evolve
 
 from fernamt import (
     Address,
@@ -78,20 +80,25 @@ class Matrix:
         """Be called as the application service API says (version 1 of its paths)."""
         base = "_matrix/app/v1"
 
-        def nothing(_: Request) -> Handshake:
-            return Handshake(_UNKNOWN)
+        def hook(path: str, parse: Callable[[Request], Handshake | Sequence[InboundEvent]]) -> Webhook:
+            return Webhook(path=f"{base}/{path}", verify=self._verify, parse=parse, done=_EMPTY, sign=self._sign)
 
         return [
-            Webhook(path=f"{base}/transactions", verify=self._verify, parse=self._transaction, done=_EMPTY),
-            Webhook(path=f"{base}/ping", verify=self._verify, parse=lambda _: Handshake(_EMPTY)),
-            Webhook(path=f"{base}/users", verify=self._verify, parse=self._user),
-            Webhook(path=f"{base}/rooms", verify=self._verify, parse=nothing),
-            Webhook(path=f"{base}/thirdparty", verify=self._verify, parse=nothing),
+            hook("transactions", self._transaction),
+            hook("ping", lambda _: Handshake(_EMPTY)),
+            hook("users", self._user),
+            hook("rooms", lambda _: Handshake(_UNKNOWN)),
+            hook("thirdparty", lambda _: Handshake(_UNKNOWN)),
         ]
 
+    def _sign(self, request: Request) -> Request:
+        return evolve(request, headers={**request.headers, "Authorization": self._shown()})
+
+    def _shown(self) -> str:
+        return f"Bearer {self._settings.hs_token.reveal()}"
+
     def _verify(self, request: Request) -> None:
-        expected = f"Bearer {self._settings.hs_token.reveal()}".encode()
-        if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected):
+        if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), self._shown().encode()):
             raise BadSignature("the hs_token is missing or wrong")
 
     def _transaction(self, request: Request) -> Sequence[InboundEvent]:

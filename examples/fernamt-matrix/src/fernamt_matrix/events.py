@@ -53,11 +53,8 @@ class Reader:
             try:
                 yield from self._event(one)
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as why:
-                raw = json.dumps(one, sort_keys=True).encode()
-                key = f"broken:{hashlib.sha256(raw).hexdigest()}"
-                yield Unparsed(
-                    key=key, reason=f"an event is not as the specification says: {type(why).__name__}", raw=raw
-                )
+                reason = f"an event is not as the specification says: {type(why).__name__}"
+                yield Unparsed(key=_broken(one), reason=reason, raw=json.dumps(one).encode())
 
     def history(self, said: Iterable[Any]) -> tuple[InboundEvent, ...]:
         """Return what people said in a room; what was to be done about it then is not done again."""
@@ -112,18 +109,16 @@ class Reader:
         answered = (relation.get("m.in_reply_to") or {}).get("event_id")
         form = kind if kind == "m.sticker" else _text(content["msgtype"])
         text, attachments = _words(form, content, answers=answered is not None)
-        html = (
-            content.get("formatted_body")
-            if content.get("format") == "org.matrix.custom.html" and not attachments
-            else ""
-        )
+        html = content.get("formatted_body") if content.get("format") == "org.matrix.custom.html" else ""
+        if answered and html and html.startswith("<mx-reply>"):
+            html = html.partition("</mx-reply>")[2]
         return Received(
             key=key,
             id=key,
             sender=Address(SCHEME, sender),
             sender_name=sender[1:].partition(":")[0],
             text=text,
-            html=_text(html or ""),
+            html="" if attachments else _text(html or ""),
             attachments=attachments,
             thread=Thread(references=(id_of(room, _text(answered)),) if answered else (), place=room),
             at=datetime.fromtimestamp(one["origin_server_ts"] / 1000, UTC),
@@ -182,8 +177,18 @@ def _words(form: str, content: Mapping[str, Any], *, answers: bool) -> tuple[str
     return ("" if name == body else body), (attachment,)
 
 
+def _broken(one: Any) -> str:
+    """Return a key for an event that cannot be read: how old it is changes when it comes again."""
+    lasting = (
+        {name: one[name] for name in sorted(one) if name not in {"age", "unsigned"}} if isinstance(one, dict) else one
+    )
+    return f"broken:{hashlib.sha256(json.dumps(lasting).encode()).hexdigest()}"
+
+
 def _without_quote(body: str) -> str:
     """Leave out what older clients repeat above an answer (up to version 1.12 of the specification)."""
+    if not body.startswith(("> <@", "> * <@")):
+        return body
     lines = body.split("\n")
     quoted = next((number for number, line in enumerate(lines) if not line.startswith("> ")), len(lines))
     return "\n".join(lines[quoted:]).removeprefix("\n") if quoted and quoted < len(lines) else body

@@ -61,23 +61,36 @@ class Rooms:
         return str((said or {}).get("membership", ""))
 
     async def _direct(self, to: Address) -> str:
-        """Return our room with somebody. It has an alias, so a second attempt finds what the first one made."""
-        digest = hashlib.sha256(str(to).encode()).hexdigest()[:24]
-        name = f"{self.settings.localpart}_{digest}"
+        """Return our room with somebody. It has an alias, so whoever looks for it next finds what the first one made."""
+        name = f"{self.settings.localpart}_{hashlib.sha256(str(to).encode()).hexdigest()[:24]}"
         alias = f"#{name}:{self.settings.server}"
-        known = await self.homeserver.get("directory", "room", alias)
-        if known is not None:
-            room = str(known["room_id"])
-            if self.settings.user in await self.members(room):
-                if not await self.is_with(room, to.value):
-                    await self.homeserver.call("POST", "rooms", room, "invite", json={"user_id": to.value})
-                return room
-            # We left it when all was said, and nobody is there to let us in again.
-            await self.homeserver.call("DELETE", "directory", "room", alias)
+        known = await self._behind(alias, to)
+        if known:
+            return known
         wanted = {"preset": "trusted_private_chat", "is_direct": True, "invite": [to.value], "room_alias_name": name}
         if self.settings.display_name:
             wanted["name"] = self.settings.display_name
-        return str((await self.homeserver.call("POST", "createRoom", json=wanted))["room_id"])
+        try:
+            return str((await self.homeserver.call("POST", "createRoom", json=wanted))["room_id"])
+        except Rejected as why:
+            # Somebody else made it meanwhile: two conversations with one person are answered at the same time.
+            if why.code != "M_ROOM_IN_USE" or not (known := await self._behind(alias, to)):
+                raise
+            return known
+
+    async def _behind(self, alias: str, to: Address) -> str:
+        """Return the room behind an alias of ours, with *to* in it or asked to come; ``""``: there is none any more."""
+        said = await self.homeserver.get("directory", "room", alias)
+        if said is None:
+            return ""
+        room = str(said["room_id"])
+        if self.settings.user not in await self.members(room):
+            # We left it when all was said, and nobody is there to let us in again.
+            await self.homeserver.call("DELETE", "directory", "room", alias)
+            return ""
+        if not await self.is_with(room, to.value):
+            await self.homeserver.call("POST", "rooms", room, "invite", json={"user_id": to.value})
+        return room
 
     async def is_encrypted(self, room: str) -> bool:
         """Say whether somebody switched encryption on; nobody can switch it off again."""
