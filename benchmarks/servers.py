@@ -158,7 +158,7 @@ def store_group(connection: sqlite3.Connection, group: list[tuple[dict[str, str]
             last["address"] += 1
             last["conversation"] += 1
             person = people[handle] = (last["address"], last["customer"])
-            customers.append((person[1], message["name"], "", "", now))
+            customers.append((person[1], message["name"], "", "", now, False))
             addresses.append((person[0], handle, person[1], "wrote", now))
             threads[person[0]] = last["conversation"]
             places.append((person[0], 1, "", last["conversation"]))
@@ -177,7 +177,9 @@ def store_group(connection: sqlite3.Connection, group: list[tuple[dict[str, str]
         )
         raws.append((last["raw"], body, None))
         hashed.append((digest, conversation, talk[0], now))
-    rows = [(one, talks[one][2], "support", "open", "", talks[one][0], talks[one][1], now) for one in sorted(new)]
+    rows = [
+        (one, talks[one][2], "support", "open", "", talks[one][0], talks[one][1], now, False) for one in sorted(new)
+    ]
     moved = [("open", talk[0], talk[1], now, one) for one, talk in talks.items() if one not in new]
     for table, values in (
         ("customer", customers),
