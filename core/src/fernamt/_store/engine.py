@@ -266,12 +266,8 @@ class Store:
     def probe(self) -> None:
         """Raise ``NotStored`` unless the database takes a transaction that writes. Blocks."""
         try:
-            session = self.session()
-            try:
-                with session.transaction() as tx:
-                    tx.do.one("UPDATE meta SET value = value WHERE name = 'salt'")
-            finally:
-                session.close()
+            with contextlib.closing(self.session()) as session, session.transaction() as tx:
+                tx.do.one("UPDATE meta SET value = value WHERE name = 'salt'")
         except Exception as why:
             if not is_outage(why):
                 raise
@@ -290,13 +286,8 @@ def _sqlite_engine(url: URL) -> sa.Engine:
         # sqlite3 would begin transactions by itself, and late: BEGIN IMMEDIATE below says when, and for what.
         connection.isolation_level = None
         # secure_delete: what was erased must not stand on in the free places of the file.
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "busy_timeout=10000",
-            "cache_size=-32000",
-            "secure_delete=ON",
-        ):
+        pragmas = "journal_mode=WAL synchronous=FULL busy_timeout=10000 cache_size=-32000 secure_delete=ON"
+        for pragma in pragmas.split():
             connection.execute(f"PRAGMA {pragma}").close()
 
     @sa.event.listens_for(engine, "begin")

@@ -74,7 +74,7 @@ _SETS: Final[Mapping[str, str]] = MappingProxyType(
         "end delivery": _update_set("delivery", "id", "state", "next_at", "changed_at", "reason", "code", "ids"),
     }
 )
-"""A statement for many rows: columns as binary arrays cost psycopg and the server a fraction of row after row.
+"""A statement for many rows: columns as arrays cost psycopg and the server a fraction of row after row.
 
 All of a batch are one statement, so that it waits for the server once. A pipeline would do that too, but the server does not call
 a client idle whose pipeline is not complete: a runner that is halted in the middle of one would keep its rows locked for ever.
@@ -158,22 +158,17 @@ class PostgresStatements(Statements):
     ) -> list[tuple[int, int, int, int]]:
         if not keys:
             return []
-        conversations, numbers = zip(*keys, strict=True)
         return self.rows(
             "SELECT k.conversation, k.n, e.id, e.n FROM unnest(?::bigint[], ?::int[]) AS k (conversation, n)"
             " CROSS JOIN LATERAL (SELECT i.id, i.n FROM entry i WHERE i.conversation = k.conversation AND i.n < k.n"
             " AND i.channel = ? AND i.kind = ? ORDER BY i.n DESC LIMIT ?) e",
-            [list(conversations), list(numbers), channel, kind, limit],
+            [*map(list, zip(*keys, strict=True)), channel, kind, limit],
         )
 
-    def threads(self, keys: Sequence[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
-        if not keys:
-            return {}
-        addresses, channels, places = zip(*keys, strict=True)
-        rows = self.rows(
+    def _threads(self, keys: Sequence[tuple[int, int, str]]) -> list[Row]:
+        return self.rows(
             "SELECT t.address, t.channel, t.place, t.conversation FROM thread t"
             " JOIN unnest(?::bigint[], ?::bigint[], ?::text[]) AS k (address, channel, place)"
             " ON t.address = k.address AND t.channel = k.channel AND t.place = k.place",
-            [list(addresses), list(channels), list(places)],
+            [*map(list, zip(*keys, strict=True))],
         )
-        return {(row[0], row[1], row[2]): row[3] for row in rows}

@@ -356,23 +356,16 @@ _TAKE: Final[Mapping[type, _Take]] = {
 
 def _data(event: Received, follows: int) -> dict[str, Json]:
     """Return what else is known of a message."""
-    data: dict[str, Json] = {}
-    if event.subject:
-        data["subject"] = event.subject
-    if event.sender_name:
-        data["sender_name"] = event.sender_name
-    if event.cc:
-        data["cc"] = [str(person) for person in event.cc]
-    if event.choice:
-        data["choice"] = event.choice
-    if event.at is not None:
-        data["at"] = event.at.isoformat()
-    if event.window_until is not None:
-        data["window_until"] = event.window_until.isoformat()
-    if event.automatic:
-        data["automatic"] = True
-    if event.part is not None:
-        data["part"] = {"group": event.part.group, "number": event.part.number, "total": event.part.total}
-    if follows:
-        data["follows"] = follows
-    return data
+    part = event.part
+    data: dict[str, Json] = {
+        "subject": event.subject,
+        "sender_name": event.sender_name,
+        "cc": [str(person) for person in event.cc],
+        "choice": event.choice,
+        "at": event.at.isoformat() if event.at else None,
+        "window_until": event.window_until.isoformat() if event.window_until else None,
+        "automatic": event.automatic,
+        "part": {"group": part.group, "number": part.number, "total": part.total} if part else None,
+        "follows": follows,
+    }
+    return {name: value for name, value in data.items() if value}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fernamt._store.statements import OF_A_MESSAGE, Statements
+from fernamt._store.statements import OF_A_MESSAGE, Row, Statements
 
 
 class SqliteStatements(Statements):
@@ -65,18 +65,15 @@ class SqliteStatements(Statements):
             [*values, channel, kind, limit],
         )
 
-    def threads(self, keys: Sequence[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
-        if not keys:
-            return {}
+    def _threads(self, keys: Sequence[tuple[int, int, str]]) -> list[Row]:
         places = _power_of_two(len(keys))
         values = [value for key in (*keys, *[keys[-1]] * (places - len(keys))) for value in key]
-        rows = self.rows(
+        return self.rows(
             f"WITH k (address, channel, place) AS (VALUES {'(?, ?, ?), ' * (places - 1)}(?, ?, ?))"
             " SELECT t.address, t.channel, t.place, t.conversation FROM k JOIN thread t"
             " ON t.address = k.address AND t.channel = k.channel AND t.place = k.place",
             values,
         )
-        return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
 def _power_of_two(count: int) -> int:

@@ -145,6 +145,10 @@ class Statements(ABC):
         As (conversation, n of the key, entry, its n), the latest of them; in no order.
         """
 
+    @abstractmethod
+    def _threads(self, keys: Sequence[tuple[int, int, str]]) -> list[Row]:
+        """Return (address, channel, place, conversation) of the threads that are known; there are *keys*."""
+
     # ---- reading
     def among(self, sql: str, values: Sequence[Any], first: Sequence[Any] = ()) -> list[Row]:
         """Run a SELECT with ``IN {}`` for the *values*, after a ``?`` for each of *first*; nothing of no values."""
@@ -164,9 +168,9 @@ class Statements(ABC):
         rows = self.among("SELECT handle, id, customer FROM address WHERE handle IN {}", handles)
         return {row[0]: (row[1], row[2]) for row in rows}
 
-    @abstractmethod
     def threads(self, keys: Sequence[tuple[int, int, str]]) -> dict[tuple[int, int, str], int]:
         """Return (address, channel, place) -> conversation of those that are known."""
+        return {row[:3]: row[3] for row in self._threads(keys)} if keys else {}
 
     def conversations(self, ids: Sequence[int]) -> dict[int, ConversationRow]:
         """Return the conversations, locked until the end of the transaction, in the order of their ids."""

@@ -80,15 +80,12 @@ class Committer:
         first = next((one.operation for one in group if _rank(one.operation) == Rank.CONVERSATIONS), None)
         if self._store.is_sqlite or all(_rank(one.operation) or one.operation == first for one in group):
             return self._transaction(group)
-        outcomes: list[Any] = [None] * len(group)
-        left = list(range(len(group)))
-        while left:
+        outcomes: dict[int, Any] = {}
+        while left := [index for index in range(len(group)) if index not in outcomes]:
             first = next((group[index].operation for index in left if not _rank(group[index].operation)), None)
             now = [index for index in left if _rank(group[index].operation) or group[index].operation == first]
-            left = sorted({*left} - {*now})
-            for index, outcome in zip(now, self.commit([group[index] for index in now]), strict=True):
-                outcomes[index] = outcome
-        return outcomes
+            outcomes |= zip(now, self.commit([group[index] for index in now]), strict=True)
+        return [outcomes[index] for index in range(len(group))]
 
     def _transaction(self, group: list[Wanted[Any, Any]]) -> list[Any]:
         by_operation: dict[Operation[Any, Any], list[int]] = {}
@@ -104,7 +101,7 @@ class Committer:
             self._told("writer.before-commit")
             return outcomes
 
-        session = self._connected()
+        session = self._session = self._session or self._store.session()
         outcomes = session.run(body)
         self.topics |= session.topics
         if self._away:
@@ -112,11 +109,6 @@ class Committer:
             _log.info("store_available")
         self._told("writer.committed")
         return outcomes
-
-    def _connected(self) -> WriteSession:
-        if self._session is None:
-            self._session = self._store.session()
-        return self._session
 
     def close(self) -> None:
         """Give the connection back; the next commit makes a new one."""
