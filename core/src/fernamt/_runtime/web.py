@@ -48,8 +48,9 @@ class Hook:
     """The connector, if it renders turns."""
     done: Acknowledgement = field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "done", Acknowledgement(self.webhook.done))
+    @done.default
+    def _done(self) -> Acknowledgement:
+        return Acknowledgement(self.webhook.done)
 
 
 class Web:
@@ -64,9 +65,8 @@ class Web:
         """The channels' own handlers: add to it before :meth:`start`."""
         self._hooks: dict[str, Hook] = {}
         self._down: frozenset[str] = frozenset()
-        self._asking: asyncio.Task[str] | None = None
+        self._asking: asyncio.Future[str] | None = None
         self._runner: web.AppRunner | None = None
-        self._site: web.TCPSite | None = None
 
     def serve(self, hooks: Mapping[str, Hook], *, down: Collection[str] = ()) -> None:
         """Answer these webhooks, by the paths below ``/in/``, from now on.
@@ -85,17 +85,14 @@ class Web:
         app.router.add_route("*", "/in/{path:.*}", self._in)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=20.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, backlog=1024, reuse_address=True)
-        await site.start()
-        self._site = site
+        await web.TCPSite(self._runner, host, port, backlog=1024, reuse_address=True).start()
         sockets: list[tuple[str, int]] = self._runner.addresses
         return sockets[0][1]
 
     async def stop_listening(self) -> None:
         """Take no new connection; those that are open may end what they began."""
-        if self._site is not None:
-            await self._site.stop()
-            self._site = None
+        for site in self._runner.sites if self._runner is not None else ():
+            await site.stop()
 
     async def stop(self) -> None:
         """Wait for the requests under way, and close."""
@@ -108,7 +105,7 @@ class Web:
     async def _readyz(self, _request: web.Request) -> web.Response:
         # Anybody may ask, and the answer costs a write: all who ask at once share one.
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(_text(self._ready))
+            self._asking = asyncio.ensure_future(self._ready())
         why_not = await asyncio.shield(self._asking)
         return web.Response(text=f"{why_not or 'ready'}\n", status=503 if why_not else 200)
 
@@ -255,10 +252,6 @@ def _doubled(headers: Sequence[tuple[bytes, bytes]]) -> set[bytes]:
     if len(names) == len(set(names)):
         return set()
     return {name for name in names if names.count(name) > 1}
-
-
-async def _text(ask: Callable[[], Awaitable[str]]) -> str:
-    return await ask()
 
 
 async def writable(check: Callable[[], None]) -> str:
