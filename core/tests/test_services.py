@@ -100,7 +100,7 @@ WRONG: dict[str, tuple[Any, type[ChannelError], str]] = {  # answer -> error, wh
     "another class": ({"is_open": True}, Unreachable, "wiki answered a HoursQuestion with a dict, no Hours"),
     "nothing": (None, Unreachable, "with a NoneType"),
     "a bug": (KeyError("secret"), Unreachable, "wiki failed to answer: KeyError"),
-    "an exit": (SystemExit(1), Unreachable, "SystemExit"),
+    "an exit": (SystemExit(1), Unreachable, "RuntimeError"),
     "a cancellation inside": (asyncio.CancelledError(), Unreachable, "RuntimeError"),
     "a no of its own": (Rejected("not this calendar"), Rejected, "not this calendar"),
     "too late": (never, Unreachable, "no answer within 0.01 s"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from fernamt._runtime.claims import uncancelled
 from fernamt.connector import Connector
 from fernamt.outbound import OutboundMessage, Sent
 
@@ -15,11 +16,6 @@ async def answer_of(connector: Connector, message: OutboundMessage, *, within_s:
     """
     try:
         async with asyncio.timeout(within_s):
-            return await connector.send(message)
-    except asyncio.CancelledError as why:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        return RuntimeError(str(why))  # something inside was cancelled, not we
-    except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: whatever comes out is a result
-        return why if isinstance(why, Exception) else RuntimeError(f"it wanted to exit: {why}")
+            return await uncancelled(lambda: connector.send(message))
+    except Exception as why:  # noqa: BLE001 - third-party code: whatever comes out is a result
+        return why

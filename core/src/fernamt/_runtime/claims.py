@@ -119,7 +119,7 @@ class Claims:
 
 
 async def uncancelled(body: Callable[[], Awaitable[_T]]) -> _T:
-    """Return what *body* returns; what it cancels inside itself is its own failure and not our end."""
+    """Return what *body* returns; what it cancels inside itself, and that it wants to exit, is its own failure and not our end."""
     try:
         return await body()
     except asyncio.CancelledError as why:
@@ -127,6 +127,8 @@ async def uncancelled(body: Callable[[], Awaitable[_T]]) -> _T:
         if task is None or task.cancelling():
             raise
         raise RuntimeError("something inside it was cancelled") from why
+    except SystemExit as why:
+        raise RuntimeError(f"it wanted to exit: {why}") from why
 
 
 async def stop_task(task: asyncio.Future[None]) -> None:

@@ -82,7 +82,7 @@ async def collect(settings: Settings, store: Store, planned: Plan, subject: Subj
             try:
                 async with asyncio.timeout(EXPORT_S):
                     given[name] = dict(await uncancelled(partial(duty, equipment.context(name))))
-            except (Exception, SystemExit) as why:  # noqa: BLE001 - a plugin's border: the others are still asked
+            except Exception as why:  # noqa: BLE001 - a plugin's border: the others are still asked
                 _log.error("duty_failed", plugin=name, exc_info=why)
                 failed[name] = f"{type(why).__name__}: {why}"
     finally:

@@ -52,7 +52,7 @@ class Services:
             raise
         except TimeoutError as why:
             raise Unreachable(f"plugin {plugin} gave no answer within {timeout_s:g} s", certain=True) from why
-        except (Exception, SystemExit) as why:
+        except Exception as why:
             _log.error("service_failed", plugin=plugin, question=kind.__name__, exc_info=why)
             raise Unreachable(f"plugin {plugin} failed to answer: {type(why).__name__}", certain=True) from why
         wanted = _answer_type(kind)

@@ -177,7 +177,7 @@ class Supervised:
             except (NeedsLogin, ConfigError) as why:
                 self.needs_login(why)
                 return
-            except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: one channel's fault stays its own
+            except Exception as why:  # noqa: BLE001 - third-party code: one channel's fault stays its own
                 steady = (self._clock.now() - began).total_seconds() > _STEADY_S
                 failures = 1 if steady else failures + 1
                 pause_s = min(retry_wait_s(failures) / 5, _RESTART_MAX_S)

@@ -162,15 +162,12 @@ class Worker:
         handler = self._handlers.get(task.kind)
         if handler is None:
             raise Unsupported(f"nobody here carries out {task.kind!r}")
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                while True:
-                    try:
-                        return await uncancelled(lambda: handler(task))
-                    except NotStored as away:
-                        await self._store.clock.sleep(away.after_s)
-        except SystemExit as why:
-            raise RuntimeError(f"it wanted to exit: {why}") from why
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                try:
+                    return await uncancelled(lambda: handler(task))
+                except NotStored as away:
+                    await self._store.clock.sleep(away.after_s)
 
     async def _fail(self, claim: Claim, task: Task, why: Exception) -> None:
         if isinstance(why, NeedsLogin):
