@@ -11,9 +11,9 @@ from tests.story.daemon import ROOT
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-@pytest.mark.parametrize("store", ["sqlite", "postgres"])
-def test_nothing_is_lost_doubled_or_disordered_when_the_daemon_is_killed(store: str) -> None:
-    command = [sys.executable, str(ROOT / "drills" / "kill.py"), "--store", store, "--kills", "6"]
+@pytest.mark.parametrize(("store", "kills"), [("sqlite", 6), ("postgres", 6), ("postgres2", 3)])
+def test_nothing_is_lost_doubled_or_disordered_when_the_daemon_is_killed(store: str, kills: int) -> None:
+    command = [sys.executable, str(ROOT / "drills" / "kill.py"), "--store", store, "--kills", str(kills)]
 
     done = subprocess.run(command, capture_output=True, text=True)
 
