@@ -136,33 +136,16 @@ class Beginning:
     """It was asked for before, and nobody heard whether that was committed: then it counts as begun."""
 
 
-@define
-class _Standing:
-    """A delivery while attempts at it begin or end."""
-
-    state: DeliveryState = field(converter=DeliveryState)
-    attempts: int
-    address: int
-    first_at: int | None
-    ids: str
-    conversation: int
-    n: int
-
-
-def _standing(tx: Transaction, numbers: Sequence[int]) -> dict[int, _Standing]:
-    rows = tx.do.among(
-        "SELECT d.id, d.state, d.attempts, d.address, d.first_at, d.ids, e.conversation, e.n FROM delivery d"
-        f" JOIN entry e ON e.id = d.entry WHERE d.id IN {{}} ORDER BY d.id{tx.do.lock and f'{tx.do.lock} OF d'}",
-        numbers,
-    )
-    return {number: _Standing(*row) for number, *row in rows}
-
-
 @locks(Rank.DELIVERIES)
 def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLost]:
     """Record attempts before their first byte; ``False``: the delivery is not queued any more, or not as it was seen."""
     gone = lost(tx, {payload.claim for payload in payloads})
-    found = _standing(tx, [payload.delivery.id for payload in payloads if payload.claim not in gone])
+    rows = tx.do.among(
+        "SELECT d.id, d.attempts, e.n FROM delivery d JOIN entry e ON e.id = d.entry WHERE d.id IN {}"
+        f" AND d.state = 'queued' ORDER BY d.id{tx.do.lock and f'{tx.do.lock} OF d'}",
+        [payload.delivery.id for payload in payloads if payload.claim not in gone],
+    )
+    queued = {row[0]: row[1:] for row in rows}
     results: list[bool | ClaimLost] = []
     begun: dict[Claim, list[int]] = {}
     batch = Batch()
@@ -170,17 +153,17 @@ def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLo
         if payload.claim in gone:
             results.append(gone[payload.claim])
             continue
-        seen, now = payload.delivery, found.get(payload.delivery.id)
-        if now is None or now.state != DeliveryState.QUEUED or now.attempts != seen.attempts:
+        seen = payload.delivery
+        attempts, n = queued.pop(seen.id, (None, 0))
+        if attempts != seen.attempts:
             results.append(payload.again and _is_under_way(tx, payload.claim, seen.id, seen.attempts + 1))
             continue
         results.append(True)
-        now.state = DeliveryState.SENDING
-        tx.topics.add(f"conversation:{now.conversation}")
+        tx.topics.add(f"conversation:{seen.conversation}")
         begun.setdefault(payload.claim, []).append(seen.id)
         if payload.chosen_id:
             digest = id_hash(payload.channel, payload.chosen_id)
-            batch.add("insert known id", (digest, now.conversation, now.n, tx.now_us))
+            batch.add("insert known id", (digest, seen.conversation, n, tx.now_us))
         if payload.parts_total > 1:
             batch.add("split delivery", (payload.parts_total, seen.id))
     for claim, numbers in begun.items():
@@ -234,6 +217,19 @@ class Result:
     """With QUEUED: a part is through, and the next one follows at once."""
 
 
+@define
+class _Standing:
+    """A delivery while its results are recorded."""
+
+    state: DeliveryState
+    attempts: int
+    address: int
+    first_at: int | None
+    ids: str
+    conversation: int
+    n: int
+
+
 @locks(Rank.DELIVERIES)
 def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
     """Record results and return the states that follow.
@@ -241,7 +237,12 @@ def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
     The result of a holder that has lost its claim meanwhile settles what became uncertain of this very attempt. Otherwise
     that the message was sent is a fact like any other, and nothing else of it changes what went on.
     """
-    found = _standing(tx, [result.delivery for result in payloads])
+    rows = tx.do.among(
+        "SELECT d.id, d.state, d.attempts, d.address, d.first_at, d.ids, e.conversation, e.n FROM delivery d"
+        f" JOIN entry e ON e.id = d.entry WHERE d.id IN {{}} ORDER BY d.id{tx.do.lock and f'{tx.do.lock} OF d'}",
+        [result.delivery for result in payloads],
+    )
+    found = {row[0]: _Standing(DeliveryState(row[1]), *row[2:]) for row in rows}
     batch = Batch()
     late: dict[int, DeliveryState] = {}
     states: list[DeliveryState] = []
