@@ -214,7 +214,7 @@ def _stopped(do: Statements, names: Names, channel: int, handles: Collection[str
     rows = do.among(
         "SELECT a.handle, c.allowed, c.evidence FROM address a JOIN consent c ON c.address = a.id"
         " WHERE c.channel = ? AND c.scope = '' AND a.handle IN {}",
-        sorted({*marks, *marks.values()}),
+        [*marks, *marks.values()],
         (channel,),
     )
     words = {handle: (allowed, evidence) for handle, allowed, evidence in rows}

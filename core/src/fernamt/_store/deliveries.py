@@ -140,32 +140,37 @@ class Beginning:
 def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLost]:
     """Record attempts before their first byte; ``False``: the delivery is not queued any more, or not as it was seen."""
     gone = lost(tx, {payload.claim for payload in payloads})
-    rows = tx.do.among(
-        "SELECT d.id, d.attempts, e.n FROM delivery d JOIN entry e ON e.id = d.entry WHERE d.id IN {}"
-        f" AND d.state = 'queued' ORDER BY d.id{tx.do.lock and f'{tx.do.lock} OF d'}",
-        [payload.delivery.id for payload in payloads if payload.claim not in gone],
+    queued: dict[int, int] = dict(
+        tx.do.among(
+            f"SELECT id, attempts FROM delivery WHERE id IN {{}} AND state = 'queued' ORDER BY id{tx.do.lock}",
+            [payload.delivery.id for payload in payloads if payload.claim not in gone],
+        )
     )
-    queued = {row[0]: row[1:] for row in rows}
     results: list[bool | ClaimLost] = []
     begun: dict[Claim, list[int]] = {}
+    chosen: list[Beginning] = []
     batch = Batch()
     for payload in payloads:
         if payload.claim in gone:
             results.append(gone[payload.claim])
             continue
         seen = payload.delivery
-        attempts, n = queued.pop(seen.id, (None, 0))
-        if attempts != seen.attempts:
+        if queued.pop(seen.id, None) != seen.attempts:
             results.append(payload.again and _is_under_way(tx, payload.claim, seen.id, seen.attempts + 1))
             continue
         results.append(True)
         tx.topics.add(f"conversation:{seen.conversation}")
         begun.setdefault(payload.claim, []).append(seen.id)
         if payload.chosen_id:
-            digest = id_hash(payload.channel, payload.chosen_id)
-            batch.add("insert known id", (digest, seen.conversation, n, tx.now_us))
+            chosen.append(payload)
         if payload.parts_total > 1:
             batch.add("split delivery", (payload.parts_total, seen.id))
+    n_of: dict[int, int] = dict(
+        tx.do.among("SELECT id, n FROM entry WHERE id IN {}", [one.delivery.entry for one in chosen])
+    )
+    for one in chosen:
+        digest, seen = id_hash(one.channel, one.chosen_id), one.delivery
+        batch.add("insert known id", (digest, seen.conversation, n_of[seen.entry], tx.now_us))
     for claim, numbers in begun.items():
         tx.do.change(
             "UPDATE delivery SET state = 'sending', attempts = attempts + 1, first_at = coalesce(first_at, ?),"
