@@ -6,30 +6,37 @@ import asyncio
 import contextlib
 import json
 import logging
+import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from fernamt import (
     BadSignature,
+    Capabilities,
     Handshake,
     HttpReply,
     InboundEvent,
     NeedsLogin,
+    NotStored,
     OutboundMessage,
     Received,
     Rejected,
     Request,
+    Secret,
     Sent,
+    Throttled,
     Unreachable,
 )
 from fernamt.testing.conformance import ConnectorConformance, judge
 from fernamt.testing.recording import Recording
 from fernamt.testing.rules import RULES
 
-from .right import Right, RightSuite
+from .right import Right, RightSuite, not_empty
 
 
 @frozen(kw_only=True)
@@ -373,3 +380,321 @@ class RepeatsTheWordsInAnError(Right):
             return await super().send(message)
         except Rejected as why:
             raise Rejected(f"{why.reason}: {message.text}") from why
+
+
+# ---- settings
+def section(rule: str, **changes: Any) -> None:
+    """Note a mutant whose settings have another field instead of the right one."""
+    fields = {
+        "api": (str, field(validator=not_empty, metadata={"help": "Where the provider listens."})),
+        "token": (Secret, field(metadata={"help": "What the provider gave us."})),
+        "signed_with": (Secret, field(metadata={"help": "What the provider signs with."})),
+        **changes,
+    }
+    body = {name: given for name, (_, given) in fields.items()}
+    kinds = {name: kind for name, (kind, _) in fields.items()}
+    settings = frozen(kw_only=True)(
+        type("ChangedSettings", (), {**body, "__annotations__": kinds, "__module__": __name__})
+    )
+    MUTANTS.append(Mutant(rule=rule, name=f"Settings-{rule}", suite=_suite(Right, {"section": settings})))
+
+
+section("settings.help", api=(str, field(validator=not_empty)))
+section("settings.secrets-typed", backup_token=(str, field(default="", metadata={"help": "Another token."})))
+section("settings.empty-refused", api=(str, field(metadata={"help": "Where the provider listens."})))
+
+
+# ---- verify
+@breaks("verify.offered")
+class CannotBeAsked(Right):
+    verify = None  # type: ignore[assignment]
+
+
+@breaks("verify.round-trip")
+class VerifiesWithoutAWord(Right):
+    async def verify(self) -> str:
+        await super().verify()
+        return ""
+
+
+@breaks("verify.login-is-told")
+class VerifiesWithoutALogin(Right):
+    async def verify(self) -> str:
+        try:
+            return await super().verify()
+        except NeedsLogin:
+            return "nobody"
+
+
+@breaks("verify.outage-is-told")
+class TakesAnOutageForAWrongLogin(Right):
+    async def verify(self) -> str:
+        try:
+            return await super().verify()
+        except Unreachable as why:
+            raise NeedsLogin(why.reason) from why
+
+
+@breaks("verify.sends-nothing")
+class VerifiesWithAMessage(Right):
+    async def verify(self) -> str:
+        await self.call("POST", "/messages", json={"to": "us", "text": "test"})
+        return await super().verify()
+
+
+# ---- what comes in by itself
+@breaks("run.brings-all")
+class TakesTheIdForTheTextOfWhatWaits(Right):
+    async def taken(self, waiting: list[Any]) -> None:
+        short = [
+            {**one, "text": one["id"][:4]} if len(waiting) <= 3 and "Ende" in one.get("text", "") else one
+            for one in waiting
+        ]
+        await super().taken(short)
+
+
+@breaks("run.in-order")
+class TakesTheNewestFirst(Right):
+    async def taken(self, waiting: list[Any]) -> None:
+        await super().taken(waiting[::-1])
+
+
+@breaks("run.downtime")
+class TakesTheLastTen(Right):
+    async def waiting(self) -> dict[str, Any]:
+        said = self.checked(await self.call("GET", "/waiting?limit=1000"))
+        self.whole = said["messages"]
+        return {**said, "messages": said["messages"][-10:]}
+
+    async def acknowledged(self, waiting: list[Any]) -> None:
+        await super().acknowledged(self.whole)
+
+
+@breaks("run.acknowledged-after-commit")
+class AcknowledgesFirst(Right):
+    async def taken(self, waiting: list[Any]) -> None:
+        await self.acknowledged(waiting)
+        while True:
+            try:
+                await self.context.intake.accept([self.event(one) for one in waiting], wait=True)
+            except NotStored:
+                continue
+            return
+
+
+@breaks("run.not-stored-comes-again")
+class GoesOnWhenNothingWasStored(Right):
+    async def taken(self, waiting: list[Any]) -> None:
+        try:
+            await super().taken(waiting)
+        except NotStored:
+            await self.acknowledged(waiting)
+
+
+@breaks("run.repeat-same-key")
+class NumbersWhatItReads(Right):
+    async def taken(self, waiting: list[Any]) -> None:
+        self.number = uuid4().hex
+        await super().taken(waiting)
+
+    def key(self, one: Any) -> str:
+        return f"{getattr(self, 'number', '')}{one['id']}"
+
+
+@breaks("run.poison-stops-nothing")
+class StumblesOverPoison(Right):
+    async def taken(self, waiting: list[Any]) -> None:
+        for one in waiting:
+            if "text" not in one:
+                raise ValueError("a message without a text")
+            await super().taken([one])
+
+
+@breaks("run.poison-is-kept")
+class ThrowsPoisonAway(Right):
+    async def taken(self, waiting: list[Any]) -> None:
+        good = [one for one in waiting if "text" in one]
+        await self.context.intake.accept([self.event(one) for one in good], wait=True)
+        await self.acknowledged(waiting)
+
+
+@breaks("run.read-elsewhere")
+class TakesWhatIsUnread(Right):
+    async def waiting(self) -> dict[str, Any]:
+        said = await super().waiting()
+        return {**said, "messages": [one for one in said["messages"] if one["unread"]]}
+
+
+@breaks("run.stops-in-time")
+class EndsSlowly(Right):
+    async def run(self) -> None:
+        try:
+            await super().run()
+        except asyncio.CancelledError:
+            await asyncio.sleep(2.5)
+            raise
+
+
+@breaks("run.login-is-told")
+class TriesAWrongLoginForEver(Right):
+    async def run(self) -> None:
+        try:
+            await super().run()
+        except NeedsLogin as why:
+            raise Unreachable(why.reason, certain=True) from why
+
+
+@breaks("run.outage-is-no-login")
+class TakesAnOutageOfRunForAWrongLogin(Right):
+    async def run(self) -> None:
+        try:
+            await super().run()
+        except Throttled as why:
+            raise NeedsLogin(why.reason) from why
+
+
+@breaks("run.outage-passes")
+class EndsAtAnOutage(Right):
+    async def run(self) -> None:
+        with contextlib.suppress(Unreachable):
+            await super().run()
+
+
+@breaks("run.outage-is-calm")
+class KnocksWithoutAPause(Right):
+    async def polled(self) -> bool:
+        try:
+            return await super().polled()
+        except Unreachable:
+            await asyncio.sleep(0.002)
+            return True
+
+
+@breaks("run.outage-is-logged-once")
+class ComplainsEveryTime(Right):
+    async def polled(self) -> bool:
+        try:
+            return await super().polled()
+        except Unreachable as why:
+            self.context.log.warning("poll_failed", reason=why.reason)
+            raise
+
+
+@breaks("run.polls-calmly")
+class PollsWithoutAPause(Right):
+    async def pause(self) -> None:
+        await asyncio.sleep(0.002)
+
+
+@breaks("run.waits-for-intake")
+class HandsOverInTheBackground(Right):
+    async def run(self) -> None:
+        self.pending: dict[str, asyncio.Task[None]] = {}
+        try:
+            await super().run()
+        finally:
+            tasks = {*self.pending.values()}
+            for one in tasks:
+                one.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
+
+    async def polled(self) -> bool:
+        self.pending = {name: task for name, task in self.pending.items() if not task.done()}
+        for task in self.pending.values():
+            if task.done():
+                task.result()
+        limit = 5 + len(self.pending)
+        said = self.checked(await self.call("GET", f"/waiting?limit={limit}"))
+        new = [one for one in said["messages"] if one["id"] not in self.pending]
+        if new:
+            task = asyncio.ensure_future(self.taken(new))
+            task.add_done_callback(lambda it: it.cancelled() or it.exception())
+            self.pending |= {one["id"]: task for one in new}
+            await asyncio.sleep(0.002)
+        return bool(new)
+
+
+@breaks("run.says-that-it-is-up")
+class SaysNothingOfItself(Right):
+    async def run(self) -> None:
+        while True:
+            if not await self.polled():
+                await self.pause()
+
+
+# ---- beginning and ending
+@breaks("life.built-quietly")
+class BeginsWhenItIsBuilt(Right):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        task = asyncio.ensure_future(asyncio.sleep(0.06))
+        self.warm = task
+
+
+@breaks("life.no-task-left")
+class LeavesATask(Right):
+    async def send(self, message: OutboundMessage) -> Sent:
+        self.later = asyncio.ensure_future(asyncio.sleep(60))
+        return await super().send(message)
+
+
+@breaks("life.no-socket-left")
+class LeavesASocket(Right):
+    async def send(self, message: OutboundMessage) -> Sent:
+        found = await super().send(message)
+        if not hasattr(self, "kept"):
+            self.kept = socket.socket()
+            self.kept.bind(("127.0.0.1", 0))
+        return found
+
+
+@breaks("life.stays-here")
+class CallsHome(Right):
+    async def verify(self) -> str:
+        with contextlib.suppress(OSError):
+            await asyncio.open_connection("192.0.2.1", 80)
+        return await super().verify()
+
+
+@breaks("life.never-blocks")
+class SleepsOnTheLoop(Right):
+    async def verify(self) -> str:
+        time.sleep(0.001)
+        return await super().verify()
+
+
+@breaks("life.starts-again")
+class RunsOnlyOnce(Right):
+    ran = 0
+
+    async def run(self) -> None:
+        self.ran += 1
+        if self.ran > 1 and not self.failed:
+            raise RuntimeError("it runs already")
+        self.failed = True
+        try:
+            await super().run()
+        except asyncio.CancelledError:
+            self.failed = False
+            raise
+
+    failed = False
+
+
+@breaks("life.capabilities-steady")
+class ChangesItsMind(Right):
+    asked = 0
+
+    def capabilities(self) -> Capabilities:
+        self.asked += 1
+        return evolve(self.can, units_per_s=float(self.asked))
+
+
+@breaks("life.cancelled-send-ends")
+class CallsACancelledSendSent(Right):
+    async def send(self, message: OutboundMessage) -> Sent:
+        try:
+            return await super().send(message)
+        except asyncio.CancelledError:
+            return Sent(ids=("unknown",))

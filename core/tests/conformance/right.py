@@ -36,7 +36,7 @@ from fernamt import (
     Webhook,
 )
 from fernamt.registry import ConnectorOffer
-from fernamt.testing import ConnectorConformance, FaultyProvider
+from fernamt.testing import ConnectorConformance, FaultyProvider, ProviderCall
 
 TOKEN = Secret("t0ken-of-the-exemplar")
 SIGNED_WITH = Secret("signature-of-the-exemplar")
@@ -116,7 +116,36 @@ class Right:
     def after_s(self, reply: HttpReply) -> float:
         return float(reply.headers.get("Retry-After", "30"))
 
-    # ---- in
+    # ---- in, by itself
+    every_s = 1.0
+
+    async def run(self) -> None:
+        while True:
+            came = await self.polled()
+            self.context.report_state("up")
+            if not came:
+                await self.pause()
+
+    async def pause(self) -> None:
+        await self.context.clock.sleep(self.every_s)
+
+    async def polled(self) -> bool:
+        waiting = (await self.waiting())["messages"]
+        if waiting:
+            await self.taken(waiting)
+        return bool(waiting)
+
+    async def waiting(self) -> dict[str, Any]:
+        return self.checked(await self.call("GET", "/waiting"))
+
+    async def taken(self, waiting: list[Any]) -> None:
+        await self.context.intake.accept([self.event(one) for one in waiting], wait=True)
+        await self.acknowledged(waiting)
+
+    async def acknowledged(self, waiting: list[Any]) -> None:
+        self.checked(await self.call("POST", "/taken", json=[one["id"] for one in waiting]))
+
+    # ---- in, when we are called
     def webhooks(self) -> Sequence[Webhook]:
         return [Webhook(path="events", verify=self.check, parse=self.parse)]
 
@@ -169,9 +198,39 @@ def signature(secret: Secret, at: str, body: bytes) -> str:
     return hmac.digest(secret.reveal().encode(), at.encode() + b"." + body, "sha256").hex()
 
 
-def answer(call: Any) -> Response:
-    said = {"id": f"p-{call.number}"} if call.path == "/messages" else {"id": "the exemplar's line"}
-    return Response(body=json.dumps(said).encode(), media_type="application/json")
+class RightServer(FaultyProvider):
+    """The imagined messenger: it takes messages, and keeps those for us until we say that we have them."""
+
+    page = 5
+
+    def __init__(self) -> None:
+        super().__init__(honours_keys=True, answer=self.told, sends=lambda call: call.path == "/messages")
+        self.held: list[dict[str, Any]] = []
+
+    def told(self, call: ProviderCall) -> Response:
+        said: dict[str, Any] = {"id": "the exemplar's line"}
+        match call.path:
+            case "/messages":
+                said = {"id": f"p-{call.number}"}
+            case "/waiting":
+                said["messages"] = self.held[: int(call.query.get("limit", self.page))]
+            case "/taken":
+                self.held = [one for one in self.held if one["id"] not in call.json()]
+            case _:
+                pass
+        return Response(body=json.dumps(said).encode(), media_type="application/json")
+
+    async def hold(self, *texts: str) -> None:
+        for text in texts:
+            number = f"w-{len(self.held) + 1}-{text}"
+            self.held.append({"type": "message", "id": number, "from": "ann", "text": text, "unread": True})
+
+    async def hold_poison(self) -> None:
+        self.held.append({"id": "poison", "unread": True})
+
+    async def read_elsewhere(self) -> None:
+        for one in self.held:
+            one["unread"] = False
 
 
 class RightSuite(ConnectorConformance):
@@ -188,7 +247,7 @@ class RightSuite(ConnectorConformance):
         )
 
     def server(self) -> FaultyProvider:
-        return FaultyProvider(honours_keys=True, answer=answer)
+        return RightServer()
 
     def settings(self, server: FaultyProvider) -> Mapping[str, object]:
         return {"api": server.url, "token": TOKEN, "signed_with": SIGNED_WITH}

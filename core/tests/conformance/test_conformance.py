@@ -1,12 +1,13 @@
-"""The kit itself: the right connector keeps every rule, and every mutant is caught by its own rule and no other."""
+"""The kit itself: the right connector keeps every rule, and every mutant is caught by its own."""
 
 from __future__ import annotations
 
 import pytest
 
+from fernamt.testing.conformance import judge
 from fernamt.testing.rules import RULES
 
-from .mutants import MUTANTS, Mutant, caught
+from .mutants import MUTANTS, Mutant
 from .right import RightSuite
 
 
@@ -27,7 +28,13 @@ def test_every_rule_has_a_mutant() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
-def test_a_mutant_is_caught_by_its_own_rule_and_no_other(mutant: Mutant) -> None:
-    assert list(caught(mutant)) == [mutant.rule]
+def test_a_mutant_is_caught_by_its_own_rule(mutant: Mutant) -> None:
+    """That no other rule catches it takes minutes: ``make rules``."""
+    [rule] = [one for one in RULES if one.id == mutant.rule]
+
+    verdict = judge(mutant.suite(), rule)
+
+    assert verdict.state == "broken"
+    assert ":" in verdict.said or "," in verdict.said, "it says what was seen, and what to do"

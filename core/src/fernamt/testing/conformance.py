@@ -176,7 +176,7 @@ def judge(suite: ConnectorConformance, rule: Rule) -> Verdict:
         return Verdict(rule=rule, state="broken", said=str(why))
     except Exception as why:  # noqa: BLE001 - a stranger's connector
         seen = (
-            f"{type(why).__name__} ({why}) came out of the connector where nothing was wrong; see where it comes from"
+            f"{type(why).__name__} ({why}) came out of the connector where nothing was wrong: see where it comes from"
         )
         return Verdict(rule=rule, state="broken", said=seen)
     return Verdict(rule=rule, state="kept")

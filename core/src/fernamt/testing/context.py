@@ -75,6 +75,8 @@ class FakeIntake:
     """So many calls raise ``NotStored`` first, those with ``wait=True`` among them."""
     hold: asyncio.Event | None = None
     """If set: nothing is stored before this event is."""
+    dies: bool = False
+    """The next call commits, and then everything ends as if the process were gone."""
     entered: asyncio.Event = field(factory=asyncio.Event)
     _changed: asyncio.Condition = field(factory=asyncio.Condition)
 
@@ -112,6 +114,9 @@ class FakeIntake:
         self.taken.append(Taken(events=tuple(events), raw=raw, cursor=cursor))
         async with self._changed:
             self._changed.notify_all()
+        if self.dies:
+            self.dies = False
+            raise asyncio.CancelledError
         return tuple(Accepted(conversation=None, n=None, repeat=getattr(event, "key", "") in known) for event in events)
 
     async def until(self, enough: Callable[[FakeIntake], bool], *, within_s: float = _WAIT_S) -> None:

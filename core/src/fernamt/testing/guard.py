@@ -64,7 +64,7 @@ def local_only() -> Iterator[Seen]:
             if self.family in {socket.AF_INET, socket.AF_INET6} and not is_local(address[0]):
                 seen.outside.append(f"{address[0]}:{address[1]}")
                 raise OSError(errno.ENETUNREACH, "a test does not leave this machine")
-            if self.gettimeout() != 0 and _on_a_loop():
+            if name.startswith("connect") and self.gettimeout() != 0 and _on_a_loop():
                 seen.blocking.append(f"a blocking {name} to {address}")
             seen.sockets.add(self)
             return method(self, *arguments)

@@ -211,6 +211,10 @@ class FaultyProvider:
         assert self._runner is not None
         if trouble is Trouble.NOT_THERE:
             await self._site.stop()
+            assert self._runner.server is not None
+            for connection in self._runner.server.connections:
+                if connection.transport is not None:
+                    connection.transport.close()
         elif self._site not in self._runner.sites:
             self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
             await self._site.start()

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from fernamt._runtime.fitting import fit
 from fernamt._runtime.http import ClientHttp
 from fernamt._runtime.loader import PluginFailure
 from fernamt.connector import Channel, Connector, Describes, Webhook, Webhooks, abilities_of
-from fernamt.errors import ChannelError
+from fernamt.errors import ChannelError, ConfigError, NeedsLogin
 from fernamt.inbound import Handshake, InboundEvent, Request
 from fernamt.model import ChannelId
 from fernamt.outbound import Capabilities, OutboundMessage, Sent
@@ -39,6 +39,9 @@ PATIENCE_S: Final = 10.0
 """So long a connector may take for anything here: nothing that it has to wait for takes half a second."""
 IMPATIENCE_S: Final = 0.25
 """The time-out of HTTP under trouble."""
+RECEIVED_S: Final = 5.0
+"""Within so many seconds a message is received that waits."""
+_AGAIN_S: Final = 0.02
 
 
 @define(kw_only=True)
@@ -53,9 +56,11 @@ class Rig:
     environ: Mapping[str, str]
     """The secrets that it refers to."""
     seen: Seen
-    context: FakeContext = field(factory=FakeContext)
-    requests: list[str] = field(factory=list)
-    """What went out by ``context.http``: the method of each request."""
+    context: FakeContext
+    http: ClientHttp
+    """What is ``context.http``."""
+    requests: list[str]
+    """What went out by it: the method of each request."""
     _connector: Connector | None = None
 
     # ---- the connector
@@ -200,44 +205,81 @@ class Rig:
 
     # ---- what runs
     @asynccontextmanager
-    async def running(self, connector: Any = None) -> AsyncIterator[asyncio.Task[None]]:
-        """Run a connector that receives; what it raises is the caller's, to be looked for in the task."""
-        one: Any = connector or self.connector
-        task: asyncio.Task[None] = asyncio.ensure_future(one.run())
+    async def running(self, *, supervised: bool = True) -> AsyncIterator[asyncio.Task[None]]:
+        """Run the connector, which receives; *supervised*: start it again when it raises, as the daemon does.
+
+        What it raises for good is the caller's, to be looked for in the task.
+        """
+        task = asyncio.ensure_future(self._supervised() if supervised else self.run())
         try:
             yield task
         finally:
-            task.cancel()
-            done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
-            if done and not task.cancelled():
-                task.exception()
+            await self.stopped(task)
 
-    async def received(self, task: asyncio.Task[None], count: int, *, within_s: float = PATIENCE_S) -> None:
-        """Return when the intake has *count* different keys; raises ``Broken`` if the connector gives up before."""
+    async def run(self) -> None:
+        """Run the connector once."""
+        one: Any = self.connector
+        await one.run()
+
+    async def _supervised(self) -> None:
+        while True:
+            try:
+                await self.run()
+            except (NeedsLogin, ConfigError):
+                raise
+            except Exception:  # noqa: BLE001 - a stranger's connector: started again, as the supervisor does
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                return
+
+    async def stopped(self, task: asyncio.Task[None], *, within_s: float = PATIENCE_S) -> bool:
+        """Cancel a task, and return whether it ended in time."""
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=within_s)
+        if done and not task.cancelled():
+            task.exception()
+        return bool(done)
+
+    async def received(self, task: asyncio.Task[None], count: int, *, within_s: float = RECEIVED_S) -> None:
+        """Return when the intake has *count* different keys; raises ``Broken`` if that does not come."""
         enough = asyncio.ensure_future(self.context.intake.until(lambda it: len(it.keys) >= count, within_s=within_s))
         try:
-            await self._ticking({task, enough})
-            if task.done() and not task.cancelled() and (why := task.exception()) is not None and not enough.done():
-                raise Broken(f"run raised {said(why)} while the provider was well: only a fault may end it") from why
-            if enough.done():
-                with contextlib.suppress(TimeoutError):
-                    await enough
-                    return
+            await self.ticking({task, enough}, within_s=within_s + 1)
+            if enough.done() and enough.exception() is None:
+                return
+            why = f"run {said(found)}" if task.done() and (found := task.exception()) else "run"
+            why = f"{why} has ended" if task.done() and not task.exception() else why
             got = len(self.context.intake.keys)
             raise Broken(
-                f"{count} messages waited at the provider, and run brought {got} of them to intake: bring each"
+                f"{count} messages waited at the provider, and {why} brought {got} of them to intake: bring each"
             )
         finally:
             enough.cancel()
             await asyncio.wait({enough})
 
-    async def _ticking(self, tasks: set[asyncio.Task[None]]) -> None:
-        """Return when one of *tasks* has ended; meanwhile a fake minute passes in every twentieth of a second."""
-        while True:
-            done, _ = await asyncio.wait(tasks, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
+    async def ticking(self, tasks: set[asyncio.Task[Any]], *, within_s: float) -> None:
+        """Return when one of *tasks* has ended; meanwhile a fake minute passes in every fiftieth of a second."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within_s
+        while loop.time() < end:
+            done, _ = await asyncio.wait(tasks, timeout=0.02, return_when=asyncio.FIRST_COMPLETED)
             if done:
                 return
             self.context.clock.advance(60)
+
+    async def asked_for(self, seconds: float) -> int:
+        """Return how often the provider is asked within so many real seconds, while the fake clock stands still."""
+        before = self.provider.asked
+        await asyncio.sleep(seconds)
+        return self.provider.asked - before
+
+    async def came(self) -> None:
+        """Return when the connector has come to the provider for the first time; raises ``Broken`` if it does not."""
+        for _ in range(int(RECEIVED_S / 0.01)):
+            if self.provider.asked or self.context.states:
+                return
+            await asyncio.sleep(0.01)
+        raise Broken("run did not come to the provider within some seconds: ask it, listen to it or bind there")
 
 
 @asynccontextmanager
@@ -251,10 +293,20 @@ async def rigged(suite: ConnectorConformance, seen: Seen) -> AsyncIterator[Rig]:
         if server is not None:
             await stack.enter_async_context(server)
         section, environ = referred(suite.settings(server))
-        rig = Rig(suite=suite, offer=offer, server=server, section=section, environ=environ, seen=seen)
-        rig.context.http = counted = CountedHttp(rig.requests, rig.context.log)
-        stack.push_async_callback(counted.close)
-        yield rig
+        context, requests = FakeContext(), list[str]()
+        context.http = http = CountedHttp(requests, context.log)
+        stack.push_async_callback(http.close)
+        yield Rig(
+            suite=suite,
+            offer=offer,
+            server=server,
+            section=section,
+            environ=environ,
+            seen=seen,
+            context=context,
+            http=http,
+            requests=requests,
+        )
 
 
 class CountedHttp(ClientHttp):

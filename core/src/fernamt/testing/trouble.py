@@ -72,3 +72,21 @@ class Holds(Protocol):
     async def hold(self, *texts: str) -> None:
         """Let a message with each of these texts wait, in this order, behind those that wait already."""
         ...
+
+
+@runtime_checkable
+class Poisons(Holds, Protocol):
+    """A fake server at which a message can wait that nobody can read."""
+
+    async def hold_poison(self) -> None:
+        """Let something wait, behind what waits already, that is no message by the provider's own documentation."""
+        ...
+
+
+@runtime_checkable
+class ReadElsewhere(Holds, Protocol):
+    """A fake server whose messages can be read with the provider's own app."""
+
+    async def read_elsewhere(self) -> None:
+        """Mark all that waits as read, as a colleague does on a telephone."""
+        ...

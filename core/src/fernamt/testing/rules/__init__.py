@@ -3,8 +3,8 @@
 from typing import Final
 
 from fernamt.testing.rule import Rule
-from fernamt.testing.rules import inbound, outbound, secrecy
+from fernamt.testing.rules import inbound, life, outbound, receiving, secrecy, section, verifying
 
-RULES: Final[tuple[Rule, ...]] = tuple(
-    rule for area in (inbound.RULES, outbound.RULES, secrecy.RULES) for rule in area.found
-)
+_AREAS: Final = (section, verifying, inbound, receiving, outbound, secrecy, life)
+RULES: Final[tuple[Rule, ...]] = tuple(rule for area in _AREAS for rule in area.RULES.found)
+"""Every rule of the kit."""

@@ -6,7 +6,7 @@ from fernamt.connector import Receives, Webhooks
 from fernamt.inbound import Request
 from fernamt.testing.rig import Rig
 from fernamt.testing.rule import Need
-from fernamt.testing.trouble import Holds, Trouble
+from fernamt.testing.trouble import Holds, Poisons, ReadElsewhere, Trouble
 
 
 def can(ability: type) -> Need:
@@ -65,3 +65,28 @@ def holds(rig: Rig) -> str:
         return why_not
     one: object = rig.server
     return "" if isinstance(one, Holds) else "no messages can wait at the fake server (Holds)"
+
+
+def poisons(rig: Rig) -> str:
+    """And something unreadable can wait there."""
+    one: object = rig.server
+    return holds(rig) or (
+        "" if isinstance(one, Poisons) else "nothing unreadable can wait at the fake server (Poisons)"
+    )
+
+
+def read_elsewhere(rig: Rig) -> str:
+    """And what waits can be read by somebody else."""
+    one: object = rig.server
+    return holds(rig) or ("" if isinstance(one, ReadElsewhere) else "messages cannot be marked as read (ReadElsewhere)")
+
+
+def runs_into(trouble: Trouble) -> Need:
+    """It receives by itself, from a fake server that knows this trouble."""
+
+    def need(rig: Rig) -> str:
+        if why_not := can(Receives)(rig) or server(rig):
+            return why_not
+        return "" if trouble in rig.provider.troubles else f"the fake server knows no trouble {trouble.value!r}"
+
+    return need
