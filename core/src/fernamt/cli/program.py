@@ -25,6 +25,7 @@ from fernamt.cli.plugincheck import check_plugin
 from fernamt.cli.plugininfo import info
 from fernamt.cli.plugins import plugins
 from fernamt.cli.quarantine import mark_done, quarantine, show_item
+from fernamt.cli.scaffold import connector
 from fernamt.cli.screen import say
 from fernamt.cli.show import show
 from fernamt.cli.uncertain import settle, uncertain
@@ -43,10 +44,13 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., int], ...]]] = {
     "The daemon": (run, check, channels, plugins, backfill, demo),
     "A person's rights": (export, erase),
 }
+_AUTHORS: Final = "For authors of plugins"
+_NEW: Final = "Make something of your own.\n\nExample: fernamt new connector acme --by webhook"
 _BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("quarantine", "show", show_item),
     ("quarantine", "done", mark_done),
     ("uncertain", "settle", settle),
+    ("new", "connector", connector),
     ("plugins", "check", check_plugin),
     ("plugins", "info", info),
     ("plugins", "add", add),
@@ -62,6 +66,9 @@ def program() -> App:
         group = Group(title, sort_key=at)
         for place, function in enumerate(functions):
             app.command(function, group=group, sort_key=place, help_epilogue="")
+    new = frame("new", _NEW)
+    new.group = (Group(_AUTHORS, sort_key=len(_COMMANDS)),)
+    app.command(new)
     for above, name, function in _BELOW:
         app[above].command(function, name=name, help_epilogue="")
     return app

@@ -6,6 +6,7 @@ from fernamt.testing.context import FakeBlobs, FakeClock, FakeContext, FakeIntak
 from fernamt.testing.guard import local_only
 from fernamt.testing.provider import FaultyProvider, ProviderCall, ProviderFault
 from fernamt.testing.proxy import FaultProxy, WireFault
+from fernamt.testing.readme import settings_table
 from fernamt.testing.recording import Recording
 from fernamt.testing.rig import Rig
 from fernamt.testing.trouble import FakeServer, Holds, Trouble
@@ -31,4 +32,5 @@ __all__ = (
     "WireFault",
     "local_only",
     "loopback_http",
+    "settings_table",
 )
