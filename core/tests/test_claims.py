@@ -18,7 +18,7 @@ from fernamt.errors import NotStored
 KEY = "channel:mail"
 LEASE_US = 60_000_000
 FOR_EVER_S = 600.0
-SHORT_S = 0.36
+SHORT_S = 0.72
 
 
 # ---- as transactions
@@ -240,6 +240,42 @@ async def test_a_holder_stops_before_its_lease_is_over_if_the_store_does_not_ans
     writer.away, writer.silent = None, False
     if how == "away":
         assert (await body.claims.get()).fence == 2
+    await runner.stop()
+    await writer.stop()
+
+
+async def test_a_renewal_is_waited_for_until_the_lease_is_nearly_over(store: Store) -> None:
+    class Slow(Writer):
+        """Answers a renewal only when the next one is asked for."""
+
+        def __init__(self, store: Store) -> None:
+            super().__init__(store)
+            self.first: asyncio.Future[Any] | None = None
+            self.second = asyncio.Event()
+
+        def write(self, operation: Any, payload: Any) -> Any:
+            if operation is not renew or not payload.lease_us:
+                return super().write(operation, payload)
+            if self.first is None:
+                self.first = asyncio.get_running_loop().create_future()
+                return self.first
+            if not self.first.done():
+                self.first.set_result(True)
+            self.second.set()
+            return asyncio.get_running_loop().create_future()
+
+    writer = Slow(store)
+    writer.start()
+    runner, body = Runner(writer, lease_s=1.8), Body()
+    _ = runner.hold(body)
+    claim = await body.claims.get()
+    taken_until = runner.claims._held[KEY].valid_until
+    runner.renew()
+    await writer.second.wait()
+    await asyncio.sleep(0)
+    assert body.cancelled.empty()
+    assert runner.claims.holds(claim)
+    assert taken_until < runner.claims._held[KEY].valid_until < taken_until + 1.8
     await runner.stop()
     await writer.stop()
 
