@@ -130,8 +130,9 @@ class PostgresStatements(Statements):
     def many(self, name: str, rows: Iterable[Row]) -> None:
         if name in _SETS:
             self.write({name: list(rows)})
-        else:
-            super().many(name, rows)
+            return
+        for row in rows:  # executemany would be a pipeline
+            self._cursor.execute(self._sql[name], row)
 
     def write(self, rows: Mapping[str, Sequence[Row]]) -> None:
         sets = {name: given for name, given in rows.items() if given and name in _SETS}
