@@ -85,6 +85,8 @@ def test_its_tests_pass_with_only_its_own_dependencies(member: Path, wheels: dic
     if not (member / "tests").is_dir():
         return
     shutil.copytree(member / "tests", desk / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    for waivers in member.glob("quality.toml"):
+        shutil.copy(waivers, desk)
     shutil.copy(ROOT / "pyproject.toml", desk)
     shutil.copy(ROOT / "conftest.py", desk)
     # The other engine and the simulation import nothing that the rest does not, and take twice as long as it.

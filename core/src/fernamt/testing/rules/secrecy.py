@@ -49,7 +49,7 @@ async def _said_at_work(rig: Rig) -> tuple[list[str], list[BaseException]]:
         troubles: list[Trouble | None] = [None, *(sorted(rig.provider.troubles) if rig.server else [])]
         for trouble in troubles:
             if rig.server is not None:
-                await rig.provider.meet(trouble)
+                await rig.meet(trouble)
             if rig.suite.sends:
                 found = await rig.outcome(rig.message())
                 errors += [] if isinstance(found, Sent) else [found]
