@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from attrs import define, field
 
 from fernamt import Response
-from fernamt.testing import FaultyProvider, ProviderCall, ProviderFault
+from fernamt.testing import FaultyProvider, ProviderCall, ProviderFault, Trouble
 
 US = "@support:customer.test"
 ANN = "@ann:customer.test"
@@ -63,6 +63,11 @@ class FakeHomeserver(FaultyProvider):
             return found if says(call) or self.everywhere else ProviderFault()
 
         super().use(chosen)
+
+    async def meet(self, trouble: Trouble | None) -> None:
+        """Let a trouble meet what is said; what nobody gets done without is met everywhere."""
+        self.everywhere = trouble in {Trouble.LOGIN, Trouble.THROTTLED}
+        await super().meet(trouble)
 
     def put(self, room: str, *events: dict[str, Any]) -> None:
         """Let something have happened in a room."""

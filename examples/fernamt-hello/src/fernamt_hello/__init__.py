@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, field, frozen
+from attrs.validators import matches_re
 
 from fernamt import (
     Address,
@@ -16,7 +17,9 @@ from fernamt import (
     Capabilities,
     Channel,
     ConnectorContext,
+    HttpReply,
     InboundEvent,
+    Json,
     NeedsLogin,
     OutboundMessage,
     Received,
@@ -40,7 +43,7 @@ AGAIN_S = 30.0
 class HelloSettings:
     """A channel of kind ``hello``."""
 
-    url: str = field(metadata={"help": "Where our words are posted to."})
+    url: str = field(validator=matches_re("https?://.+"), metadata={"help": "Where our words are posted to."})
     secret: Secret = field(metadata={"help": "What both sides sign with: env:NAME, file:/path or credential:name."})
 
 
@@ -64,17 +67,12 @@ class Hello:
         body = json.dumps({"to": message.to.value, "text": message.text}).encode()
         headers = {"Idempotency-Key": message.key, "X-Signature": self._sign(body), "Content-Type": "application/json"}
         reply = await self._http.request("POST", self._settings.url, headers=headers, body=body)
-        match reply.status:
-            case 200:
-                return Sent(ids=ids_of(reply.json()))
-            case 401 | 403:
-                raise NeedsLogin("they do not accept our signature", code=str(reply.status))
-            case 429:
-                raise Throttled("too many messages", after_s=seconds(reply.headers.get("Retry-After", "")))
-            case status if 400 <= status < 500:
-                raise Rejected("they refused the message", code=str(status))
-            case status:
-                raise Unreachable("they have trouble", certain=False, code=str(status))
+        return Sent(ids=ids_of(answered(reply)))
+
+    async def verify(self) -> str:
+        """Ask whether they know our signature; nothing is said."""
+        answered(await self._http.request("GET", self._settings.url, headers={"X-Signature": self._sign(b"")}))
+        return self._settings.url
 
     def _verify(self, request: Request) -> None:
         said = request.headers.get("X-Signature", "").encode()
@@ -103,9 +101,25 @@ def event_of(one: Mapping[str, Any]) -> InboundEvent:
             return Unparsed(key=hashlib.sha256(raw).hexdigest(), reason="no id, from and text", raw=raw)
 
 
-def ids_of(said: Any) -> tuple[str, ...]:
+def answered(reply: HttpReply) -> Json:
+    """Return what they say, or raise what their status means."""
+    match reply.status:
+        case 200:
+            return reply.json()
+        case 401 | 403:
+            raise NeedsLogin("they do not accept our signature", code=str(reply.status))
+        case 429:
+            raise Throttled("too many messages", after_s=seconds(reply.headers.get("Retry-After", "")))
+        case status if 400 <= status < 500:
+            raise Rejected("they refused it", code=str(status))
+        case status:
+            raise Unreachable("they have trouble", certain=False, code=str(status))
+
+
+def ids_of(said: Json) -> tuple[str, ...]:
     """Return the id that they gave the message; whoever gives none has taken it all the same."""
-    return (said["id"],) if isinstance(said, dict) and isinstance(said.get("id"), str) else ()
+    number = said.get("id") if isinstance(said, Mapping) else None
+    return (number,) if isinstance(number, str) else ()
 
 
 def seconds(said: str) -> float:

@@ -139,7 +139,7 @@ async def capabilities_steady(rig: Rig) -> None:
 @rule("cancelled-send-ends", "silver", needs.meets(Trouble.SILENCE))
 async def cancelled_send_ends(rig: Rig) -> None:
     """A send that is cancelled ends at once, and does not call itself sent."""
-    await rig.provider.meet(Trouble.SILENCE)
+    await rig.meet(Trouble.SILENCE)
     task = asyncio.ensure_future(rig.connector.send(rig.message()))
     for _ in range(100):
         if rig.provider.asked or task.done():

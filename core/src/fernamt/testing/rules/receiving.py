@@ -195,7 +195,7 @@ def _how(found: BaseException | None) -> str:
 
 async def _ended(rig: Rig, trouble: Trouble) -> BaseException | None:
     """Return what run raises when it starts in trouble, ``None`` if it goes on."""
-    await rig.provider.meet(trouble)
+    await rig.meet(trouble)
     async with rig.running(supervised=False) as task:
         await rig.ticking({task}, within_s=1.0)
         return task.exception() if task.done() and not task.cancelled() else None
@@ -237,7 +237,7 @@ async def outage_passes(rig: Rig) -> None:
 @rule("outage-is-calm", "silver", needs.runs_into(Trouble.FAILED))
 async def outage_is_calm(rig: Rig) -> None:
     """A provider in trouble is not called without a pause."""
-    await rig.provider.meet(Trouble.FAILED)
+    await rig.meet(Trouble.FAILED)
     async with rig.running(supervised=False):
         count = await rig.asked_for(_CALM_S)
     if count > _CALM_MAX:
@@ -249,7 +249,7 @@ async def outage_is_calm(rig: Rig) -> None:
 @rule("outage-is-logged-once", "silver", needs.runs_into(Trouble.FAILED))
 async def outage_is_logged_once(rig: Rig) -> None:
     """An outage is told once, not at every attempt."""
-    await rig.provider.meet(Trouble.FAILED)
+    await rig.meet(Trouble.FAILED)
     async with rig.running() as task:
         await rig.ticking({task}, within_s=0.4)
     loud = [one for one in rig.context.logged if one.get("level") in {"warning", "error", "critical"}]

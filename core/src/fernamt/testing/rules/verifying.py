@@ -20,7 +20,7 @@ async def _verified(rig: Rig, trouble: Trouble | None = None) -> object:
     if trouble is not None:
         if trouble not in rig.provider.troubles:
             raise NotApplicable(f"the fake server knows no trouble {trouble.value!r}")
-        await rig.provider.meet(trouble)
+        await rig.meet(trouble)
     assert isinstance(rig.connector, Verifies)
     waiting = asyncio.timeout(PATIENCE_S)
     try:
