@@ -29,9 +29,10 @@ from senders import text
 
 from fernamt._runtime.clock import SystemClock
 from fernamt._store.desk import Composition, compose
-from fernamt._store.engine import Store, Transaction
+from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.transaction import Transaction
 from fernamt.inbound import Received
 from fernamt.model import Address
 

@@ -24,8 +24,9 @@ from ledgers import Customers, Provider
 
 from fernamt._runtime.clock import SystemClock
 from fernamt._store.desk import Composition, compose
-from fernamt._store.engine import Store, is_outage
+from fernamt._store.engine import Store
 from fernamt._store.names import Names
+from fernamt._store.transaction import is_outage
 from fernamt.model import microseconds
 from fernamt.testing.postgres import running_postgres
 

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from fernamt._runtime import claims as runtime
 from fernamt._runtime.claims import Claims, stop_task
 from fernamt._store.claims import Claim, ClaimLost, Renewal, Wish, renew, require, take, void
-from fernamt._store.engine import Store, Transaction
+from fernamt._store.engine import Store
+from fernamt._store.transaction import Transaction
 from fernamt._store.writer import Writer
 from fernamt.errors import NotStored
 

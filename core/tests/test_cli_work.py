@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from fernamt._store.engine import Store, Transaction
+from fernamt._store.engine import Store
 from fernamt._store.tasks import Errand, plan_tasks
+from fernamt._store.transaction import Transaction
 from fernamt.cli import main
 
 TELL = Errand(

@@ -21,10 +21,11 @@ from fernamt._store.deliveries import (
     take_over,
 )
 from fernamt._store.desk import Composition, NoSuchThing, Verdict, compose, decide
-from fernamt._store.engine import Store, Transaction
+from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.refusals import Refused, refuse
+from fernamt._store.transaction import Transaction
 from fernamt.errors import OptedOut, Rejected
 from fernamt.inbound import InboundEvent, Receipt, Received
 from fernamt.model import Address, DeliveryState, moment

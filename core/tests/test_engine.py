@@ -9,8 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from fernamt._runtime.clock import SystemClock
-from fernamt._store.engine import HEAD, Store, is_lost_race, is_outage
+from fernamt._store.engine import HEAD, Store
 from fernamt._store.tables import metadata
+from fernamt._store.transaction import is_lost_race, is_outage
 from fernamt.errors import ConfigError, NotStored
 
 CLOCK = SystemClock()

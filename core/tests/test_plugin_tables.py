@@ -14,8 +14,9 @@ import sqlalchemy as sa
 
 from fernamt._runtime.clock import SystemClock
 from fernamt._store import plugin_tables as module
-from fernamt._store.engine import Store, Transaction
+from fernamt._store.engine import Store
 from fernamt._store.plugin_tables import Owned, PluginTables, TablesRefused, Turn, migrate_tables
+from fernamt._store.transaction import Transaction
 from fernamt._store.writer import Writer
 from fernamt.errors import NotStored, Unsupported
 

@@ -8,9 +8,10 @@ import pytest
 from attrs import evolve
 
 from fernamt._store.desk import Composition, compose
-from fernamt._store.engine import Store, WriteSession
+from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.transaction import WriteSession
 from fernamt.errors import OptedOut
 from fernamt.inbound import (
     Accepted,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from fernamt._store.claims import Claim, ClaimLost, Wish, take
-from fernamt._store.engine import Store, Transaction
+from fernamt._store.engine import Store
 from fernamt._store.statements import Batch
 from fernamt._store.tasks import (
     TRIES_MAX,
@@ -23,6 +23,7 @@ from fernamt._store.tasks import (
     fail,
     plan_tasks,
 )
+from fernamt._store.transaction import Transaction
 
 OWNER = "work:csat"
 LATER_US = 10**18

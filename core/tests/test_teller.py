@@ -18,10 +18,11 @@ from fernamt._runtime.teller import Teller, plugin_workers, subscriptions_of
 from fernamt._runtime.work import Worker
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.desk import Composition, compose
-from fernamt._store.engine import Store, Transaction
+from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.subscriptions import Subscriptions, subscribe
+from fernamt._store.transaction import Transaction
 from fernamt._store.writer import Writer
 from fernamt.effects import AddEntry, Effect, Job, Remember, Reply, Timer, Told
 from fernamt.errors import Rejected, Unreachable

@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 from fernamt._runtime import work as runtime
 from fernamt._runtime.work import Ending, Worker
 from fernamt._store.claims import Claim
-from fernamt._store.engine import Store, Transaction
+from fernamt._store.engine import Store
 from fernamt._store.tasks import Errand, Task, plan_tasks
+from fernamt._store.transaction import Transaction
 from fernamt._store.writer import Writer
 from fernamt.errors import (
     ChannelError,

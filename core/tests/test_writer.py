@@ -11,9 +11,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from fernamt._store import postgres, reception
-from fernamt._store.engine import Rank, Store, Transaction, locks
+from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.transaction import Rank, Transaction, locks
 from fernamt._store.writer import GROUP_MAX, Writer
 from fernamt.errors import FernamtError, NotStored
 from fernamt.inbound import Received, Thread

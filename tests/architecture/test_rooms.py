@@ -11,29 +11,30 @@ from pathlib import Path
 from tests.architecture.workspace import CORE, MEMBERS, modules, package, relative
 
 MAX_LINES = 400
+CONTRACT_AND_PIPELINE = 4_500
 GRAB_BAGS = {"common", "helper", "helpers", "misc", "tools", "util", "utils"}
 
 # Which module belongs where, and how many lines of code each part may have: docs/decisions/0009 says why these.
 ROOMS = {
     "contract": (
-        1_000,
+        880,
         "connector effects errors hookspecs http inbound menu model outbound registry services session",
     ),
     "the way of a message": (
-        4_300,
+        3_600,
         (
             "_runtime/answer _runtime/claims _runtime/clock _runtime/context _runtime/hooks _runtime/intake _runtime/lanes"
             " _runtime/outbox _runtime/outcome _runtime/queue _runtime/rate _runtime/recorder _runtime/sending"
-            " _runtime/storable _runtime/supervisor _runtime/web _store/blobs _store/channels _store/claims"
-            " _store/conversations _store/correspondence _store/deliveries _store/desk _store/engine _store/lock _store/names"
+            " _runtime/storable _runtime/web _store/blobs _store/channels _store/claims"
+            " _store/conversations _store/correspondence _store/deliveries _store/desk _store/lock _store/names"
             " _store/people _store/postgres _store/receipts _store/reception _store/refusals _store/sqlite"
-            " _store/statements _store/writer"
+            " _store/statements _store/transaction _store/writer"
         ),
     ),
     "built upon it": (
         3_300,
         (
-            "_runtime/duties _runtime/exchange _runtime/feed _runtime/fitting _runtime/hub _runtime/minutes"
+            "_runtime/duties _runtime/effects _runtime/exchange _runtime/feed _runtime/fitting _runtime/hub _runtime/minutes"
             " _runtime/performing _runtime/reconciler _runtime/script _runtime/served _runtime/services _runtime/sources"
             " _runtime/teller _runtime/turns _runtime/walk _runtime/work _store/effects _store/erasure _store/feed"
             " _store/links _store/notices _store/plugin_tables _store/pointers _store/reconciliation _store/sessions _store/sources"
@@ -41,10 +42,10 @@ ROOMS = {
         ),
     ),
     "equipment": (
-        1_700,
+        2_000,
         (
             "_runtime/abilities _runtime/equipment _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/plan _runtime/reachable"
-            " _runtime/redact _runtime/systemd _runtime/upkeep settings/file settings/mistake settings/secret settings/source"
+            " _runtime/redact _runtime/supervisor _runtime/systemd _runtime/upkeep _store/engine settings/file settings/mistake settings/secret settings/source"
             " settings/structure"
         ),
     ),
@@ -94,6 +95,7 @@ def test_every_room_stays_under_its_budget() -> None:
     lines_of = {room: sum(code_lines(files[name]) for name in names.split()) for room, (_, names) in ROOMS.items()}
 
     assert {room: count for room, count in lines_of.items() if count >= ROOMS[room][0]} == {}
+    assert ROOMS["contract"][0] + ROOMS["the way of a message"][0] < CONTRACT_AND_PIPELINE
 
 
 def test_no_module_is_a_grab_bag() -> None:

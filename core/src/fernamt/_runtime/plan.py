@@ -10,8 +10,9 @@ from attrs import evolve, frozen
 
 from fernamt._runtime.installed import Installed, discover
 from fernamt._runtime.loader import Loaded, PluginFailed, PluginFailure, load, wanted
-from fernamt._store.engine import Store, is_outage
+from fernamt._store.engine import Store
 from fernamt._store.plugin_tables import Owned, TablesRefused, migrate_tables
+from fernamt._store.transaction import is_outage
 from fernamt.connector import Channel
 from fernamt.registry import Factory
 from fernamt.settings import (

@@ -13,10 +13,11 @@ from attrs import evolve
 from fernamt._runtime.intake import ChannelIntake
 from fernamt._runtime.work import Ending, Handler, Worker
 from fernamt._store.blobs import BlobStore
-from fernamt._store.engine import Store, Transaction
+from fernamt._store.engine import Store
 from fernamt._store.reception import Line
 from fernamt._store.sources import keep_media, note_result, progress_of, remote_ref, turn_page
 from fernamt._store.tasks import Task
+from fernamt._store.transaction import Transaction
 from fernamt._store.writer import Writes
 from fernamt.connector import Backfills, Connector, FetchesMedia, Page
 from fernamt.errors import NeedsLogin, Rejected

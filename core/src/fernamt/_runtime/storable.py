@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
-from datetime import timedelta
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from operator import attrgetter
@@ -12,12 +11,10 @@ from typing import Any, Final, TypeVar
 
 import attrs
 import nh3
-import orjson
 
-from fernamt.effects import AddEntry, Effect, Job, Remember, Reply, Timer
-from fernamt.errors import ChannelError, Unsupported
+from fernamt.errors import ChannelError
 from fernamt.inbound import InboundEvent, Received, Thread
-from fernamt.model import Address, Blob, Json
+from fernamt.model import Address
 from fernamt.session import SessionEvent
 
 _T = TypeVar("_T")
@@ -35,13 +32,6 @@ REFERENCES_MAX: Final = 100
 _PLACE_MAX: Final = 500
 _VALUE_MAX: Final = 1_000
 """Longer keys fit into no index of PostgreSQL."""
-MEMORY_MAX_BYTES: Final = 8_192
-DATA_MAX_BYTES: Final = 65_536
-EFFECTS_MAX: Final = 100
-_KIND: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-_NAME_MAX: Final = 100
-_AT_ONCE: Final = timedelta()
-_TIMER_MAX: Final = timedelta(days=3_653)
 
 
 def storable_text(text: str) -> str:
@@ -68,7 +58,7 @@ def storable(event: _Event) -> _Event:
     people: list[Address] = []
     _look(event, texts, people)
     whole = "".join(texts)
-    clean: Any = event if storable_text(whole) is whole else _clean(event)
+    clean: Any = event if storable_text(whole) is whole else cleaned(event)
     if type(clean) is Received:
         clean = attrs.evolve(clean, html=clean_html(clean.html), thread=_bounded(clean.thread))
     if not all(_is_somebody(one) for one in people):
@@ -122,58 +112,6 @@ def _parts_of(kind: Any) -> Callable[[Any], tuple[Any, ...]] | None:
     return attrgetter(*names, "__doc__") if names else None  # of one name alone it would give no tuple
 
 
-def storable_effects(effects: Any, jobs: Collection[str]) -> tuple[Effect, ...]:
-    """Return what a plugin asked for, with every text in it storable; *jobs* are those that it offers.
-
-    Raises:
-        Unsupported: Something of it cannot be done, whatever the state of things: the text says what.
-    """
-    if not isinstance(effects, list | tuple) or len(effects) > EFFECTS_MAX:
-        raise Unsupported(f"the plugin must return a list of at most {EFFECTS_MAX} effects")
-    return tuple(_effect(_clean(one), jobs) for one in effects)
-
-
-def _effect(effect: Any, jobs: Collection[str]) -> Effect:
-    match effect:
-        case Reply():
-            if not all(isinstance(file.content, Blob) for file in effect.attachments):
-                raise Unsupported("what a reply carries must be in the blob store: context.blobs.put")
-            return effect
-        case AddEntry():
-            return _added(effect)
-        case Timer():
-            if not 0 < len(effect.name) <= _NAME_MAX or abs(effect.after or _AT_ONCE) > _TIMER_MAX:
-                raise Unsupported(f"a timer has a name of at most {_NAME_MAX} characters and rings within ten years")
-            return effect
-        case Job():
-            if effect.name not in jobs:
-                raise Unsupported(f"the plugin offers no job {effect.name!r}")
-            return attrs.evolve(effect, data=_plain(effect.data, "the data of a job", DATA_MAX_BYTES))
-        case Remember(memory):
-            return Remember(_plain(memory, "what a subscriber remembers", MEMORY_MAX_BYTES))
-        case _:
-            raise Unsupported(f"a plugin cannot ask for a {type(effect).__name__}")
-
-
-def _added(entry: AddEntry) -> AddEntry:
-    if entry.kind in {"sent", "received"}:
-        raise Unsupported(f"an entry of kind {entry.kind!r} is not added: to write to the customer there is Reply")
-    if not _KIND.fullmatch(entry.kind):
-        raise Unsupported(f"{entry.kind!r} is no kind of an entry: at most {_NAME_MAX} of a-z, 0-9, '.', '_' and '-'")
-    return attrs.evolve(entry, data=_plain(entry.data, "the data of an entry", DATA_MAX_BYTES))
-
-
-def _plain(value: Any, what: str, max_bytes: int) -> Mapping[str, Json]:
-    try:
-        words = orjson.dumps(dict(value))
-    except (TypeError, ValueError) as why:
-        raise Unsupported(f"{what} must be JSON: {why}") from why
-    if len(words) > max_bytes:
-        raise Unsupported(f"{what} has {len(words)} bytes of JSON, at most {max_bytes} are kept")
-    plain: Mapping[str, Json] = orjson.loads(words)
-    return plain
-
-
 def _bounded(thread: Thread) -> Thread:
     if len(thread.place) <= _PLACE_MAX and len(thread.references) <= REFERENCES_MAX:
         return thread
@@ -183,18 +121,18 @@ def _bounded(thread: Thread) -> Thread:
     return attrs.evolve(thread, references=thread.references[:REFERENCES_MAX], place=place)
 
 
-def _clean(value: _T) -> _T:
+def cleaned(value: _T) -> _T:
     """Return *value* with every text below it storable."""
     clean: Any = value
     if isinstance(value, str):
         clean = type(value)(storable_text(value))
     elif isinstance(value, tuple):
-        clean = tuple(_clean(one) for one in value)
+        clean = tuple(cleaned(one) for one in value)
     elif isinstance(value, ChannelError):
         value.reason, value.code = storable_text(value.reason), storable_text(value.code)
     elif attrs.has(type(value)):
         fields = attrs.fields(type(clean))
-        clean = attrs.evolve(clean, **{it.alias or it.name: _clean(getattr(value, it.name)) for it in fields})
+        clean = attrs.evolve(clean, **{it.alias or it.name: cleaned(getattr(value, it.name)) for it in fields})
     result: _T = clean
     return result
 

@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from fernamt._runtime.duties import eraser
+from fernamt._runtime.effects import storable_effects
 from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.loader import Loaded
-from fernamt._runtime.storable import storable_effects, storable_text
+from fernamt._runtime.storable import storable_text
 from fernamt._runtime.work import Ending, Handler, Worker
 from fernamt._store.conversations import NEW
 from fernamt._store.effects import Asking, apply_effects, route
-from fernamt._store.engine import Store, Transaction
+from fernamt._store.engine import Store
 from fernamt._store.subscriptions import Situation, Subscriptions, advance, situation
 from fernamt._store.tasks import Errand, Task, plan_tasks
+from fernamt._store.transaction import Transaction
 from fernamt.connector import PluginContext
 from fernamt.effects import Effect, Job, Told
 from fernamt.errors import Unsupported

@@ -20,9 +20,10 @@ from fernamt._runtime.performing import Performing
 from fernamt._runtime.script import Asked, Scribe, Script
 from fernamt._runtime.storable import storable
 from fernamt._runtime.walk import MenuFault, PinnedMenu, Walked, farewell, walk
-from fernamt._store.engine import RACES, Store
+from fernamt._store.engine import Store
 from fernamt._store.reception import Line
 from fernamt._store.sessions import Move, Moved, Outcome, Standing, event_hash, move, standing_of
+from fernamt._store.transaction import RACES
 from fernamt._store.writer import Writes
 from fernamt.connector import Blobs, Clock, Connector, Performs
 from fernamt.errors import ChannelError, NotStored, Unsupported

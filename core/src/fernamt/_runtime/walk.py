@@ -12,8 +12,8 @@ import orjson
 import structlog
 from attrs import frozen
 
+from fernamt._runtime.effects import storable_effects
 from fernamt._runtime.script import Scribe
-from fernamt._runtime.storable import storable_effects
 from fernamt.effects import AddEntry, Effect, Job, Reply
 from fernamt.errors import Unsupported
 from fernamt.menu import Menu, Step

@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Final, Protocol, TypeVar
 
-from fernamt._store.engine import Store, Transaction, is_outage
+from fernamt._store.engine import Store
+from fernamt._store.transaction import Transaction, is_outage
 from fernamt.connector import Blobs
 from fernamt.errors import NotStored
 from fernamt.model import Blob

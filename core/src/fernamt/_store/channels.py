@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from fernamt._store.engine import Rank, Transaction, locks
+from fernamt._store.transaction import Rank, Transaction, locks
 
 
 @frozen(kw_only=True)

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from attrs import frozen
 
-from fernamt._store.engine import Rank, Transaction, locks
+from fernamt._store.transaction import Rank, Transaction, locks
 from fernamt.errors import FernamtError
 
 _H = TypeVar("_H", bound="Held")

@@ -9,10 +9,10 @@ from typing import Final
 import orjson
 from attrs import fields
 
-from fernamt._store.engine import LostRace
 from fernamt._store.pointers import Pointers, Span
 from fernamt._store.statements import Batch, ConversationRow, Statements
 from fernamt._store.tasks import Errand, errand_row
+from fernamt._store.transaction import LostRace
 from fernamt.model import (
     NOTHING,
     STATE_AFTER,

@@ -9,10 +9,10 @@ import orjson
 from attrs import define, field, frozen
 
 from fernamt._store.claims import Claim, ClaimLost, lost, while_held
-from fernamt._store.engine import Rank, Transaction, locks
 from fernamt._store.names import id_hash
 from fernamt._store.receipts import Fact, settle, settle_early
 from fernamt._store.statements import Batch, Statements
+from fernamt._store.transaction import Rank, Transaction, locks
 from fernamt.model import DeliveryState, fold
 
 Lane: TypeAlias = tuple[int, int, bool]

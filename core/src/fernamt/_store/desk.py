@@ -8,11 +8,11 @@ from attrs import frozen
 
 from fernamt._store.conversations import Conversations
 from fernamt._store.deliveries import go_on
-from fernamt._store.engine import Rank, Transaction, locks
 from fernamt._store.people import People
 from fernamt._store.pointers import Span
 from fernamt._store.receipts import Fact, settle
 from fernamt._store.statements import Batch
+from fernamt._store.transaction import Rank, Transaction, locks
 from fernamt.errors import FernamtError
 from fernamt.model import NOTHING, Address, Attachment, Button, DeliveryState, Json, Template
 

@@ -9,9 +9,9 @@ from typing import Final
 from attrs import frozen
 
 from fernamt._store.desk import Composition, compose
-from fernamt._store.engine import Transaction
 from fernamt._store.subscriptions import remember
 from fernamt._store.tasks import Errand, cancel_task, plan_tasks
+from fernamt._store.transaction import Transaction
 from fernamt.effects import AddEntry, Effect, Job, Remember, Reply, Timer
 from fernamt.errors import Unsupported
 

@@ -16,10 +16,11 @@ from typing import Final, TypeVar
 import orjson
 from attrs import frozen
 
-from fernamt._store.engine import Store, Transaction, WriteSession
+from fernamt._store.engine import Store
 from fernamt._store.names import ERASED, Names
 from fernamt._store.statements import Row, Statements
 from fernamt._store.tasks import Errand, plan_tasks
+from fernamt._store.transaction import Transaction, WriteSession
 
 _PAGE: Final = 500
 _T = TypeVar("_T")

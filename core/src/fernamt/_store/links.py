@@ -10,9 +10,9 @@ from attrs import frozen
 
 from fernamt._store.conversations import Conversations
 from fernamt._store.desk import NoSuchThing
-from fernamt._store.engine import Transaction
 from fernamt._store.pointers import Pointers
 from fernamt._store.statements import Batch, ConversationRow
+from fernamt._store.transaction import Transaction
 from fernamt.errors import FernamtError
 from fernamt.model import STATE_AFTER, ConversationState, Json
 

@@ -14,8 +14,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 import structlog
 
-from fernamt._store.engine import PATIENCE, Store, is_outage
+from fernamt._store.engine import PATIENCE, Store
 from fernamt._store.postgres import is_pooled
+from fernamt._store.transaction import is_outage
 
 _CHANNEL: Final = "fernamt"
 _PAYLOAD_MAX: Final = 7_000

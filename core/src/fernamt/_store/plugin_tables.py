@@ -16,8 +16,9 @@ import sqlalchemy as sa
 import structlog
 from attrs import frozen
 
-from fernamt._store.engine import Store, is_outage
+from fernamt._store.engine import Store
 from fernamt._store.tables import metadata
+from fernamt._store.transaction import is_outage
 from fernamt.errors import FernamtError, NotStored, Unsupported
 
 WRITE_MAX_S: Final = 5.0

@@ -8,8 +8,8 @@ from typing import Final
 import orjson
 from attrs import frozen
 
-from fernamt._store.engine import Transaction
 from fernamt._store.names import id_hash
+from fernamt._store.transaction import Transaction
 from fernamt.model import DeliveryState, fold
 
 

@@ -13,13 +13,13 @@ from typing import Any, Final, TypeAlias
 from attrs import field, frozen
 
 from fernamt._store.conversations import Conversations
-from fernamt._store.engine import Transaction
 from fernamt._store.names import Names, id_hash
 from fernamt._store.people import People
 from fernamt._store.receipts import Fact, settle
 from fernamt._store.sources import fetch_errand, media_errand
 from fernamt._store.statements import Batch, ConversationRow, Row
 from fernamt._store.tasks import errand_row
+from fernamt._store.transaction import Transaction
 from fernamt.errors import OptedOut
 from fernamt.inbound import (
     Accepted,

@@ -10,10 +10,10 @@ from attrs import frozen
 
 from fernamt._store.claims import Claim, ClaimLost, while_held
 from fernamt._store.deliveries import OPEN, OpenDelivery, go_on
-from fernamt._store.engine import Rank, Transaction, locks
 from fernamt._store.names import id_hash
 from fernamt._store.receipts import Fact, settle, settle_early
 from fernamt._store.statements import Statements
+from fernamt._store.transaction import Rank, Transaction, locks
 from fernamt.model import DeliveryState
 
 FIRST_ASKED_US: Final = 5_000_000

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from fernamt._store.claims import Claim, ClaimLost, while_held
 from fernamt._store.deliveries import may_have_happened
-from fernamt._store.engine import Rank, Transaction, locks
+from fernamt._store.transaction import Rank, Transaction, locks
 from fernamt.model import DeliveryState
 
 

@@ -16,10 +16,10 @@ from attrs import field, frozen
 
 from fernamt._store.conversations import Conversations
 from fernamt._store.effects import Asking, apply_effects
-from fernamt._store.engine import Transaction
 from fernamt._store.people import People
 from fernamt._store.reception import Line
 from fernamt._store.statements import Batch, ConversationRow, Statements
+from fernamt._store.transaction import Transaction
 from fernamt.effects import Effect
 from fernamt.model import NOTHING, Address, Attachment, ConversationState, Json
 

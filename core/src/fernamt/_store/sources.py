@@ -8,9 +8,9 @@ from hashlib import blake2b
 import orjson
 from attrs import frozen
 
-from fernamt._store.engine import Transaction
 from fernamt._store.statements import Statements
 from fernamt._store.tasks import Errand, Task, plan_tasks
+from fernamt._store.transaction import Transaction
 from fernamt.errors import FernamtError
 from fernamt.model import Blob
 

@@ -13,8 +13,8 @@ import orjson
 from attrs import field, frozen
 
 from fernamt._store.claims import Claim, require
-from fernamt._store.engine import Transaction
 from fernamt._store.statements import Row, Statements
+from fernamt._store.transaction import Transaction
 from fernamt.errors import FernamtError
 from fernamt.model import NOTHING, Json
 

@@ -10,7 +10,8 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import structlog
 
-from fernamt._store.engine import Rank, Store, Transaction, WriteSession, is_outage
+from fernamt._store.engine import Store
+from fernamt._store.transaction import Rank, Transaction, WriteSession, is_outage
 from fernamt.errors import FernamtError, NotStored
 
 _P_contra = TypeVar("_P_contra", contravariant=True)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from fernamt._runtime.clock import SystemClock
-from fernamt._store.engine import Store, Transaction
+from fernamt._store.engine import Store
 from fernamt._store.notices import Notices
+from fernamt._store.transaction import Transaction
 from fernamt._store.views.channels import is_served
 from fernamt._store.views.people import customer_at, customer_of
 from fernamt.cli.options import Common
