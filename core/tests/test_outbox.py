@@ -912,12 +912,17 @@ class Moody(Writer):
     refused: Callable[..., Any] | None = None
     refusals = 0
 
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.taken: list[Callable[..., Any]] = []
+
     def write(self, operation: Any, payload: Any) -> Any:
         if operation is self.refused and self.refusals:
             self.refusals -= 1
             future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             future.set_exception(NotStored("away", after_s=0.0))
             return future
+        self.taken.append(operation)
         return super().write(operation, payload)
 
 
@@ -992,6 +997,34 @@ async def test_an_answer_that_waits_for_the_store_is_recorded_though_its_holder_
     await post.until()
     await old.quiet(10.0)
     assert post.state(one) == "sent"
+
+
+async def test_an_answer_that_waited_for_the_store_is_recorded_before_the_same_runner_takes_over(
+    post: Post, moody: Moody
+) -> None:
+    moody.refused, moody.refusals = finish, 10**9
+    await post.start(writer=moody)
+    conversation = await post.customer()
+    one = await post.answer(conversation)
+    (await post.called()).fails(Unreachable("away", certain=True))
+    await post.until("outbox.answered")
+    await post.die()  # the store was away for longer than the lease
+    two = await post.answer(conversation)
+    post.running.append(asyncio.create_task(post.outbox.run(await post.claim())))
+    for _ in range(10):
+        await asyncio.sleep(0)  # whatever it wants to do first, it has asked for it
+    assert moody.taken.count(take_over) == 1
+    moody.refusals = 0
+    await post.until()
+    await post.exchange()
+    assert [post.state(it) for it in (one, two)] == ["queued", "queued"]
+    await post.due()
+    for number in (one, two):
+        call = await post.called()
+        assert call.message.key == post.names.message_key(number)
+        call.sent()
+        await post.until()
+    await post.die()
 
 
 # ---- the end

@@ -77,7 +77,7 @@ class Outbox:
         self._queue = self._unread()
         self._gathering = False
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._answered: set[asyncio.Task[None] | None] = set()
+        self._answered: set[asyncio.Task[None]] = set()
         """Those whose answer is known: it would be lost, so nobody cancels them before :meth:`close`."""
         self._held_back = False
         self._stopping = False
@@ -96,12 +96,15 @@ class Outbox:
         """Send until held back, cancelled, or the claim is lost.
 
         What is under way when it is cancelled is cancelled, too, and settled by the next holder; an answer that was there
-        before is still recorded.
+        before is still recorded, by this outbox before it takes over anything of itself.
         """
         self._held_back, self._queue = False, self._unread()
         # What the last holder sent just now is not known: nothing is made up for.
         self._rate = Rate(max(asyncio.get_running_loop().time(), self._rate.free_at))
         try:
+            while self._answered:
+                # Settled as uncertain, it would let the next of its lane pass, and might then be sent after that.
+                await asyncio.wait(self._answered)
             await self._take_over(claim)
             while not self._held_back:
                 self._changed.clear()
@@ -289,7 +292,8 @@ class Outbox:
             # Not queued any more; or we were halted, and whoever holds the channel now has settled it, or will.
             return DeliveryState.SENDING
         answer = await answer_of(self._sending.connector, message, within_s=SEND_TIMEOUT_S)
-        self._answered.add(asyncio.current_task())
+        if (task := asyncio.current_task()) is not None:
+            self._answered.add(task)
         self._reached("outbox.answered")
         result = self._result(beginning, message.attempt, answer)
         state = await recorded(self._writer, self._store.clock, result)
