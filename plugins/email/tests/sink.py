@@ -26,9 +26,9 @@ class Sink:
 
     @asynccontextmanager
     async def listening(
-        self, tls: ssl.SSLContext | None = None, *, from_the_start: bool = False
+        self, tls: ssl.SSLContext | None = None, *, from_the_start: bool = False, port: int = 0
     ) -> AsyncIterator[Sink]:
-        """Listen on a free port: with STARTTLS if there is a context, or with TLS from the start."""
+        """Listen on *port*, on a free one if it is 0: with STARTTLS if there is a context, or with TLS from the start."""
         loop = asyncio.get_running_loop()
         connections: list[SMTP] = []
 
@@ -45,7 +45,7 @@ class Sink:
             connections.append(one)
             return one
 
-        server = await loop.create_server(connection, "127.0.0.1", 0, ssl=tls if from_the_start else None)
+        server = await loop.create_server(connection, "127.0.0.1", port, ssl=tls if from_the_start else None)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from fernamt._runtime.installed import discover
 from fernamt._runtime.loader import PluginFailed, PluginFailure, load
+from fernamt.connector import Webhooks
 from fernamt.inbound import Handshake, InboundEvent, Request
 from fernamt.model import Address
 from fernamt.registry import ConnectorOffer
@@ -22,7 +23,7 @@ from fernamt.testing.quality import Quality
 from fernamt.testing.recording import Recording
 from fernamt.testing.rig import Rig, rigged
 from fernamt.testing.rule import Broken, NotApplicable, Rule
-from fernamt.testing.trouble import FakeServer
+from fernamt.testing.trouble import FakeServer, Puts
 
 State: TypeAlias = Literal["kept", "broken", "waived", "not applicable"]
 _RULE_S: Final = 60.0
@@ -83,12 +84,19 @@ class ConnectorConformance:
         return [Recording.load(file) for file in sorted(folder.glob("*.json"))]
 
     async def meaning(self, rig: Rig, recording: Recording) -> Sequence[InboundEvent] | str:
-        """Return the events of a recording, or the answer to a handshake: by default what the webhook makes of it.
+        """Return the events of a recording, or the answer to a handshake. *rig* is new: nothing came before.
 
-        A kind that polls or streams lets its body wait at the fake server, runs the connector, and looks into the intake.
+        By default what the webhook makes of it; of a kind without webhooks what intake gets when the body waits at the fake
+        server (:class:`Puts`) and the connector runs.
         """
-        found = rig.parsed(recording)
-        return found.response.body.decode() if isinstance(found, Handshake) else found
+        server: object = rig.server
+        if rig.has(Webhooks) or not isinstance(server, Puts):
+            found = rig.parsed(recording)
+            return found.response.body.decode() if isinstance(found, Handshake) else found
+        await server.put(recording.body)
+        async with rig.running() as task:
+            await rig.received(task, 1)
+        return rig.context.intake.events
 
     def offer(self) -> ConnectorOffer | PluginFailure:
         """Return what is offered under *kind*: by default by the installed plugin."""
@@ -161,7 +169,7 @@ async def mistaken(rig: Rig, recording: Recording) -> list[str]:
 
 def judge(suite: ConnectorConformance, rule: Rule) -> Verdict:
     """Return what became of *rule* on the connector of *suite*."""
-    waived = suite.quality.waived.get(rule.id)
+    waived = suite.quality.why(rule.id, suite.kind)
     if waived is not None:
         if not waived.strip():
             return Verdict(

@@ -105,7 +105,7 @@ class Recording:
 
     def save(self, file: Path) -> None:
         """Write a file."""
-        request: dict[str, Any] = {"method": self.method, "path": self.path}
+        request: dict[str, Any] = {"method": self.method, "path": self.path} if self.path else {}
         request |= {name: dict(value) for name in ("query", "headers") if (value := getattr(self, name))}
         try:
             request["body"] = self.body.decode()

@@ -90,3 +90,12 @@ class ReadElsewhere(Holds, Protocol):
     async def read_elsewhere(self) -> None:
         """Mark all that waits as read, as a colleague does on a telephone."""
         ...
+
+
+@runtime_checkable
+class Puts(Holds, Protocol):
+    """A fake server at which a recording can wait."""
+
+    async def put(self, content: bytes) -> None:
+        """Let the body of a recording wait, as it came."""
+        ...

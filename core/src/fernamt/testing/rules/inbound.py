@@ -15,7 +15,7 @@ from fernamt.connector import Receives, Webhooks
 from fernamt.errors import BadSignature
 from fernamt.inbound import Handshake, InboundEvent, Request
 from fernamt.testing.recording import Recording, plain
-from fernamt.testing.rig import Rig
+from fernamt.testing.rig import Rig, rigged
 from fernamt.testing.rule import Broken, NotApplicable, Rules
 from fernamt.testing.rules import needs
 
@@ -28,7 +28,8 @@ def _keys(events: Sequence[InboundEvent]) -> list[str]:
 
 
 async def _meant(rig: Rig, recording: Recording) -> Sequence[InboundEvent]:
-    events = await rig.suite.meaning(rig, recording)
+    async with rigged(rig.suite, rig.seen) as fresh:
+        events = await rig.suite.meaning(fresh, recording)
     return () if isinstance(events, str) else events
 
 

@@ -81,12 +81,13 @@ def read_elsewhere(rig: Rig) -> str:
     return holds(rig) or ("" if isinstance(one, ReadElsewhere) else "messages cannot be marked as read (ReadElsewhere)")
 
 
-def runs_into(trouble: Trouble) -> Need:
-    """It receives by itself, from a fake server that knows this trouble."""
+def runs_into(*troubles: Trouble) -> Need:
+    """It receives by itself, from a fake server that knows one of these troubles."""
 
     def need(rig: Rig) -> str:
         if why_not := can(Receives)(rig) or server(rig):
             return why_not
-        return "" if trouble in rig.provider.troubles else f"the fake server knows no trouble {trouble.value!r}"
+        known = {*troubles} & {*rig.provider.troubles}
+        return "" if known else f"the fake server knows no trouble {' or '.join(troubles)!r}"
 
     return need

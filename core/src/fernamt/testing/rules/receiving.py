@@ -20,6 +20,7 @@ _CALM_S = 0.3
 _CALM_MAX = 12
 """So often a provider may be asked in that time: what begins anew may need a few calls to find out."""
 _STOP_S = 2.0
+_DOWN = (Trouble.FAILED, Trouble.LOST_QUESTION, Trouble.NOT_THERE)
 
 
 def _texts(rig: Rig) -> list[str]:
@@ -214,11 +215,15 @@ async def outage_is_no_login(rig: Rig) -> None:
                 )
 
 
-@rule("outage-passes", "silver", needs.holds)
+def _down(rig: Rig) -> Trouble:
+    return next(one for one in _DOWN if one in rig.provider.troubles)
+
+
+@rule("outage-passes", "silver", needs.holds, needs.runs_into(*_DOWN))
 async def outage_passes(rig: Rig) -> None:
     """When the provider is back, messages come again by themselves."""
     server: Any = rig.server
-    trouble = next(one for one in (Trouble.NOT_THERE, *Trouble) if one in rig.provider.troubles)
+    trouble = _down(rig)
     async with rig.running() as task:
         await rig.came()
         await server.meet(trouble)
@@ -234,10 +239,10 @@ async def outage_passes(rig: Rig) -> None:
             ) from why
 
 
-@rule("outage-is-calm", "silver", needs.runs_into(Trouble.FAILED))
+@rule("outage-is-calm", "silver", needs.runs_into(*_DOWN))
 async def outage_is_calm(rig: Rig) -> None:
     """A provider in trouble is not called without a pause."""
-    await rig.meet(Trouble.FAILED)
+    await rig.meet(_down(rig))
     async with rig.running(supervised=False):
         count = await rig.asked_for(_CALM_S)
     if count > _CALM_MAX:
@@ -246,10 +251,10 @@ async def outage_is_calm(rig: Rig) -> None:
         )
 
 
-@rule("outage-is-logged-once", "silver", needs.runs_into(Trouble.FAILED))
+@rule("outage-is-logged-once", "silver", needs.runs_into(*_DOWN))
 async def outage_is_logged_once(rig: Rig) -> None:
     """An outage is told once, not at every attempt."""
-    await rig.meet(Trouble.FAILED)
+    await rig.meet(_down(rig))
     async with rig.running() as task:
         await rig.ticking({task}, within_s=0.4)
     loud = [one for one in rig.context.logged if one.get("level") in {"warning", "error", "critical"}]
