@@ -226,9 +226,9 @@ async def outage_passes(rig: Rig) -> None:
     trouble = _down(rig)
     async with rig.running() as task:
         await rig.came()
-        await server.meet(trouble)
+        await rig.meet(trouble)
         await rig.ticking({task}, within_s=0.3)
-        await server.meet(None)
+        await rig.meet(None)
         await server.hold(*_TEXTS)
         try:
             await rig.received(task, len(_TEXTS))
