@@ -56,7 +56,7 @@ class Drill:
         """Kill, let everything settle, compare."""
         scene = self._scene
         scene.prepare(await scene.provide())
-        async with contextlib.AsyncExitStack() as last:
+        async with scene.watched(), contextlib.AsyncExitStack() as last:
             for number in range(runners):
                 await last.enter_async_context(scene.running(number))
             async with scene.live():

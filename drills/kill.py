@@ -57,6 +57,7 @@ class Drill:
         scene.prepare(await scene.provide())
         async with contextlib.AsyncExitStack() as last:
             last.callback(self._end)
+            await last.enter_async_context(scene.watched())
             async with scene.live():
                 for kill in range(self._kills):
                     await self._live_and_die(at_a_point=kill % 2 == 0)

@@ -27,6 +27,7 @@ from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.transaction import is_outage
+from fernamt.errors import NotStored
 from fernamt.model import microseconds
 from fernamt.testing.postgres import running_postgres
 
@@ -39,6 +40,14 @@ BACKLOG = 5
 for seconds, so whoever answered regardless would leave a queue that takes as long to drain as the drill took.
 """
 LINES = {"keyed": True, "plain": False}
+
+
+_HELD = "SELECT key, fence, until FROM due WHERE substr(key, 1, 8) = 'channel:'"
+
+
+def lease_s() -> float:
+    """Return the lease of the daemons of a drill: short, for on PostgreSQL a dead runner's channels wait for its end."""
+    return float(os.environ.get("DRILL_LEASE_S", "2"))
 
 
 @contextlib.contextmanager
@@ -85,6 +94,8 @@ class Scene:
         }
         self.url = url
         self._answered: set[str] = set()
+        self._taken: dict[tuple[str, int], float] = {}
+        """When a channel was taken with a fence, by the store's clock: of what :meth:`watched` saw."""
 
     @property
     def names(self) -> Names:
@@ -124,7 +135,8 @@ class Scene:
         """Start a daemon; it need not listen yet. See ``doomed.py`` for *doom*."""
         paths = os.pathsep.join([str(self.folder), str(HERE), os.environ.get("PYTHONPATH", "")])
         command = [str(HERE / "doomed.py"), str(self.folder / file), *doom]
-        return await asyncio.create_subprocess_exec(sys.executable, *command, env={**os.environ, "PYTHONPATH": paths})
+        more = {"PYTHONPATH": paths, "DRILL_LEASE_S": str(lease_s())}
+        return await asyncio.create_subprocess_exec(sys.executable, *command, env={**os.environ, **more})
 
     async def listening(self, daemon: asyncio.subprocess.Process, port: int = 0) -> None:
         """Return when the daemon listens, or is dead."""
@@ -151,6 +163,43 @@ class Scene:
             if daemon.returncode is None:
                 daemon.kill()
                 await daemon.wait()
+
+    @contextlib.asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Note who takes over from whom, for what was under way then may be late; with one daemon nothing may."""
+        watching = asyncio.create_task(self._watch()) if len(self.ports) > 1 else None
+        try:
+            yield
+        finally:
+            if watching is not None:
+                watching.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            with contextlib.suppress(NotStored):
+                for key, fence, until in await asyncio.to_thread(self.rows, _HELD):
+                    # Nobody holds what is over, or was given back: then its end says nothing of its beginning.
+                    if until > microseconds(datetime.now(UTC)):
+                        channel, taken_at = key.partition(":")[2], until / 1_000_000 - lease_s()
+                        self._taken[channel, fence] = min(taken_at, self._taken.get((channel, fence), taken_at))
+            await asyncio.sleep(0.05)
+
+    def _overtaken(self) -> set[str]:
+        """Return the texts of which an attempt came, or was known to have failed, only after the next holder's beginning.
+
+        It was uncertain for a while and let the next of its lane pass, visibly.
+        """
+        arrived = {key: at for one in self.providers.values() for key, at in one.arrived.items()}
+        late = set()
+        for channel, text, delivery, n, fence, ended_at in self.rows(
+            "SELECT h.name, c.text, d.id, a.n, a.fence, a.ended_at FROM attempt a JOIN delivery d ON d.id = a.delivery"
+            " JOIN channel h ON h.id = d.channel JOIN content c ON c.entry = d.entry"
+        ):
+            next_at = self._taken.get((channel, fence + 1))
+            known_at = max((ended_at or 0) / 1_000_000, arrived.get((self.names.message_key(delivery), n), 0.0))
+            if next_at is not None and known_at > next_at:
+                late.add(text)
+        return late
 
     @contextlib.asynccontextmanager
     async def live(self, *, timeout_s: float = 10.0) -> AsyncIterator[None]:
@@ -255,6 +304,7 @@ class Scene:
 
         Texts that came *late* to a provider, by a call that was out already when its sender lost the line, are in no order.
         """
+        late = {*late, *self._overtaken()}
         stored: dict[str, list[str]] = {}
         for customer, key in self.rows(
             "SELECT a.handle, c.key FROM entry e JOIN content c ON c.entry = e.id JOIN address a ON a.id = e.author"
@@ -284,6 +334,7 @@ class Scene:
             "received": sum(len(keys) for keys in stored.values()),
             "repeated_by_customers": sum(customers.repeated for customers in self.customers.values()),
             "answered": len(self._answered),
+            "overtaken": len(late),
             "repeats_that_the_provider_knew": sum(provider.repeats for provider in self.providers.values()),
         }
 
