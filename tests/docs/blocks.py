@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 
 _FENCE = re.compile(r"^(?P<indent> *)(?P<mark>`{3,}|~{3,})(?P<info>[^`]*)$")
 _LEFT_ALONE = {"text", "mermaid"}
-_COMMAND_TIMEOUT_S = 20
+_COMMAND_TIMEOUT_S = 60
 
 
 @frozen
