@@ -14,6 +14,7 @@ from fernamt.cli.backfill import backfill
 from fernamt.cli.channels import channels
 from fernamt.cli.check import check
 from fernamt.cli.daemon import demo, run
+from fernamt.cli.dev.command import dev
 from fernamt.cli.erasure import erase
 from fernamt.cli.export import export
 from fernamt.cli.frame import called, frame
@@ -25,6 +26,7 @@ from fernamt.cli.plugincheck import check_plugin
 from fernamt.cli.plugininfo import info
 from fernamt.cli.plugins import plugins
 from fernamt.cli.quarantine import mark_done, quarantine, show_item
+from fernamt.cli.replay import replay
 from fernamt.cli.scaffold import connector
 from fernamt.cli.screen import say
 from fernamt.cli.show import show
@@ -66,9 +68,12 @@ def program() -> App:
         group = Group(title, sort_key=at)
         for place, function in enumerate(functions):
             app.command(function, group=group, sort_key=place, help_epilogue="")
+    authors = Group(_AUTHORS, sort_key=len(_COMMANDS))
     new = frame("new", _NEW)
-    new.group = (Group(_AUTHORS, sort_key=len(_COMMANDS)),)
+    new.group = (authors,)
     app.command(new)
+    for function in (dev, replay):
+        app.command(function, group=authors, help_epilogue="")
     for above, name, function in _BELOW:
         app[above].command(function, name=name, help_epilogue="")
     return app

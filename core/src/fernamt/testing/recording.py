@@ -75,8 +75,8 @@ class Recording:
             at=request.at,
             method=request.method,
             path=path,
-            query=dict(request.query),
-            headers=dict(request.headers),
+            query=_plain_texts(request.query),
+            headers=_plain_texts(request.headers),
             body=request.body,
             expect=expect,
         )
@@ -180,6 +180,11 @@ class Recording:
 
 
 _EMPTY: Final[tuple[Any, ...]] = ("", [], (), None, False)
+
+
+def _plain_texts(named: Mapping[str, str]) -> dict[str, str]:
+    """Return a dictionary of plain texts: the names of aiohttp's headers are of a class of their own."""
+    return {str(name): str(value) for name, value in named.items()}
 
 
 def _query(query: Mapping[str, str]) -> str:
