@@ -1,6 +1,9 @@
 """The store as such: where it may be, that its schema is ours, and what counts as its being away."""
 
+import contextlib
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -117,6 +120,25 @@ def test_words_are_kept_as_they_are_and_nothing_in_them_means_anything(store: St
         tx.do.many("insert content", rows)
         assert tx.do.rows("SELECT * FROM content ORDER BY entry") == rows
     session.close()
+
+
+def test_numbers_are_of_the_last_lot_whatever_else_was_taken_meanwhile(store: Store) -> None:
+    with contextlib.closing(store.session()) as session, session.transaction() as tx:
+        for _ in range(2_000):
+            entry = tx.do.next_id("entry")
+        if not store.is_sqlite:
+            assert tx.do.next_id("conversation") > entry - 256
+
+
+def test_a_connection_that_comes_back_after_the_end_is_closed(store: Store) -> None:
+    with store.read() as connection, contextlib.closing(store.session()):
+        below: Any = connection.connection.dbapi_connection
+        store.close()
+    if store.is_sqlite:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+            below.execute("SELECT 1")
+    else:
+        assert below.closed
 
 
 def test_a_reader_sees_one_state_and_hinders_no_writer(store: Store) -> None:

@@ -55,6 +55,8 @@ class Store:
         self.clock = clock
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+        self._closed = False
+        sa.event.listen(self._engine, "checkin", self._returned)
 
     @classmethod
     def open(cls, url: str, clock: Clock) -> Store:
@@ -185,8 +187,13 @@ class Store:
             raise NotStored(f"the store cannot be written: {getattr(why, 'orig', why)}") from why
 
     def close(self) -> None:
-        """Give every connection back."""
+        """End every connection: what a thread still has when it gives it back."""
+        self._closed = True
         self._engine.dispose()
+
+    def _returned(self, _connection: object, entry: sa.pool.ConnectionPoolEntry) -> None:
+        if self._closed:
+            entry.close()
 
 
 def _sqlite_engine(url: URL) -> sa.Engine:

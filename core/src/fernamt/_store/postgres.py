@@ -117,15 +117,14 @@ class PostgresStatements(Statements):
         return now
 
     def next_id(self, table: str) -> int:
-        ids = self._ids[table]
-        if not ids:
+        if not self._ids[table]:
             count = 1 if table in _ONE_BY_ONE else _IDS_AT_ONCE
             tables = OF_A_MESSAGE if table in OF_A_MESSAGE else (table,)
             numbers = ", ".join(f"nextval('{one}_id_seq')" for one in tables)
             rows = self.rows(f"SELECT {numbers} FROM generate_series(1, {count})")
             for one, column in zip(tables, zip(*rows, strict=True), strict=True):
-                self._ids[one].extend(column)
-        return ids.popleft()
+                self._ids[one] = deque(column)  # what is left of the last lot would pile up, and grow old
+        return self._ids[table].popleft()
 
     def many(self, name: str, rows: Iterable[Row]) -> None:
         if name in _SETS:
