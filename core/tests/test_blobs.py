@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +261,16 @@ async def test_a_server_that_is_away_is_not_stored_and_sweeps_nothing() -> None:
     with pytest.raises(NotStored):
         blobs.sweep()
     store.close()
+
+
+@on_postgres
+@pytest.mark.parametrize("size", [100, 2_000_000])
+async def test_a_disk_without_room_for_what_waits_is_not_stored(
+    blobs: BlobStore, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(module, "SpooledTemporaryFile", partial(Path("/dev/full").open, "w+b"))
+    with pytest.raises(NotStored, match="No space left"):
+        await blobs.put(pieces(b"x" * size, 1_000), max_bytes=size)
 
 
 @on_postgres

@@ -168,9 +168,13 @@ class TableBlobs:
 
         What is longer than :data:`_HELD_BYTES` waits for it in a temporary file that has no name.
         """
-        with SpooledTemporaryFile(_HELD_BYTES) as file:
+        file = SpooledTemporaryFile(_HELD_BYTES)  # noqa: SIM115 - closing it may fail
+        try:
             blob = await _poured(chunks, max_bytes, file.write)
             await _whole(self._insert, blob, file)
+        finally:
+            with contextlib.suppress(OSError):  # a full disk says once more what was told already
+                file.close()
         return blob
 
     def _insert(self, blob: Blob, file: IO[bytes]) -> None:
