@@ -320,6 +320,20 @@ def test_the_ids_of_a_late_result_are_known_to_the_next_answer(desk: Desk) -> No
     assert desk.rows("SELECT ids FROM delivery") == [('["late"]',)]
 
 
+def test_a_late_result_and_the_present_one_in_one_transaction_both_leave_their_ids(desk: Desk) -> None:
+    [one] = desk.answer()
+    late = Result(claim=desk.claim, channel=1, delivery=one, n=1, state=SENT, outcome="sent", ids=("late",))
+    desk.begin(one)
+    desk.take_over(repeatable=True)
+    desk.begin(one)
+
+    def both(tx: Transaction, _: object) -> list[object]:
+        return [finish(tx, [late, evolve(late, claim=desk.claim, n=2, ids=("present",))])]
+
+    assert desk.run(both, None) == [SENT, SENT]
+    assert desk.rows("SELECT ids FROM delivery") == [('["late","present"]',)]
+
+
 @pytest.mark.parametrize("second", [("p2", "p3"), ("p1", "p2", "p3")])
 def test_parts_that_got_through_are_counted_once_however_the_connector_counts(
     desk: Desk, second: tuple[str, ...]

@@ -273,14 +273,14 @@ def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
                 tx.topics.add(f"send:{result.channel}")
         else:
             late[number] = now.state
-            if result.ids:
-                batch.add("name delivery", (now.ids, result.delivery))
         if result.opted_out:
             batch.add("put consent", (now.address, result.channel, "", False, result.reason, tx.now_us))
         states.append(now.state)
     batch.write(tx.do)
     for number, state in late.items():
-        states[number] = _late(tx, payloads[number], state)
+        result = payloads[number]
+        tx.do.many("name delivery", [(found[result.delivery].ids, result.delivery)])
+        states[number] = _late(tx, result, state)
     settle_early(tx, named)
     return states
 
