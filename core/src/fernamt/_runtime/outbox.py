@@ -31,9 +31,9 @@ from fernamt._store.names import Names
 from fernamt._store.refusals import Refused, refuse
 from fernamt._store.writer import Writes
 from fernamt.connector import ChoosesId, Measures
-from fernamt.errors import NeedsLogin, NotStored
+from fernamt.errors import NeedsLogin, NotStored, Unreachable
 from fernamt.model import DeliveryState, microseconds
-from fernamt.outbound import OutboundMessage
+from fernamt.outbound import OutboundMessage, Sent
 
 _ASK_AGAIN: Final = timedelta(seconds=1)
 """A policy that is sure until a moment ago is asked again so much later at the earliest."""
@@ -286,12 +286,13 @@ class Outbox:
             reason = f"the attempt cannot be recorded: {type(why).__name__}"
             return await self._refused(Refused(claim=claim, delivery=delivery, reason=reason))
         begun.set_result(None)
-        if may_go:
-            self._reached("outbox.begun")
-        if not may_go or not self._holds(claim):
-            # Not queued any more; or we were halted, and whoever holds the channel now has settled it, or will.
-            return DeliveryState.SENDING
-        answer = await answer_of(self._sending.connector, message, within_s=SEND_TIMEOUT_S)
+        if not may_go:
+            return DeliveryState.SENDING  # not queued any more, or not as it was seen
+        self._reached("outbox.begun")
+        # Halted meanwhile, we may have lost the channel, or not: that nothing was sent settles it either way.
+        answer: Sent | Exception = Unreachable("the runner was halted before it was sent", certain=True)
+        if self._holds(claim):
+            answer = await answer_of(self._sending.connector, message, within_s=SEND_TIMEOUT_S)
         if (task := asyncio.current_task()) is not None:
             self._answered.add(task)
         self._reached("outbox.answered")
