@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -345,6 +346,12 @@ async def test_a_cursor_moves_past_an_event_that_cannot_be_stored(door: Door) ->
     with capture_logs():
         await door.accept(said("a"), said("bad", text=None), cursor=Cursor("INBOX", "7:2"))  # type: ignore[arg-type]
     assert door.rows("SELECT value FROM cursor") == [("7:2",)]
+
+
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+async def test_a_cursor_that_no_index_takes_is_not_said_to_be_stored(door: Door) -> None:
+    with pytest.raises(Exception, match="index row"):
+        await door.accept(cursor=Cursor(token_hex(9_000), "7:2"))
 
 
 async def test_events_that_are_not_run_yet_are_kept_in_quarantine(door: Door) -> None:

@@ -165,7 +165,9 @@ class ChannelIntake:
             return await self._writer.write(self._reception, submission)
         except NotStored:
             raise
-        except Exception as why:  # noqa: BLE001 - no code foresaw it
+        except Exception as why:
+            if not events:
+                raise
             if len(events) == 1:
                 unparsed = self._unparsed(events[0], first, raw, why)
                 return await self._writer.write(self._reception, evolve(submission, events=(unparsed,)))
