@@ -118,6 +118,7 @@ def test_somebody_without_an_address_is_refused_wherever_he_stands(nobody: Addre
     for event in (
         Received(key="k", sender=nobody),
         Received(key="k", sender=ANN, cc=(nobody,)),
+        Received(key="k", sender=ANN, cc=[nobody]),  # type: ignore[arg-type]  # not asked for, and easily given
         Received(key="k", sender=ANN, aliases=(nobody,)),
         Changed(key="k", id="i", kind="deleted", sender=nobody),
         Consent(key="k", address=nobody, allowed=True),

@@ -89,14 +89,14 @@ def _is_somebody(one: Address) -> bool:
 
 
 def _look(value: Any, texts: list[str], people: list[Address]) -> None:
-    """Add every text below *value*, and everybody whom it names."""
+    """Add every text below *value*, and everybody whom it names; a list counts as the tuple that it should be."""
     kind: Any = type(value)
     if kind is Address:
         people.append(value)
     elif isinstance(value, str):
         texts.append(value)
     parts_of = _parts_of(kind)
-    for one in value if kind is tuple else parts_of(value) if parts_of else ():
+    for one in value if kind is tuple or kind is list else parts_of(value) if parts_of else ():
         if type(one) is str:
             texts.append(one)
         elif one:
@@ -126,7 +126,7 @@ def cleaned(value: _T) -> _T:
     clean: Any = value
     if isinstance(value, str):
         clean = type(value)(storable_text(value))
-    elif isinstance(value, tuple):
+    elif isinstance(value, tuple | list):
         clean = tuple(cleaned(one) for one in value)
     elif isinstance(value, ChannelError):
         value.reason, value.code = storable_text(value.reason), storable_text(value.code)
