@@ -35,7 +35,7 @@ _NAMED: Final = re.compile(r"(?m)^```(\w+) (?!output$|tests/)(\S+)$")
 
 # The page of a plugin is its README, and this site is what the project's README is to a clone.
 _README: Final = (
-    (re.compile(r"\]\((?:\.\./)+plugins/(\w+)/README\.md"), r"](/plugins/\1.md"),
+    (re.compile(r"\]\((?:\.\./)+(?:(?:plugins|examples)/)?(?:fernamt-)?(\w+)/README\.md"), r"](/plugins/\1.md"),
     (re.compile(r"\]\((?:\.\./)+README\.md"), "](/index.md"),
 )
 
