@@ -124,7 +124,10 @@ class Statements(ABC):
 
     @abstractmethod
     def next_id(self, table: str) -> int:
-        """Return an id that no row of *table* has, larger than that of any committed row that this connection saw."""
+        """Return an id that no row of *table* has, larger than those that were given to this writer before.
+
+        Where several write, only the ids of deliveries and links say whose was first.
+        """
 
     @abstractmethod
     def begin(self) -> int:
