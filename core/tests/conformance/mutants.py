@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import itertools
 import json
 import logging
+import os
+import shutil
 import socket
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import Distribution, PathDistribution
+from pathlib import Path
+from typing import Any, Literal
 from uuid import uuid4
 
 import aiohttp
@@ -18,20 +27,27 @@ from attrs import evolve, field, frozen
 from fernamt import (
     BadSignature,
     Capabilities,
+    DeliveryState,
     Handshake,
     HttpReply,
     InboundEvent,
+    LineAction,
     NeedsLogin,
     NotStored,
     OutboundMessage,
+    Page,
     Received,
     Rejected,
     Request,
+    Response,
     Secret,
     Sent,
     Throttled,
+    Turn,
     Unreachable,
+    Unsupported,
 )
+from fernamt.registry import ConnectorOffer
 from fernamt.testing.conformance import ConnectorConformance, judge
 from fernamt.testing.recording import Recording
 from fernamt.testing.rules import RULES
@@ -175,30 +191,40 @@ class PassesOverWhatItDoesNotKnow(Right):
 # ---- what goes out
 @breaks("out.text-arrives-whole")
 class WritesInAscii(Right):
-    def written(self, message: OutboundMessage) -> dict[str, Any]:
-        return {"to": message.to.value, "text": message.text.encode("ascii", "replace").decode()}
+    async def written(self, message: OutboundMessage) -> dict[str, Any]:
+        return {**await super().written(message), "text": message.text.encode("ascii", "replace").decode()}
 
 
 @breaks("out.long-text-whole")
 class CutsOffAtHundredSixty(Right):
-    def written(self, message: OutboundMessage) -> dict[str, Any]:
-        return {"to": message.to.value, "text": message.text[:160]}
+    async def written(self, message: OutboundMessage) -> dict[str, Any]:
+        return {**await super().written(message), "text": message.text[:160]}
+
+
+class Nameless(Right):
+    """Cannot fix an id beforehand."""
+
+    id_for = None  # type: ignore[assignment]
+    lookup = None  # type: ignore[assignment]
+
+    def given_id(self, message: OutboundMessage) -> str:
+        return ""
 
 
 @breaks("out.gives-ids")
-class ForgetsTheId(Right):
+class ForgetsTheId(Nameless):
     def sent(self, said: Mapping[str, Any]) -> Sent:
         return Sent()
 
 
 @breaks("out.ids-differ")
-class NamesTheAccountForTheMessage(Right):
+class NamesTheAccountForTheMessage(Nameless):
     def sent(self, said: Mapping[str, Any]) -> Sent:
         return Sent(ids=("the account",))
 
 
 @breaks("out.one-attempt")
-class TriesAgainByItself(Right):
+class TriesAgainByItself(Nameless):
     can = evolve(Right.can, idempotent=False)
 
     async def send(self, message: OutboundMessage) -> Sent:
@@ -247,7 +273,7 @@ class TakesHalfAnAnswerForCertain(Right):
 
 
 @breaks("out.nonsense-uncertain")
-class BelievesTwoHundred(Right):
+class BelievesTwoHundred(Nameless):
     def understood(self, reply: HttpReply) -> dict[str, Any]:
         try:
             return super().understood(reply)
@@ -321,7 +347,7 @@ class KeepsTheMessageInSelf(Right):
 
 
 @breaks("out.repeat-is-known")
-class MakesANewKeyForEveryAttempt(Right):
+class MakesANewKeyForEveryAttempt(Nameless):
     async def send(self, message: OutboundMessage) -> Sent:
         return await super().send(evolve(message, key=f"{message.key}-{message.attempt}"))
 
@@ -698,3 +724,270 @@ class CallsACancelledSendSent(Right):
             return await super().send(message)
         except asyncio.CancelledError:
             return Sent(ids=("unknown",))
+
+
+# ---- abilities
+@breaks("ability.id-steady")
+class MakesAnIdForEveryAttempt(Right):
+    def id_for(self, message: OutboundMessage) -> str:
+        return f"right-{message.key}{'-again' * (message.attempt - 1)}"
+
+
+@breaks("ability.id-is-sent")
+class ForgetsTheIdThatItChose(Right):
+    lookup = None  # type: ignore[assignment]
+
+    def given_id(self, message: OutboundMessage) -> str:
+        return ""
+
+
+@breaks("ability.units-grow")
+class CountsBackwards(Right):
+    def units(self, message: OutboundMessage) -> int:
+        return 1_000 - len(message.text)
+
+
+@breaks("ability.lookup-finds")
+class FindsNothing(Right):
+    async def lookup(self, message: OutboundMessage) -> Sent | Literal["not_sent", "unknown"]:
+        return "unknown"
+
+
+@breaks("ability.lookup-honest")
+class FindsEverything(Right):
+    async def lookup(self, message: OutboundMessage) -> Sent | Literal["not_sent", "unknown"]:
+        return Sent(ids=(self.id_for(message),))
+
+
+@breaks("ability.backfill-brings-all")
+class ReadsTheFirstPage(Right):
+    async def fetch(self, cursor: str) -> Page:
+        return evolve(await super().fetch(cursor), next="")
+
+
+@breaks("ability.backfill-same-keys")
+class NumbersTheHistory(Right):
+    async def fetch(self, cursor: str) -> Page:
+        page = await super().fetch(cursor)
+        at = self.context.clock.now().isoformat()
+        events = [evolve(one, key=f"{one.key}-{at}") for one in page.events if isinstance(one, Received)]
+        return evolve(page, events=tuple(events))
+
+
+@breaks("ability.media-whole")
+class BringsHalfAFile(Right):
+    async def fetch_media(self, ref: str) -> AsyncIterator[bytes]:
+        async for piece in super().fetch_media(ref):
+            yield piece[:30_000]
+
+
+@breaks("ability.media-gone")
+class TakesALostFileForAnOutage(Right):
+    async def fetch_media(self, ref: str) -> AsyncIterator[bytes]:
+        try:
+            async for piece in super().fetch_media(ref):
+                yield piece
+        except Rejected as why:
+            raise Unreachable(why.reason, certain=True) from why
+
+
+@breaks("ability.turn-same-bytes")
+class StampsItsAnswers(Right):
+    def answer(self, turn: Turn) -> Response:
+        found = super().answer(turn)
+        return evolve(found, body=found.body + f"<!-- {self.context.clock.now()} -->".encode())
+
+
+@breaks("ability.turn-or-unsupported")
+class KnowsOnlyWhatItKnows(Right):
+    def verb(self, action: LineAction) -> str:
+        try:
+            return super().verb(action)
+        except Unsupported as why:
+            raise KeyError(type(action).__name__) from why
+
+
+@breaks("ability.turn-escapes")
+class EscapesNothing(Right):
+    def escaped(self, text: str) -> str:
+        return text
+
+
+def drops(name: str) -> Callable[[type], type]:
+    """Make a connector that does not write one field of a message."""
+
+    def change(connector: type) -> type:
+        async def written(self: Any, message: OutboundMessage) -> dict[str, Any]:
+            return {**await Right.written(self, message), name: []}
+
+        connector.written = written  # type: ignore[attr-defined]
+        return connector
+
+    return change
+
+
+@breaks("ability.buttons-arrive")
+@drops("buttons")
+class DropsButtons(Right):
+    pass
+
+
+@breaks("ability.template-arrives")
+@drops("template")
+class DropsTemplates(Right):
+    pass
+
+
+@breaks("ability.files-arrive")
+@drops("files")
+class DropsFiles(Right):
+    pass
+
+
+@breaks("ability.subject-arrives")
+@drops("subject")
+class DropsSubjects(Right):
+    pass
+
+
+@breaks("ability.receipts-recorded")
+class ClaimsAReceiptThatNobodySaw(Right):
+    can = evolve(Right.can, receipts=Right.can.receipts | {DeliveryState.SENT})
+
+
+@breaks("ability.receipts-claimed")
+class ForgetsToClaimAReceipt(Right):
+    can = evolve(Right.can, receipts=Right.can.receipts - {DeliveryState.READ})
+
+
+# ---- the distribution
+PACKAGE = '''"""An imagined messenger."""
+
+from attrs import field, frozen
+from fernamt import Registry, hookimpl
+
+
+@frozen(kw_only=True)
+class S:
+    api: str = field(metadata={"help": "Where the provider listens."})
+
+
+@hookimpl
+def fernamt_register(registry: Registry) -> None:
+    registry.connector("right", settings=S, factory="nowhere:Nothing", about="An imagined messenger")
+'''
+README = """# right
+
+```toml
+[channels.line]
+kind = "right"
+api = "https://messenger.example"
+```
+
+## Settings
+
+`api`, `token` and `signed_with`.
+
+## Limits
+
+It is imagined.
+"""
+METADATA = """Metadata-Version: 2.4
+Name: fernamt-right
+Version: 1.0
+Summary: An imagined messenger
+License-Expression: Apache-2.0
+Author: Somebody
+Requires-Dist: fernamt<2,>=1.0.0.dev0
+"""
+_packages = itertools.count(1)
+
+
+class PackagedSuite(RightSuite):
+    """The suite of a connector that is installed, in a folder of its own."""
+
+    metadata = METADATA
+    readme = README
+    package = PACKAGE
+    typed = True
+
+    def about(self) -> str:
+        return "An imagined messenger"
+
+    def offer(self) -> ConnectorOffer:
+        return evolve(super().offer(), about=self.about())
+
+    @cached_property
+    def installed(self) -> Path:
+        folder, module = (
+            Path(tempfile.mkdtemp(prefix="fernamt-right-")),
+            f"fernamt_right_{next(_packages)}_{os.getpid()}",
+        )
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        info = folder / "fernamt_right-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"{self.metadata}\n{self.readme}")
+        (info / "entry_points.txt").write_text(f"[fernamt]\nright = {module}\n")
+        (folder / module).mkdir()
+        (folder / module / "__init__.py").write_text(self.package)
+        if self.typed:
+            (folder / module / "py.typed").touch()
+        sys.path.append(str(folder))
+        return folder
+
+    def distribution(self) -> Distribution:
+        return PathDistribution(self.installed / "fernamt_right-1.0.dist-info")
+
+    def environment(self) -> Mapping[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.installed)}
+
+
+@breaks("package.loads-alone")
+class NeedsWhatItDoesNotDeclare(PackagedSuite):
+    package = f"import fernamt_nobody\n{PACKAGE}"
+
+
+@breaks("package.loads-quietly")
+class CallsWhenItIsImported(PackagedSuite):
+    package = f"import socket\nsocket.getaddrinfo('localhost', 80)\n{PACKAGE}"
+
+
+@breaks("package.contract-range")
+class IsForEveryContract(PackagedSuite):
+    metadata = METADATA.replace("<2,", "")
+
+
+@breaks("package.licence")
+class HasNoLicence(PackagedSuite):
+    metadata = METADATA.replace("License-Expression: Apache-2.0\n", "")
+
+
+@breaks("package.described")
+class SaysNothingOfItsKind(PackagedSuite):
+    def about(self) -> str:
+        return ""
+
+
+@breaks("package.owner")
+class BelongsToNobody(PackagedSuite):
+    metadata = METADATA.replace("Author: Somebody\n", "")
+
+
+@breaks("package.readme")
+class HidesItsLimits(PackagedSuite):
+    readme = README.partition("## Limits")[0]
+
+
+@breaks("package.settings-named")
+class HidesAKey(PackagedSuite):
+    readme = README.replace("`signed_with`", "another one")
+
+
+@breaks("package.typed")
+class HidesItsTypes(PackagedSuite):
+    typed = False
+
+
+@breaks("package.public-door")
+class GoesThroughTheBackDoor(PackagedSuite):
+    package = f"from fernamt.inbound import Received\n{PACKAGE}"

@@ -4,35 +4,47 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal
+from xml.sax.saxutils import escape
 
 from attrs import evolve, field, frozen
 
 from fernamt import (
     Address,
+    Attachment,
     BadSignature,
+    Blob,
     Capabilities,
     Channel,
     ConnectorContext,
     DeliveryState,
+    Files,
+    Gather,
     Handshake,
+    HangUp,
+    Hold,
     HttpReply,
     Ignored,
     InboundEvent,
+    LineAction,
     NeedsLogin,
     OutboundMessage,
+    Page,
     Receipt,
     Received,
     Rejected,
     Request,
     Response,
+    Say,
     Secret,
     Sent,
     Throttled,
+    Turn,
     Unparsable,
     Unparsed,
     Unreachable,
+    Unsupported,
     Webhook,
 )
 from fernamt.registry import ConnectorOffer
@@ -63,6 +75,11 @@ class Right:
         max_units=200,
         idempotent=True,
         in_flight=4,
+        full_lookup=True,
+        subject=True,
+        buttons=3,
+        templates=True,
+        files=(Files(max_bytes=1_000_000),),
         receipts=frozenset({DeliveryState.DELIVERED, DeliveryState.READ, DeliveryState.FAILED}),
     )
 
@@ -79,11 +96,36 @@ class Right:
 
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:
-        said = self.checked(await self.call("POST", "/messages", json=self.written(message), key=message.key))
+        said = self.checked(await self.call("POST", "/messages", json=await self.written(message), key=message.key))
         return self.sent(said)
 
-    def written(self, message: OutboundMessage) -> dict[str, Any]:
-        return {"to": message.to.value, "text": message.text}
+    async def written(self, message: OutboundMessage) -> dict[str, Any]:
+        return {
+            "id": self.given_id(message),
+            "to": message.to.value,
+            "text": message.text,
+            "subject": message.subject,
+            "buttons": [button.label for button in message.buttons],
+            "template": [message.template.name, *message.template.values] if message.template else [],
+            "files": [{"name": one.name, "size": await self.size(one)} for one in message.attachments],
+        }
+
+    async def size(self, file: Attachment) -> int:
+        assert isinstance(file.content, Blob)
+        return sum([len(piece) async for piece in self.context.blobs.open(file.content)])
+
+    def id_for(self, message: OutboundMessage) -> str:
+        return f"right-{message.key}"
+
+    def given_id(self, message: OutboundMessage) -> str:
+        return self.id_for(message)
+
+    def units(self, message: OutboundMessage) -> int:
+        return len(message.text)
+
+    async def lookup(self, message: OutboundMessage) -> Sent | Literal["not_sent", "unknown"]:
+        said = self.checked(await self.call("GET", f"/sent?id={self.given_id(message)}"))
+        return Sent(ids=(said["id"],)) if said["found"] else "not_sent"
 
     def sent(self, said: Mapping[str, Any]) -> Sent:
         return Sent(ids=(said["id"],))
@@ -144,6 +186,31 @@ class Right:
 
     async def acknowledged(self, waiting: list[Any]) -> None:
         self.checked(await self.call("POST", "/taken", json=[one["id"] for one in waiting]))
+
+    async def fetch(self, cursor: str) -> Page:
+        said = self.checked(await self.call("GET", f"/history?since={cursor or 0}"))
+        return Page(events=tuple(self.event(one) for one in said["messages"]), next=said["next"])
+
+    def fetch_media(self, ref: str) -> AsyncIterator[bytes]:
+        return self.context.http.download(f"{self.settings.api}/files/{ref}", max_bytes=10_000_000)
+
+    # ---- turns
+    def answer(self, turn: Turn) -> Response:
+        verbs = "".join(self.verb(action) for action in turn.actions)
+        return Response(body=f"<turn>{verbs}</turn>".encode(), media_type="text/xml")
+
+    def verb(self, action: LineAction) -> str:
+        match action:
+            case Say() | Gather() | Hold():
+                words = "".join(f"<say>{self.escaped(one.text)}</say>" for one in action.prompts)
+                return f"<{type(action).__name__}>{words}</{type(action).__name__}>"
+            case HangUp():
+                return "<bye/>"
+            case _:
+                raise Unsupported(f"the messenger cannot {type(action).__name__}")
+
+    def escaped(self, text: str) -> str:
+        return escape(text)
 
     # ---- in, when we are called
     def webhooks(self) -> Sequence[Webhook]:
@@ -206,12 +273,32 @@ class RightServer(FaultyProvider):
     def __init__(self) -> None:
         super().__init__(honours_keys=True, answer=self.told, sends=lambda call: call.path == "/messages")
         self.held: list[dict[str, Any]] = []
+        self.past: list[dict[str, Any]] = []
+        self.sent: set[str] = set()
+        self.files: dict[str, bytes] = {}
+
+    async def hold_media(self, content: bytes) -> str:
+        self.files[ref := f"file-{len(self.files)}"] = content
+        return ref
+
+    async def lose_media(self) -> None:
+        self.files.clear()
 
     def told(self, call: ProviderCall) -> Response:
         said: dict[str, Any] = {"id": "the exemplar's line"}
         match call.path:
             case "/messages":
-                said = {"id": f"p-{call.number}"}
+                said = {"id": call.json()["id"] or f"p-{call.number}"}
+                self.sent.add(said["id"])
+            case "/sent":
+                said |= {"id": call.query["id"], "found": call.query["id"] in self.sent}
+            case "/history":
+                end = int(call.query["since"]) + self.page
+                more = str(end) if end < len(self.past) else ""
+                said |= {"messages": self.past[end - self.page : end], "next": more}
+            case path if path.startswith("/files/"):
+                content = self.files.get(path.removeprefix("/files/"))
+                return Response(status=404) if content is None else Response(body=content, media_type="image/png")
             case "/waiting":
                 said["messages"] = self.held[: int(call.query.get("limit", self.page))]
             case "/taken":
@@ -222,8 +309,9 @@ class RightServer(FaultyProvider):
 
     async def hold(self, *texts: str) -> None:
         for text in texts:
-            number = f"w-{len(self.held) + 1}-{text}"
+            number = f"w-{len(self.past) + 1}"
             self.held.append({"type": "message", "id": number, "from": "ann", "text": text, "unread": True})
+            self.past.append(self.held[-1])
 
     async def hold_poison(self) -> None:
         self.held.append({"id": "poison", "unread": True})

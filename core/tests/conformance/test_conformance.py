@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from fernamt.testing.conformance import judge
+from fernamt.testing.conformance import Verdict, judge
+from fernamt.testing.rule import Rule
 from fernamt.testing.rules import RULES
 
-from .mutants import MUTANTS, Mutant
+from .mutants import MUTANTS, Mutant, PackagedSuite
 from .right import RightSuite
 
 
 class TestRight(RightSuite):
     pass
+
+
+@pytest.mark.parametrize("rule", [one for one in RULES if one.id.startswith("package.")], ids=lambda one: one.id)
+def test_the_right_distribution_keeps_the_rules_about_distributions(rule: Rule) -> None:
+    assert judge(PackagedSuite(), rule) == Verdict(rule=rule, state="kept")
 
 
 def test_every_rule_has_a_page_and_a_name_of_its_own() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeAlias, final
 
@@ -26,7 +28,7 @@ from fernamt.testing.rule import Broken, NotApplicable, Rule
 from fernamt.testing.trouble import FakeServer, Puts
 
 State: TypeAlias = Literal["kept", "broken", "waived", "not applicable"]
-_RULE_S: Final = 60.0
+_RULE_S: Final = 150.0
 
 
 @frozen(kw_only=True)
@@ -106,6 +108,16 @@ class ConnectorConformance:
             return loaded.connector(self.kind)
         except PluginFailed as why:
             return why.failure
+
+    def distribution(self) -> Distribution | None:
+        """Return the installed distribution of the plugin; ``None``: it is none."""
+        name = self.kind.partition(".")[0]
+        found = [getattr(one.entry_point, "dist", None) for one in discover() if one.name == name]
+        return found[0] if found else None
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the environment of a process that loads the plugin."""
+        return os.environ
 
     # ---- what pytest runs
     @property

@@ -99,3 +99,16 @@ class Puts(Holds, Protocol):
     async def put(self, content: bytes) -> None:
         """Let the body of a recording wait, as it came."""
         ...
+
+
+@runtime_checkable
+class HoldsMedia(Protocol):
+    """A fake server that has files for us."""
+
+    async def hold_media(self, content: bytes) -> str:
+        """Keep a file, and return what a message names it by: the *ref* of a :class:`fernamt.Remote`."""
+        ...
+
+    async def lose_media(self) -> None:
+        """Forget every file."""
+        ...

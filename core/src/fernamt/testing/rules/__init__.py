@@ -3,8 +3,8 @@
 from typing import Final
 
 from fernamt.testing.rule import Rule
-from fernamt.testing.rules import inbound, life, outbound, receiving, secrecy, section, verifying
+from fernamt.testing.rules import ability, inbound, life, outbound, package, receiving, secrecy, section, verifying
 
-_AREAS: Final = (section, verifying, inbound, receiving, outbound, secrecy, life)
+_AREAS: Final = (package, section, verifying, inbound, receiving, outbound, secrecy, ability, life)
 RULES: Final[tuple[Rule, ...]] = tuple(rule for area in _AREAS for rule in area.RULES.found)
 """Every rule of the kit."""

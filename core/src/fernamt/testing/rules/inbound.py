@@ -27,7 +27,8 @@ def _keys(events: Sequence[InboundEvent]) -> list[str]:
     return [str(event.key) for event in events if hasattr(event, "key")]
 
 
-async def _meant(rig: Rig, recording: Recording) -> Sequence[InboundEvent]:
+async def meant_by(rig: Rig, recording: Recording) -> Sequence[InboundEvent]:
+    """Return the events of a recording, to a connector that has seen nothing before."""
     async with rigged(rig.suite, rig.seen) as fresh:
         events = await rig.suite.meaning(fresh, recording)
     return () if isinstance(events, str) else events
@@ -49,7 +50,7 @@ async def has_recordings(rig: Rig) -> None:
 async def recorded_values(rig: Rig) -> None:
     """A recording means what stands beside it."""
     for one in rig.recordings:
-        if found := one.differences(await _meant(rig, one)):
+        if found := one.differences(await meant_by(rig, one)):
             raise Broken(
                 f"of the recording {one.name}, {found[0]}: mend the connector, or the expectation if that is wrong"
             )
@@ -59,7 +60,7 @@ async def recorded_values(rig: Rig) -> None:
 async def whole_batch(rig: Rig) -> None:
     """Every element of a batch becomes an event."""
     for one in rig.recordings:
-        events = await _meant(rig, one)
+        events = await meant_by(rig, one)
         if len(events) != len(one.expect):
             raise Broken(
                 f"the recording {one.name} holds {len(one.expect)} events and {len(events)} came out:"
@@ -91,7 +92,7 @@ async def distinct_keys(rig: Rig) -> None:
     """Two different events never share a key."""
     known: dict[str, object] = {}
     for one in rig.recordings:
-        for event in await _meant(rig, one):
+        for event in await meant_by(rig, one):
             key, seen = getattr(event, "key", ""), plain(event)
             if key and known.setdefault(key, seen) != seen:
                 raise Broken(

@@ -6,7 +6,7 @@ from fernamt.connector import Receives, Webhooks
 from fernamt.inbound import Request
 from fernamt.testing.rig import Rig
 from fernamt.testing.rule import Need
-from fernamt.testing.trouble import Holds, Poisons, ReadElsewhere, Trouble
+from fernamt.testing.trouble import Holds, HoldsMedia, Poisons, ReadElsewhere, Trouble
 
 
 def can(ability: type) -> Need:
@@ -91,3 +91,15 @@ def runs_into(*troubles: Trouble) -> Need:
         return "" if known else f"the fake server knows no trouble {' or '.join(troubles)!r}"
 
     return need
+
+
+def keeps(rig: Rig) -> str:
+    """There is a fake server at which messages can wait, whose history can be asked for."""
+    one: object = rig.server
+    return server(rig) or ("" if isinstance(one, Holds) else "no messages can wait at the fake server (Holds)")
+
+
+def holds_media(rig: Rig) -> str:
+    """There is a fake server that has files for us."""
+    one: object = rig.server
+    return server(rig) or ("" if isinstance(one, HoldsMedia) else "the fake server has no files (HoldsMedia)")
