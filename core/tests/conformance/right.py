@@ -288,7 +288,7 @@ class RightServer(FaultyProvider):
         said: dict[str, Any] = {"id": "the exemplar's line"}
         match call.path:
             case "/messages":
-                said = {"id": call.json()["id"] or f"p-{call.number}"}
+                said = {"id": call.json().get("id") or f"p-{call.number}"}
                 self.sent.add(said["id"])
             case "/sent":
                 said |= {"id": call.query["id"], "found": call.query["id"] in self.sent}

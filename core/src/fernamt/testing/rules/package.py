@@ -137,10 +137,10 @@ async def readme(rig: Rig) -> None:
         raise Broken(
             f"its README shows no section with kind = {rig.offer.kind!r}: add one in toml that an operator can copy"
         )
-    for word in ("setting", "limit"):
-        if not any(word in one for one in headings):
+    for words in (("setting", "configur"), ("limit", "can")):
+        if not any(word in one for one in headings for word in words):
             raise Broken(
-                f"no heading of its README holds the word {word!r}: say there what an operator has to know of that"
+                f"no heading of its README holds {' or '.join(map(repr, words))}: say there what an operator has to know of that"
             )
 
 
