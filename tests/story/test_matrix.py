@@ -7,7 +7,7 @@ import io
 import itertools
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -110,8 +110,10 @@ class Desk(Daemon):
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, synapse: Synapse, service: Service) -> Daemon:
-    return Desk(tmp_path, service.port, service.channel(synapse.url, display_name="Hilfe"))
+def daemon(tmp_path: Path, synapse: Synapse, service: Service) -> Iterator[Daemon]:
+    one = Desk(tmp_path, service.port, service.channel(synapse.url, display_name="Hilfe"))
+    yield one
+    one.stop()
 
 
 def entries(daemon: Daemon, conversation: int = 1) -> list[dict[str, Any]]:
