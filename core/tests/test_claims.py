@@ -370,6 +370,31 @@ async def test_stopping_a_task_can_itself_be_cancelled() -> None:
     await task
 
 
+async def test_a_holder_that_is_cancelled_while_it_stops_its_work_gives_the_claim_back(
+    store: Store, writer: Writer
+) -> None:
+    runner, end = Runner(writer), asyncio.Event()
+    claims: asyncio.Queue[Claim] = asyncio.Queue()
+
+    async def slow(claim: Claim) -> None:
+        claims.put_nowait(claim)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await end.wait()
+
+    holding = runner.hold(slow)
+    claim = await claims.get()
+    for _ in range(2):
+        holding.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    assert not runner.claims.holds(claim)
+    assert taken(store, "the next") is not None
+    end.set()
+
+
 async def test_a_claim_is_ours_for_sure_only_while_its_lease_lasts_by_our_own_clock(writer: Writer) -> None:
     runner, body = Runner(writer), Body()
     _ = runner.hold(body)

@@ -109,6 +109,24 @@ def test_html_is_left_out_where_only_text_is_shown() -> None:
     assert parts(message(html="<p>Hallo</p>"))[0].html == ""
 
 
+@pytest.mark.parametrize(
+    ("written", "can"),
+    [
+        (message("one two", html="<p>one two</p>"), {"max_units": 4}),
+        (message("one", html="<p>one</p>", buttons=YES_OR_NO), {}),
+        (message("one", html="<p>one</p>", subject="Ihr Vertrag"), {}),
+    ],
+    ids=["split", "buttons as lines", "subject above it"],
+)
+def test_html_that_does_not_say_what_the_text_says_by_now_is_left_out(written: Any, can: dict[str, Any]) -> None:
+    assert {part.html for part in parts(written, html=True, **can)} == {""}
+
+
+def test_files_that_go_after_the_words_do_not_say_them_again() -> None:
+    written = message("one", html="<p>one</p>", attachments=(PDF, PDF, PDF))
+    assert [part.html for part in parts(written, html=True, files=(ANY,))] == ["<p>one</p>", ""]
+
+
 def test_files_go_in_as_many_messages_as_they_need_and_their_words_first_where_none_may_ride_along() -> None:
     pictures = Files(media_types=("image/*",), max_bytes=9, caption=3)
     one = message("Hallo", attachments=(PDF, PDF, PDF, PICTURE))

@@ -61,10 +61,12 @@ class Claims:
                     return task.result()
                 _log.warning("claim_lost", key=key, fence=held.claim.fence)
             finally:
-                await stop_task(task)
-                del self._held[key]
-                held.lost.cancel()
-                await self._give_back(held.claim)
+                try:
+                    await stop_task(task)
+                finally:  # who is cancelled while he waits for that must not renew it for ever
+                    del self._held[key]
+                    held.lost.cancel()
+                    await self._give_back(held.claim)
 
     def holds(self, claim: Claim) -> bool:
         """Return whether *claim* is ours for sure, by our own clock: a process that was halted learns here that time passed."""

@@ -76,13 +76,13 @@ def fit(message: OutboundMessage, can: Capabilities, connector: Connector) -> tu
         texts = [whole.text]
     elif not (texts := _split(whole.text, lambda text: units(text) <= can.max_units)):
         return f"the text is {units(whole.text)} long ({can.unit}), this channel takes {can.max_units}: shorten it"
-    parts = [evolve(bare, text=text) for text in texts]
+    parts = [bare] if texts == [whole.text] else [evolve(bare, text=text, html="") for text in texts]
     if files:
         kind, first = files[0]
         if len(parts) == 1 and (kind.caption is None or units(whole.text) <= kind.caption):
             parts = [evolve(bare, attachments=first)]
             files = files[1:]
-        parts += [evolve(bare, text="", attachments=group) for _, group in files]
+        parts += [evolve(bare, text="", html="", attachments=group) for _, group in files]
     if len(parts) > PARTS_MAX:
         return f"this would be {len(parts)} messages, and {PARTS_MAX} are the most: shorten it, or send fewer files"
     # The choice belongs below the last words, where it is read.
@@ -102,7 +102,8 @@ def _simpler(message: OutboundMessage, can: Capabilities) -> OutboundMessage:
         if not subject.lower().startswith(_ANSWERED):
             text = f"{subject}\n\n{text}" if text else subject
         subject = ""
-    return evolve(message, text=text, buttons=buttons, subject=subject, html=message.html if can.html else "")
+    says_the_same = can.html and text == message.text
+    return evolve(message, text=text, buttons=buttons, subject=subject, html=message.html if says_the_same else "")
 
 
 def _units(message: OutboundMessage, can: Capabilities, connector: Connector) -> int:
