@@ -69,6 +69,14 @@ def test_a_waiver_with_a_sentence_counts_as_kept_and_is_shown(plugin: Path, caps
     assert (rules["out.retry-after"]["state"], rules["out.retry-after"]["said"]) == ("waived", "It only knows minutes.")
 
 
+def test_a_waiver_of_a_rule_that_there_is_not_leaves_no_tier(plugin: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (plugin / "quality.toml").write_text('[waived.right]\n"out.retry-afer" = "It only knows minutes."\n')
+    (plugin / "tests" / "test_conformance.py").write_text(TESTS.format(connector="Right"))
+
+    assert main(["plugins", "check", str(plugin), "--badge"]) == 1
+    assert capsys.readouterr().out == "fernamt conformance: none\n"
+
+
 def test_a_rule_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     for rule in RULES:
         assert main(["plugins", "check", "--explain", rule.id]) == 0

@@ -44,3 +44,8 @@ def test_a_mutant_is_caught_by_its_own_rule(mutant: Mutant) -> None:
 
     assert verdict.state == "broken"
     assert ":" in verdict.said or "," in verdict.said, "it says what was seen, and what to do"
+
+
+def test_nobody_replaces_the_test_that_runs_the_rules() -> None:
+    with pytest.raises(TypeError, match=r"waive a rule in quality\.toml"):
+        type("TestMine", (RightSuite,), {"test_rule": lambda self: None})

@@ -32,6 +32,7 @@ class BatchSettings:
     """A page at the provider."""
 
     secret: Secret
+    """What the provider signs with."""
 
 
 class Batch:

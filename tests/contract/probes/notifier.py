@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import min_len
 
 from fernamt import (
     Address,
@@ -12,6 +13,7 @@ from fernamt import (
     ConnectorContext,
     Fetch,
     InboundEvent,
+    NeedsLogin,
     OutboundMessage,
     Page,
     Received,
@@ -20,6 +22,8 @@ from fernamt import (
     Remote,
     Request,
     Sent,
+    Unreachable,
+    Unsupported,
     Webhook,
     hookimpl,
 )
@@ -29,7 +33,8 @@ from fernamt import (
 class NotifierSettings:
     """An inbox at the provider."""
 
-    base: str
+    base: str = field(validator=min_len(1))
+    """Where the provider listens."""
 
 
 class Notifier:
@@ -48,6 +53,14 @@ class Notifier:
     def _parse(self, request: Request) -> Sequence[InboundEvent]:
         return [Fetch(request.query.get("since", ""))]
 
+    async def verify(self) -> str:
+        reply = await self._http.request("GET", f"{self._base}/history")
+        if reply.status == 401:
+            raise NeedsLogin("the inbox does not know us any more")
+        if reply.status != 200:
+            raise Unreachable("the inbox has trouble", certain=False, code=str(reply.status))
+        return self._base
+
     async def fetch(self, cursor: str) -> Page:
         reply = await self._http.request("GET", f"{self._base}/history", query={"since": cursor})
         if reply.status == 410:
@@ -64,7 +77,7 @@ class Notifier:
         return self._http.download(f"{self._base}/files/{ref}", max_bytes=10_000_000)
 
     async def send(self, message: OutboundMessage) -> Sent:
-        return Sent(ids=(message.key,))
+        raise Unsupported("this inbox is for reading only")
 
 
 @hookimpl

@@ -148,9 +148,16 @@ def examined(name: str) -> Checked:
         )
     verdicts, trouble = _run(folder, tests)
     lines = tuple(RuleLine(**{one.name: verdict[one.name] for one in RuleLine.__attrs_attrs__}) for verdict in verdicts)
+    if not trouble and (unknown := sorted(_waived(said.get("waived", {})) - {one.rule for one in lines})):
+        trouble = f"{folder / _QUALITY} waives {unknown[0]}, and there is no such rule: correct it."
     offered = _kinds(distribution)
     untested = tuple(sorted(offered - {one.kind for one in lines}))
     return Checked(distribution=distribution, folder=folder, rules=lines, untested=untested, trouble=trouble)
+
+
+def _waived(said: Mapping[str, object]) -> set[str]:
+    """Return the rules that are waived, for all kinds or for one."""
+    return {rule for name, why in said.items() for rule in (why if isinstance(why, dict) else (name,))}
 
 
 def _folder(name: str) -> Path:

@@ -63,6 +63,12 @@ class ConnectorConformance:
     signs_time_s: ClassVar[float | None] = None
     """How old a signed request may be; ``None``: the provider signs no time."""
 
+    def __init_subclass__(cls) -> None:
+        if replaced := {"test_rule", "test_recording", "test_waivers"} & {*vars(cls)}:
+            raise TypeError(
+                f"{cls.__name__} replaces {', '.join(sorted(replaced))}: waive a rule in quality.toml, with a sentence"
+            )
+
     # ---- what an author says
     def settings(self, server: Any) -> Mapping[str, object]:
         """Return the keys of a right section of this kind, whose provider is *server*. A secret is a :class:`fernamt.Secret`."""
@@ -150,6 +156,18 @@ class ConnectorConformance:
             pytest.fail(f"{fernamt_rule.id} ({fernamt_rule.tier}): {verdict.said}\n({more})", pytrace=False)
         if verdict.state != "kept":
             pytest.skip(f"{verdict.state}: {verdict.said}")
+
+    @final
+    def test_waivers(self) -> None:
+        """Let no waiver name a rule that there is not."""
+        import pytest
+
+        from fernamt.testing.rules import RULES
+
+        if unknown := sorted({*self.quality.waivers()} - {one.id for one in RULES}):
+            pytest.fail(
+                f"{self.quality.file} waives {unknown[0]}, and there is no such rule: correct it", pytrace=False
+            )
 
     @final
     def test_recording(self, fernamt_recording: Recording) -> None:
