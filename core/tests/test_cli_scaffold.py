@@ -24,17 +24,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def install(folder: Path) -> None:
     """Lay the distribution's metadata down beside it, as an installer would."""
-    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    about = folder / "installed" / f"{project['name'].replace('-', '_')}-0.1.0.dist-info"
-    about.mkdir(parents=True)
-    lines = [
-        f"Name: {project['name']}",
-        "Version: 0.1.0",
-        *(f"Requires-Dist: {one}" for one in project["dependencies"]),
-    ]
-    (about / "METADATA").write_text("Metadata-Version: 2.1\n" + "\n".join(lines) + "\n")
-    entries = "\n".join(f"{name} = {value}" for name, value in project["entry-points"]["fernamt"].items())
-    (about / "entry_points.txt").write_text(f"[fernamt]\n{entries}\n")
+    (folder / "installed").mkdir()
+    make = "import uv_build; uv_build.prepare_metadata_for_build_wheel('installed')"
+    tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": tools}
+    subprocess.run([sys.executable, "-c", make], cwd=folder, env=environment, check=True, capture_output=True)
 
 
 @pytest.mark.slow

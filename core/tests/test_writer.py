@@ -350,7 +350,7 @@ def test_a_deadlock_with_another_runner_is_run_again(store: Store) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(swap, (0, 1)))
-    assert len(runs) == 3
+    assert len(runs) > 2  # and more, where the one that is run again is faster than the one that waits for it
 
 
 @on_postgres
