@@ -89,8 +89,8 @@ def test_its_tests_pass_with_only_its_own_dependencies(member: Path, wheels: dic
         shutil.copy(waivers, desk)
     shutil.copy(ROOT / "pyproject.toml", desk)
     shutil.copy(ROOT / "conftest.py", desk)
-    # The other engine, the simulation and the kit's rules import nothing that the rest does not, and take thrice as long as it.
-    chosen = ("-m", "not slow", "-k", "not (postgres or simulation or conformance) or engine")
+    # The other engine, the simulation, the commands and the kit's rules import nothing that the rest does not, and take thrice as long as it.
+    chosen = ("-m", "not slow", "-k", "not (postgres or simulation or conformance or cli) or engine")
     done = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, "tests", cwd=desk)
     expected = 0 if list((desk / "tests").rglob("test_*.py")) else NO_TESTS_COLLECTED
     assert done.returncode == expected, done.stdout
