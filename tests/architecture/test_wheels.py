@@ -73,7 +73,7 @@ def test_a_wheel_holds_one_typed_package_and_no_test(member: Path, wheels: dict[
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
 def test_its_tests_pass_with_only_its_own_dependencies(member: Path, wheels: dict[Path, Path], tmp_path: Path) -> None:
     venv, desk = tmp_path / "venv", tmp_path / "desk"
-    assert run(UV, "venv", "--quiet", "-p", sys.executable, venv, cwd=tmp_path).returncode == 0
+    assert run(UV, "venv", "--quiet", "--seed", "-p", sys.executable, venv, cwd=tmp_path).returncode == 0
     declared = settings(member).get("dependency-groups", {}).get("test", [])
     install(venv, *TOOLS, *declared, *{wheels[CORE], wheels[member]})
     python = venv / "bin" / "python"
@@ -89,8 +89,8 @@ def test_its_tests_pass_with_only_its_own_dependencies(member: Path, wheels: dic
         shutil.copy(waivers, desk)
     shutil.copy(ROOT / "pyproject.toml", desk)
     shutil.copy(ROOT / "conftest.py", desk)
-    # The other engine, the simulation, the commands and the kit's rules import nothing that the rest does not, and take thrice as long as it.
-    chosen = ("-m", "not slow", "-k", "not (postgres or simulation or conformance or cli) or engine")
+    # The other engine and the simulation import nothing that the rest does not, and take twice as long as it.
+    chosen = ("-m", "not slow", "-k", "not (postgres or simulation) or engine")
     done = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, "tests", cwd=desk)
     expected = 0 if list((desk / "tests").rglob("test_*.py")) else NO_TESTS_COLLECTED
     assert done.returncode == expected, done.stdout
