@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -72,3 +73,11 @@ def test_a_token_of_somebody_else_is_refused() -> None:
     assert context.unsign(context.sign("ann", valid=timedelta(days=1))) == "ann"
     with pytest.raises(BadSignature):
         context.unsign("ann.forged")
+
+
+async def test_a_file_that_is_held_whole_is_found_out() -> None:
+    async def whole() -> AsyncIterator[bytes]:
+        yield bytes(65_537)
+
+    with pytest.raises(AssertionError, match="a file is a stream"):
+        await FakeContext().blobs.put(whole(), max_bytes=10**6)

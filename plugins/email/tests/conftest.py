@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 import uvloop
 
+from fernamt.testing import FakeContext
+
 from .dovecot import Dovecot
-from .fake_context import FakeContext
+from .given import mail_context
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -21,7 +23,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 @pytest.fixture
 def context() -> FakeContext:
     """What the connector under test is given."""
-    return FakeContext()
+    return mail_context()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from fernamt import Address, Attachment, Blob, Rejected
 from fernamt_email.compose import compose
 from fernamt_email.identity import Identity
 
-from .fake_context import CHANNEL, message
+from .given import CHANNEL, message
 
 US = Identity(channel=CHANNEL, address="support@example.org", aliases=frozenset(), delimiter="+")
 AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)

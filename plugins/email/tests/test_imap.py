@@ -12,12 +12,13 @@ import pytest
 from imapclient import IMAPClient
 
 from fernamt import Address, Blob, Channel, NeedsLogin, Received, Receives, Secret, Unparsed, Unreachable
+from fernamt.testing import FakeContext, FakeIntake
 from fernamt_email import mailbox
 from fernamt_email.imap import Imap
 from fernamt_email.settings import ImapSettings, SmtpSettings
 
 from .dovecot import Dovecot
-from .fake_context import CHANNEL, FakeContext, FakeIntake, message
+from .given import CHANNEL, message
 from .sink import Sink
 
 pytestmark = pytest.mark.slow

@@ -13,12 +13,13 @@ import aiosmtplib
 import pytest
 
 from fernamt import Address, Blob, Channel, ConnectorContext, Received, Receives, Unparsed, Unreachable
+from fernamt.testing import FakeContext
 from fernamt_email import server
 from fernamt_email.listener import Listener
 from fernamt_email.settings import ListenerSettings, SmtpSettings
 
 from .dovecot import free_ports
-from .fake_context import CHANNEL, FakeContext, message
+from .given import CHANNEL, message
 from .sink import Sink
 
 _R = TypeVar("_R")

@@ -18,11 +18,12 @@ from fernamt import (
     Rejected,
     Unparsed,
 )
+from fernamt.testing import FakeContext
 from fernamt_email import reading
 from fernamt_email.identity import Identity
 from fernamt_email.reading import Reader
 
-from .fake_context import CHANNEL, FakeContext
+from .given import CHANNEL
 
 US = Identity(channel=CHANNEL, address="support@example.org", aliases=frozenset({"info@example.org"}), delimiter="+")
 SENT = US.message_id("e1")

@@ -25,13 +25,14 @@ from fernamt import (
     Unreachable,
     Unsupported,
 )
+from fernamt.testing import FakeContext
 from fernamt_email import smtp
 from fernamt_email.identity import Identity
 from fernamt_email.settings import ListenerSettings, Security, SmtpSettings
 from fernamt_email.smtp import CAPABILITIES, Submission
 
 from .dovecot import make_certificate, need_programs
-from .fake_context import CHANNEL, FakeContext, message
+from .given import CHANNEL, message
 from .sink import Sink, server
 
 

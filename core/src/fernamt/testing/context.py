@@ -144,7 +144,10 @@ class FakeBlobs:
         if self.refuse:
             self.refuse -= 1
             raise NotStored("the disk is full", after_s=3.0)
-        content = b"".join([chunk async for chunk in chunks])
+        pieces = [chunk async for chunk in chunks]
+        if any(len(piece) > _PIECE for piece in pieces):
+            raise AssertionError(f"a piece is longer than {_PIECE} bytes: a file is a stream, never held whole")
+        content = b"".join(pieces)
         if len(content) > max_bytes:
             raise ValueError(f"it is longer than {max_bytes} bytes")
         return self.add(content)
