@@ -14,6 +14,8 @@ DRILL ?= kill
 STORE ?= sqlite
 KILLS ?= 20
 TESTS ?=
+# A third of the time is waiting for servers: three workers keep two cores busy.
+WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 
 # What the type checker reads: every folder of code that holds a Python file by now.
 TYPED = $(foreach dir,$(wildcard core/src core/tests plugins/*/src plugins/*/tests\
@@ -35,7 +37,7 @@ run: $(READY) ## the demo: one customer's mail comes in, and you answer it
 	@$(BIN)/fernamt demo
 
 test: $(READY) servers ## every test, the fast ones first  [TESTS=path]
-	@$(BIN)/pytest $(or $(TESTS),-n 2 --dist loadfile)
+	@$(BIN)/pytest $(or $(TESTS),$(WORKERS))
 
 # A desk may lack a server (its tests are then skipped, with the reason); CI may not.
 servers:

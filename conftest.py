@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Generator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -12,8 +14,17 @@ _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the slow tests last; within both halves the order stays that of the layers."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Run the slow tests last; within both halves the order stays that of the layers.
+
+    But of the slow files that which may take longest begins first: otherwise all workers wait for one at the end.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow") is not None]
+    allowed_s = Counter[Path]()
+    for item in slow:
+        timeout = item.get_closest_marker("timeout")
+        allowed_s[item.path] += timeout.args[0] if timeout is not None else 0
+    slow.sort(key=lambda item: -allowed_s[item.path])
+    items[:] = [item for item in items if item.get_closest_marker("slow") is None] + slow
 
 
 @pytest.hookimpl(wrapper=True)
