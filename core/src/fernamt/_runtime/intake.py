@@ -128,7 +128,8 @@ class ChannelIntake:
     async def _store(
         self, events: Sequence[InboundEvent], raw: bytes | Blob | None, cursor: Cursor | None
     ) -> tuple[Accepted, ...]:
-        if events and all(type(event) is SessionEvent for event in events):
+        kinds = {type(event) for event in events}
+        if kinds == {SessionEvent}:
             raw = None  # a caller's digits would stand in it
         if isinstance(raw, bytes) and len(raw) > INLINE_MAX_BYTES:
             raw = await self._blobs.put(_once(raw), max_bytes=len(raw))
@@ -136,7 +137,7 @@ class ChannelIntake:
             cursor = Cursor(storable_text(cursor.name), storable_text(cursor.value))
         clean = [await self._made_storable(event, index, raw) for index, event in enumerate(events)]
         submission = Submission(line=self._line, events=tuple(clean), raw=raw, cursor=cursor)
-        if self._turns is not None and any(type(event) is SessionEvent for event in clean):
+        if self._turns is not None and SessionEvent in kinds:
             return await self._with_turns(self._turns, submission)
         return await self._written(submission)
 

@@ -7,6 +7,7 @@ import hmac
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Final
+from zlib import crc32
 
 from fernamt._store.engine import Keys
 from fernamt.errors import BadSignature
@@ -92,8 +93,8 @@ def id_hash(channel: int, provider_id: str) -> bytes:
 
 
 def handle_topic(handle: str) -> str:
-    """Return what is told when an address becomes known; it does not say whose it is."""
-    return f"handle:{blake2b(handle.encode(), digest_size=8).hexdigest()}"
+    """Return what is told when an address becomes known; it does not say whose it is, and may be that of another one, too."""
+    return f"handle:{crc32(handle.encode()):x}"
 
 
 def _base36(number: int) -> str:

@@ -41,6 +41,8 @@ class People:
 
     def sender(self, event: Received) -> tuple[int, int]:
         """Return the numbers of who wrote, linked with the handles that the provider vouches for."""
+        if not event.aliases:
+            return self.number(event.sender, event.sender_name, evidence="wrote")
         vouched = next(filter(None, map(self.known, event.aliases)), None)
         if vouched is not None and str(event.sender) not in self._known:
             self._link(str(event.sender), vouched[1], "the provider")

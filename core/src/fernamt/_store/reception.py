@@ -39,6 +39,8 @@ from fernamt.session import SessionEvent
 
 _NO_ENTRY: Final = Accepted(conversation=None, n=None, repeat=False)
 _NO_ENTRY_AGAIN: Final = Accepted(conversation=None, n=None, repeat=True)
+_PLAIN_DATA: Final = ("subject", "sender_name", "choice", "automatic")
+_TIMES: Final = ("at", "window_until")
 
 
 @frozen(kw_only=True)
@@ -162,9 +164,9 @@ class _Plan:
         return accepted
 
     def _take_event(self, submission: Submission, event: InboundEvent, digest: bytes) -> Accepted:
-        if isinstance(event, Ignored):
+        if type(event) is Ignored:
             return _NO_ENTRY
-        if isinstance(event, Fetch):
+        if type(event) is Fetch:
             return self._fetch(submission, event)
         first = self._known.get(digest)
         if first is not None and not self._outlived(event, first):
@@ -357,15 +359,14 @@ _TAKE: Final[Mapping[type, _Take]] = {
 def _data(event: Received, follows: int) -> dict[str, Json]:
     """Return what else is known of a message."""
     part = event.part
-    data: dict[str, Json] = {
-        "subject": event.subject,
-        "sender_name": event.sender_name,
-        "cc": [str(person) for person in event.cc],
-        "choice": event.choice,
-        "at": event.at.isoformat() if event.at else None,
-        "window_until": event.window_until.isoformat() if event.window_until else None,
-        "automatic": event.automatic,
-        "part": {"group": part.group, "number": part.number, "total": part.total} if part else None,
-        "follows": follows,
-    }
-    return {name: value for name, value in data.items() if value}
+    data: dict[str, Json] = {name: value for name in _PLAIN_DATA if (value := getattr(event, name))}
+    for name in _TIMES:
+        if (at := getattr(event, name)) is not None:
+            data[name] = at.isoformat()
+    if event.cc:
+        data["cc"] = [str(person) for person in event.cc]
+    if part is not None:
+        data["part"] = {"group": part.group, "number": part.number, "total": part.total}
+    if follows:
+        data["follows"] = follows
+    return data
