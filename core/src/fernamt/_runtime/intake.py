@@ -234,11 +234,12 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
 
 
 def _size(events: Sequence[InboundEvent], raw: bytes | Blob | None) -> int:
-    size = _length(raw)
+    size = _length(raw) + _EVENT_BYTES * len(events)
     for event in events:
-        size += _EVENT_BYTES
         if type(event) is Received:
-            size += _length(event.text) + _length(event.html) + sum(_length(it.content) for it in event.attachments)
+            size += _length(event.text) + _length(event.html)
+            if event.attachments:
+                size += sum(_length(file.content) for file in event.attachments)
         elif type(event) is Unparsed:
             size += _length(event.raw)
     return size

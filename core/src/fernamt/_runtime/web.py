@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -33,6 +34,7 @@ _MAY_REPEAT: Final = frozenset(
         b"x-forwarded-for",
     }
 )
+_NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
 _log = structlog.get_logger()
 
 
@@ -47,6 +49,12 @@ class Hook:
     answers: Answers | None = None
     """The connector, if it renders turns."""
     done: Acknowledgement = field(init=False)
+    path: str = field(init=False)
+    """Where it lies below our address."""
+
+    @path.default
+    def _path(self) -> str:
+        return f"/in/{self.channel}/{self.webhook.path}".rstrip("/")
 
     @done.default
     def _done(self) -> Acknowledgement:
@@ -77,11 +85,14 @@ class Web:
         self._down = frozenset(down)
 
     async def start(self, host: str, port: int) -> int:
-        """Begin to listen, and return the port. Raises ``OSError``."""
+        """Begin to listen, and return the port; :meth:`serve` may be called before and after. Raises ``OSError``."""
         app = web.Application(client_max_size=BODY_MAX, handler_args={"access_log": None})
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         self.served.mount(app)
+        for path in self._hooks:
+            if "{" not in path:  # found by name, where the pattern below is tried after every shorter path
+                app.router.add_route("*", path, self._in)
         app.router.add_route("*", "/in/{path:.*}", self._in)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=20.0)
         await self._runner.setup()
@@ -126,8 +137,8 @@ class Web:
             Request(
                 method=request.method,
                 url=f"{self._public_url}{request.raw_path}",
-                path=request.path.removeprefix(f"/in/{hook.channel}/{hook.webhook.path}".rstrip("/")).lstrip("/"),
-                query=request.query,
+                path=request.path.removeprefix(hook.path).lstrip("/"),
+                query=request.query if "?" in request.raw_path else _NO_QUERY,
                 headers=request.headers,
                 body=body,
                 at=self._clock.now(),

@@ -55,7 +55,7 @@ class Line:
     brings_media: bool = False
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Submission:
     """What one call of ``Intake.accept`` brings: storable values, attachments in the blob store already."""
 
