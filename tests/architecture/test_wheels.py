@@ -15,7 +15,7 @@ import pytest
 
 from tests.architecture.workspace import CORE, MEMBERS, ROOT, package, settings
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 UV = Path(sys.executable).with_name("uv")
 
