@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from fernamt.cli import main
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 _T = TypeVar("_T")
 
 
