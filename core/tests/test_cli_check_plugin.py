@@ -23,7 +23,7 @@ from core.tests.conformance.right import Right
 class TestImagined(RightSuite):
     connector = {connector}
 """
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ KEPT = ("HOME", "LANG", "PATH", "TMPDIR")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_the_tutorial_typed_into_an_empty_folder_gives_a_connector(tmp_path: Path) -> None:
     wheels, desk, tools = (tmp_path / name for name in ("wheels", "desk", "tools"))
     for folder in (wheels, desk, tools):

@@ -12,7 +12,7 @@ import pytest
 
 from tests.story.daemon import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def test_a_mail_comes_in_is_shown_and_the_answer_arrives_in_the_same_thread(tmp_path: Path) -> None:
