@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,16 @@ def test_a_rule_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_cannot_be_checked_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugins", "check", "fernamt-nowhere"]) == 1
-    assert "not installed" in capsys.readouterr().err
+    assert "fernamt-nowhere is not installed. Install it from its source first: " in capsys.readouterr().err
+    assert main(["plugins", "check", str(tmp_path / "courier.py")]) == 2
+    assert "a single file is tried with fernamt dev FILE" in capsys.readouterr().err
+    assert main(["plugins", "check", str(tmp_path)]) == 2
+    assert "its pyproject.toml names no project" in capsys.readouterr().err
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     assert main(["plugins", "check", str(tmp_path)]) == 1
     assert "has no conformance tests" in capsys.readouterr().err
+    (tmp_path / "pyproject.toml").write_text(f'{PROJECT}[project.entry-points.fernamt]\nimagined = "imagined"\n')
+    assert main(["plugins", "check", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "fernamt-imagined is not installed here" in said
+    assert re.search(rf"Install it first: .*pip install .*{tmp_path}$", said.strip())

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from attrs import field, frozen
 from cyclopts import Parameter
 
+from fernamt.cli.installing import install_command
 from fernamt.cli.options import Json
 from fernamt.cli.outcome import DONE, FAILED, USAGE, Failure
 
@@ -90,7 +91,7 @@ def check_plugin(
     Example: fernamt plugins check fernamt-email
 
     Args:
-        name: A distribution that was installed from its source folder, or that folder.
+        name: A distribution that was installed from its source folder (pip install -e FOLDER), or that folder.
         json: Print a JSON object with distribution, folder, tier, untested, trouble and rules (kind, rule, tier, about, state,
             said).
         badge: Print only the tier, as a line for a README.
@@ -139,6 +140,7 @@ def examined(name: str) -> Checked:
     """Run the conformance tests of a plugin in a process of their own; raises ``Failure``."""
     folder = _folder(name)
     distribution = _distribution(folder)
+    _installed(distribution, folder)
     said = tomllib.loads((folder / _QUALITY).read_text("utf-8")) if (folder / _QUALITY).is_file() else {}
     tests = folder / said.get("conformance", "tests/test_conformance.py")
     if not tests.is_file():
@@ -166,8 +168,16 @@ def _folder(name: str) -> Path:
         return Path(name).resolve()
     try:
         said = metadata.distribution(name).read_text("direct_url.json")
-    except metadata.PackageNotFoundError:
-        raise Failure(f"{name} is not installed; name the folder of its source instead") from None
+    except (metadata.PackageNotFoundError, ValueError):
+        if Path(name).suffix == ".py" or "/" in name:
+            raise Failure(
+                f"{name} is no folder: the rules are for a plugin with a pyproject.toml and tests. "
+                "fernamt new connector NAME makes one; a single file is tried with fernamt dev FILE.",
+                USAGE,
+            ) from None
+        raise Failure(
+            f"{name} is not installed. Install it from its source first: {install_command('-e', 'FOLDER')}"
+        ) from None
     url = urlsplit(json_library.loads(said).get("url", "") if said else "")
     folder = Path(unquote(url.path))
     if url.scheme != "file" or not folder.is_dir():
@@ -178,10 +188,29 @@ def _folder(name: str) -> Path:
 
 
 def _distribution(folder: Path) -> str:
+    return str(_project(folder)["name"])
+
+
+def _installed(distribution: str, folder: Path) -> None:
+    """Raise ``Failure`` if none of the plugins of the project is installed: the rules are tried on what is."""
+    from fernamt._runtime.installed import discover
+
+    names = set(_project(folder).get("entry-points", {}).get("fernamt", {}))
+    if names and not names & {one.name for one in discover()}:
+        command = install_command("-e", str(folder))
+        raise Failure(f"{distribution} is not installed here, and that is what is checked. Install it first: {command}")
+
+
+def _project(folder: Path) -> Mapping[str, Any]:
     try:
-        return str(tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]["name"])
+        project: Mapping[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+        project["name"]
     except (OSError, KeyError, tomllib.TOMLDecodeError) as why:
-        raise Failure(f"{folder} is not the folder of a plugin: its pyproject.toml names no project") from why
+        raise Failure(
+            f"{folder} is not the folder of a plugin: its pyproject.toml names no project. fernamt new connector NAME makes one.",
+            USAGE,
+        ) from why
+    return project
 
 
 def _run(folder: Path, tests: Path) -> tuple[Sequence[Mapping[str, Any]], str]:
