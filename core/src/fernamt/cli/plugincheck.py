@@ -114,14 +114,17 @@ def check_plugin(
     elif badge:
         show(checked.badge())
     else:
-        show(_page(checked.rules))
-        for kind in checked.untested:
-            say(f"The kind {kind} has no conformance class, so there is no tier.")
+        if checked.rules:
+            show(_page(checked.rules))
         if checked.trouble:
             say(checked.trouble)
+        else:
+            for kind in checked.untested:
+                say(f"The kind {kind} has no conformance class, so there is no tier.")
         states = [one.state for one in checked.rules]
         told = ", ".join(f"{states.count(state)} {state}" for state in _STYLES if state in states)
-        say(f"{checked.distribution}: {checked.tier}. Of {counted(len(states), 'rule')}: {told}.")
+        rules = f" Of {counted(len(states), 'rule')}: {told}." if states else ""
+        say(f"{checked.distribution}: {checked.tier}.{rules}")
     return code
 
 
@@ -234,8 +237,19 @@ def _run(folder: Path, tests: Path) -> tuple[Sequence[Mapping[str, Any]], str]:
         verdicts = json_library.loads(report.read_text("utf-8")) if report.is_file() else []
         # 0: all kept; 1: something failed, which the verdicts say.
         failed = done.returncode not in {0, 1} or not verdicts
-        last = " ".join((done.stdout + done.stderr).strip().splitlines()[-3:])
-        return verdicts, f"The tests did not run: {last}. See them: pytest {tests}" if failed else ""
+        return verdicts, _why_not(folder, tests, done.stdout + done.stderr) if failed else ""
+
+
+def _why_not(folder: Path, tests: Path, shown: str) -> str:
+    """Return why the tests did not run, and what to do."""
+    last = " ".join(shown.strip().splitlines()[-3:])
+    missing = re.search(r"No module named|Unknown config option|fixture .* not found", shown)
+    groups = tomllib.loads((folder / "pyproject.toml").read_text("utf-8")).get("dependency-groups", {})
+    group = next((one for one in ("dev", "test", "tests") if one in groups), "")
+    if missing and group:
+        command = install_command("--group", f"{folder / 'pyproject.toml'}:{group}")
+        return f"The tests did not run: {last}. Install what they need: {command}"
+    return f"The tests did not run: {last}. See them: pytest {tests}"
 
 
 def _kinds(distribution: str) -> set[str]:
