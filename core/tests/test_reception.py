@@ -176,6 +176,12 @@ def test_a_shared_place_is_one_on_its_channel_only_and_not_the_same_as_ones_own(
     assert desk.take(chat("e", EVE, thread=Thread(place="other", shared=True)), line=CHAT)[0].conversation == "5"
 
 
+def test_what_is_shared_without_a_place_is_everybodys_own(desk: Desk) -> None:
+    nowhere = Thread(shared=True)
+    events = [chat("a", ANN, thread=nowhere), chat("b", BOB, thread=nowhere), chat("c", ANN, thread=nowhere)]
+    assert [desk.take(event, line=CHAT)[0].conversation for event in events] == ["1", "2", "1"]
+
+
 def test_an_answer_in_a_room_to_somebody_elses_message_stays_in_its_conversation(desk: Desk) -> None:
     desk.take(chat("a", ANN, thread=ROOM), line=CHAT)
     answer = Thread(place="room", shared=True, references=("a",))

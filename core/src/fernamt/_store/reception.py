@@ -357,7 +357,8 @@ _TAKE: Final[Mapping[type, _Take]] = {
 
 def _place(line: Line, thread: Thread, author: int) -> tuple[int, int, str]:
     """Return where the conversation is looked up that the next message joins."""
-    return (EVERYBODY if thread.shared else author, line.number, thread.place)
+    # A connector that forgot the place must not put a whole channel into one conversation.
+    return (EVERYBODY if thread.shared and thread.place else author, line.number, thread.place)
 
 
 def _data(event: Received, follows: int) -> dict[str, Json]:
