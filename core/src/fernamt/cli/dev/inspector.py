@@ -9,6 +9,7 @@ import hmac
 import json
 import secrets
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from html import escape
@@ -32,6 +33,7 @@ _SHOWN: Final = {
     "attempt": "attempt",
     "state": "state",
 }
+_IN_SHORT: Final = 60
 _COOKIE: Final = "fernamt_dev"
 _OF_THE_LINE: Final = {"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade", "expect"}
 _MAX_BYTES: Final = 4 * 1_048_576
@@ -69,7 +71,7 @@ class Inspector:
     def keep(self, said: Mapping[str, Any]) -> None:
         """Keep one thing that was told, if the page shows its kind."""
         if said["what"] in _SHOWN:
-            self._items[next(self._numbers)] = said
+            self._items[next(self._numbers)] = {"at": time.time(), **said}
             while len(self._items) > _KEPT:
                 del self._items[next(iter(self._items))]
 
@@ -218,13 +220,19 @@ def _summary(item: Mapping[str, Any]) -> str:
         case {"unparsed": why}:
             return f"not understood: {why}"
         case {"what": "called" | "taken", "events": events}:
-            return ", ".join(f"{one['type']} {one.get('key', '')}".strip() for one in events) or "no events"
+            return ", ".join(map(_event, events)) or "no events"
         case {"what": "call", "method": method, "url": url, "ended": ended, "ms": ms}:
             return f"{method} {url}: {ended} ({ms} ms)"
         case {"what": "attempt", "attempt": attempt, "outcome": outcome, "ms": ms}:
             return f"attempt {attempt}: {outcome} ({ms} ms)"
         case _:
             return f"{item.get('state', '')} {item.get('reason', '')}".strip()
+
+
+def _event(one: Mapping[str, Any]) -> str:
+    named = f"{one['type']} {one.get('key', '')}".strip()
+    text = str(one.get("text") or "")
+    return f"{named}: {text[:_IN_SHORT]}{'...' if len(text) > _IN_SHORT else ''}" if text else named
 
 
 def _parts(item: Mapping[str, Any]) -> Iterator[str]:
