@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fernamt.cli import main
+from fernamt.cli import main, plugincheck
 from fernamt.testing.rules import RULES
 
 PROJECT = """
@@ -76,6 +76,23 @@ def test_a_waiver_of_a_rule_that_there_is_not_leaves_no_tier(plugin: Path, capsy
 
     assert main(["plugins", "check", str(plugin), "--badge"]) == 1
     assert capsys.readouterr().out == "fernamt conformance: none\n"
+
+
+@pytest.mark.parametrize(
+    ("project", "needed"),
+    [
+        ('[project.optional-dependencies]\ndev = ["pytest-asyncio>=1.4"]', r"install -e '.*\[dev\]'"),
+        ('[dependency-groups]\ntest = ["pytest-asyncio>=1.4", {include-group = "x"}]', "install 'pytest-asyncio>=1.4'"),
+        ("", "See them: pytest "),
+    ],
+)
+def test_tests_that_lack_something_are_told_with_what_brings_it(tmp_path: Path, project: str, needed: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"{PROJECT}{project}\n")
+    shown = "ERROR: Unknown config option: asyncio_mode\n"
+
+    said = plugincheck._why_not(tmp_path, tmp_path / "tests" / "test_conformance.py", shown)
+
+    assert re.match(rf"The tests did not run: ERROR: Unknown config option: asyncio_mode\. .*{needed}", said)
 
 
 def test_a_rule_is_explained(capsys: pytest.CaptureFixture[str]) -> None:

@@ -244,12 +244,22 @@ def _why_not(folder: Path, tests: Path, shown: str) -> str:
     """Return why the tests did not run, and what to do."""
     last = " ".join(shown.strip().splitlines()[-3:])
     missing = re.search(r"No module named|Unknown config option|fixture .* not found", shown)
-    groups = tomllib.loads((folder / "pyproject.toml").read_text("utf-8")).get("dependency-groups", {})
-    group = next((one for one in ("dev", "test", "tests") if one in groups), "")
-    if missing and group:
-        command = install_command("--group", f"{folder / 'pyproject.toml'}:{group}")
-        return f"The tests did not run: {last}. Install what they need: {command}"
+    if missing and (needed := _needed(folder)):
+        return f"The tests did not run: {last}. Install what they need: {install_command(*needed)}"
     return f"The tests did not run: {last}. See them: pytest {tests}"
+
+
+def _needed(folder: Path) -> Sequence[str]:
+    """Return what an installer is told to bring what the tests of a plugin need; nothing if the plugin does not say it."""
+    said = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+    extras, groups = said["project"].get("optional-dependencies", {}), said.get("dependency-groups", {})
+    for name in ("dev", "test", "tests"):
+        if name in extras:
+            return "-e", f"{folder}[{name}]"
+        if name in groups:
+            # Not by --group, which pip knows since 25.1 only.
+            return [one for one in groups[name] if isinstance(one, str)]
+    return ()
 
 
 def _kinds(distribution: str) -> set[str]:
