@@ -99,7 +99,8 @@ def test_a_rule_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     for rule in RULES:
         assert main(["plugins", "check", "--explain", rule.id]) == 0
         assert "Why." in capsys.readouterr().out
-    assert main(["plugins", "check", "--explain", "in.nothing"]) == 2
+    assert main(["plugins", "check", "--explain", "in.repeat-sam-key"]) == 2
+    assert "Did you mean 'in.repeat-same-key'?" in capsys.readouterr().err
 
 
 def test_what_cannot_be_checked_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

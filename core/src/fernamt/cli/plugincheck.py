@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json as json_library
 import re
 import subprocess
@@ -102,8 +103,10 @@ def check_plugin(
 
     if explain:
         page = page_of(explain)
-        show(harmless(page or f"There is no rule {explain}. All of them: fernamt plugins check NAME"))
-        return DONE if page else USAGE
+        if not page:
+            raise Failure(f"There is no rule {explain}.{_near(explain)} fernamt plugins check NAME lists all.", USAGE)
+        show(harmless(page))
+        return DONE
     if not name:
         say("Which plugin? fernamt plugins check fernamt-email, or the folder of its source")
         return USAGE
@@ -137,6 +140,12 @@ def page_of(rule: str) -> str:
     return next(
         (f"{rule}\n{part.partition(chr(10))[2].rstrip()}" for part in parts if part.startswith(f"{rule}\n")), ""
     )
+
+
+def _near(rule: str) -> str:
+    pages = [file.read_text("utf-8") for file in _PAGES.glob("*.md")]
+    known = re.findall(r"(?m)^## ([a-z]+\.[a-z-]+)$", "\n".join(pages))
+    return next((f" Did you mean {one!r}?" for one in difflib.get_close_matches(rule, known, n=1)), "")
 
 
 def examined(name: str) -> Checked:
