@@ -17,6 +17,7 @@ from nio import (
     MemoryDownloadResponse,
     RegisterResponse,
     RoomCreateResponse,
+    RoomPreset,
     RoomSendResponse,
     UploadResponse,
 )
@@ -157,6 +158,23 @@ async def test_a_customer_writes_in_a_room_and_is_answered_there(ann: Person, da
         kinds = [kind for kind, _ in said(daemon, 6)]
         assert sorted(kinds[3:]) == ["deleted", "reaction", "sent"]
         until(lambda: entries(daemon)[3]["deliveries"][0]["state"] == "read")
+
+
+async def test_two_people_in_a_room_have_one_conversation_and_hear_one_answer(
+    ann: Person, synapse: Synapse, daemon: Daemon, service: Service
+) -> None:
+    async with person(synapse) as bob:
+        with running(daemon):
+            room = await ann.opens(invites=service.user, preset=RoomPreset.public_chat)
+            await ann.says(room, "Unser Paket fehlt.")
+            await bob.client.join(room)
+            await bob.says(room, "Es ging an meine Adresse.")
+            assert said(daemon, 2) == [("received", "Unser Paket fehlt."), ("received", "Es ging an meine Adresse.")]
+            assert len(daemon.told("inbox")) == 1
+            assert daemon.say("reply", "1", "Wir suchen es.", "--as", "eva").returncode == 0
+            await ann.hears("Wir suchen es.")
+            await bob.hears("Wir suchen es.")
+            assert len(ann.heard("Wir suchen es.")) == 1
 
 
 async def test_a_transaction_that_is_repeated_makes_no_second_entry(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -152,9 +153,9 @@ class App:
         try:
             self.port = await self._web.start(host, port)
         except OSError as why:
-            raise ConfigError(
-                "listen", f"{settings.listen} cannot be listened on: {why.strerror}", fix="Is another daemon running?"
-            ) from why
+            said = os.strerror(why.errno) if why.errno else why.strerror
+            fix = "Is another daemon running? Otherwise choose another port"
+            raise ConfigError("listen", f"{settings.listen} cannot be listened on: {said}", fix=fix) from why
         if self._notices:
             loop = asyncio.get_running_loop()
             self._notices.listen(lambda topics: loop.call_soon_threadsafe(self._hub.wake, topics))

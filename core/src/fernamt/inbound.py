@@ -26,6 +26,9 @@ class Thread:
     """Provider ids, nearest first."""
     place: str = ""
     """A post, ticket or subject line of its own; ``""``: all that this sender writes on this channel."""
+    shared: bool = False
+    """Whoever writes at this place joins the one conversation there: a room or a group, where all read every answer. Only
+    where the provider itself says who writes there, and never without a place."""
 
 
 @frozen(kw_only=True)

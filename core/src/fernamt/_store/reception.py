@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
 
-from fernamt._store.conversations import Conversations
+from fernamt._store.conversations import EVERYBODY, Conversations
 from fernamt._store.names import Names, id_hash
 from fernamt._store.people import People
 from fernamt._store.receipts import Fact, settle
@@ -32,6 +32,7 @@ from fernamt.inbound import (
     Receipt,
     Received,
     Renamed,
+    Thread,
     Unparsed,
 )
 from fernamt.model import Blob, ConversationId, ConversationState, Json, Remote, microseconds
@@ -147,8 +148,8 @@ class _Plan:
                 if type(event) is not Received:
                     continue
                 person = self._people.known(event.sender)
-                if person is not None:
-                    places.append((person[0], submission.line.number, event.thread.place))
+                if person is not None or event.thread.shared:
+                    places.append(_place(submission.line, event.thread, person[0] if person else EVERYBODY))
                 if event.thread.token:
                     wanted.add(self._names.conversation_of(event.thread.token))
         self._conversations.look_up(places, wanted)
@@ -226,7 +227,7 @@ class _Plan:
             if not self._conversations.includes(found, author, customer):
                 self._conversations.take_part(found, author)
             return found, 0
-        opened = self._conversations.open(customer, (author, line.number, event.thread.place))
+        opened = self._conversations.open(customer, _place(line, event.thread, author))
         return opened, found.id if found is not None else 0
 
     def _belongs_to(self, line: Line, event: Received, author: int, customer: int) -> ConversationRow | None:
@@ -242,7 +243,7 @@ class _Plan:
             row = self._named(line, reference)
             if row is not None and conversations.includes(row, author, customer):
                 return row
-        return conversations.at(author, line.number, thread.place)
+        return conversations.at(*_place(line, thread, author))
 
     def _named(self, line: Line, provider_id: str) -> ConversationRow | None:
         known = self._known_by_id(line, provider_id)
@@ -354,6 +355,12 @@ _TAKE: Final[Mapping[type, _Take]] = {
     Unparsed: _Plan._unparsed,  # noqa: SLF001
     SessionEvent: _Plan._session_event,  # noqa: SLF001
 }
+
+
+def _place(line: Line, thread: Thread, author: int) -> tuple[int, int, str]:
+    """Return where the conversation is looked up that the next message joins."""
+    # A connector that forgot the place must not put a whole channel into one conversation.
+    return (EVERYBODY if thread.shared and thread.place else author, line.number, thread.place)
 
 
 def _data(event: Received, follows: int) -> dict[str, Json]:

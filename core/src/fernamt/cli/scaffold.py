@@ -124,7 +124,7 @@ def connector(
         file.write_text(text, "utf-8")
     show(f"{target}: a connector of the kind {name}; {_WAYS[wish.by]}.")
     say(
-        f"Next:\n  cd {target}\n  python -m pip install --group dev --editable .\n"
+        f"Next:\n  cd {target}\n  python -m pip install --editable '.[dev]'\n"
         "  fernamt dev     # talk to it as a customer\n  pytest          # every rule of the conformance kit"
     )
     return DONE
