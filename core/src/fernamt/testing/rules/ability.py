@@ -170,7 +170,7 @@ async def media_gone(rig: Rig) -> None:
 
 
 # ---- turns
-_ACTIONS: tuple[LineAction, ...] = (
+ACTIONS: tuple[LineAction, ...] = (
     Say((Prompt(text=_SHARP, language="de"),)),
     Gather(prompts=(Prompt(text=_SHARP, language="de"),), max_keys=1),
     Hold(prompts=(Prompt(text=_SHARP, language="de"),)),
@@ -178,9 +178,11 @@ _ACTIONS: tuple[LineAction, ...] = (
     Transfer(to="+4930123456"),
     HangUp(),
 )
+"""One of each kind."""
 
 
-def _turn(*actions: LineAction) -> Turn:
+def turn_of(*actions: LineAction) -> Turn:
+    """Return a turn of these actions."""
     session = Session(
         id="s1", call_id="c1", channel=CHANNEL, address=Address("phone", "+49301"), language="de", version=1
     )
@@ -191,7 +193,7 @@ def _turn(*actions: LineAction) -> Turn:
 async def turn_same_bytes(rig: Rig) -> None:
     """A turn that is rendered again gives the same bytes."""
     one: Any = rig.connector
-    turn = _turn(_ACTIONS[0], HangUp())
+    turn = turn_of(ACTIONS[0], HangUp())
     first = one.answer(turn)
     rig.context.clock.advance(3600)
     if one.answer(turn) != first:
@@ -204,9 +206,9 @@ async def turn_same_bytes(rig: Rig) -> None:
 async def turn_or_unsupported(rig: Rig) -> None:
     """Every action is rendered, or refused with Unsupported."""
     one: Any = rig.connector
-    for action in _ACTIONS:
+    for action in ACTIONS:
         try:
-            answer = one.answer(_turn(action))
+            answer = one.answer(turn_of(action))
         except Unsupported:
             continue
         except Exception as why:
@@ -221,7 +223,7 @@ async def turn_or_unsupported(rig: Rig) -> None:
 async def turn_escapes(rig: Rig) -> None:
     """What a prompt says cannot break out of the provider's language."""
     one: Any = rig.connector
-    answer = one.answer(_turn(_ACTIONS[0], HangUp()))
+    answer = one.answer(turn_of(ACTIONS[0], HangUp()))
     try:
         if "xml" in answer.media_type:
             words = "".join(ET.fromstring(answer.body).itertext())  # noqa: S314 - it is our own

@@ -6,7 +6,7 @@ from fernamt.connector import Receives, Webhooks
 from fernamt.inbound import Request
 from fernamt.testing.rig import Rig
 from fernamt.testing.rule import Need
-from fernamt.testing.trouble import Holds, HoldsMedia, Poisons, ReadElsewhere, Trouble
+from fernamt.testing.trouble import Holds, HoldsMedia, Poisons, ReadElsewhere, Transcribes, Trouble
 
 
 def can(ability: type) -> Need:
@@ -24,6 +24,14 @@ def server(rig: Rig) -> str:
     return "" if rig.server is not None else "this kind calls nobody (server() returns None)"
 
 
+def transcribes(rig: Rig) -> str:
+    """There is a fake server that keeps what it was asked, word for word."""
+    one: object = rig.server
+    return server(rig) or (
+        "" if isinstance(one, Transcribes) else "the fake server keeps no transcript of what it was asked (Transcribes)"
+    )
+
+
 def meets(trouble: Trouble) -> Need:
     """It sends, and the fake server knows this trouble."""
 
@@ -31,6 +39,17 @@ def meets(trouble: Trouble) -> Need:
         if why_not := sends(rig) or server(rig):
             return why_not
         return "" if trouble in rig.provider.troubles else f"the fake server knows no trouble {trouble.value!r}"
+
+    return need
+
+
+def knows(trouble: Trouble) -> Need:
+    """There is a fake server that knows this trouble, whether the kind sends or not."""
+
+    def need(rig: Rig) -> str:
+        return server(rig) or (
+            "" if trouble in rig.provider.troubles else f"the fake server knows no trouble {trouble.value!r}"
+        )
 
     return need
 
