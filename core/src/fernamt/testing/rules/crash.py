@@ -12,7 +12,7 @@ from fernamt.connector import ChoosesId, Reconciles
 from fernamt.inbound import Receipt
 from fernamt.outbound import OutboundMessage, Sent
 from fernamt.testing.rig import Rig
-from fernamt.testing.rule import Broken, Rules
+from fernamt.testing.rule import Broken, NotApplicable, Rules
 from fernamt.testing.rules import needs
 from fernamt.testing.rules.inbound import meant_by
 from fernamt.testing.trouble import Trouble
@@ -61,9 +61,19 @@ def _idempotent(rig: Rig) -> str:
     return "" if rig.can.idempotent else "capabilities() do not claim idempotent"
 
 
+async def _knows_repeats(rig: Rig) -> None:
+    """Raise ``NotApplicable`` if a repeat makes a second message even without a crash."""
+    message = rig.message("Ohne Absturz", key="nocrash", entry_key="nocrash")
+    for attempt in (1, 2):
+        await rig.sent(evolve(message, attempt=attempt))
+    if sum(message.text in one for one in rig.provider.arrived) > 1:
+        raise NotApplicable("a repeat makes a second message without a crash, too (out.repeat-is-known)")
+
+
 @rule("repeat-is-known", "silver", needs.sends, needs.server, _idempotent)
 async def repeat_is_known(rig: Rig) -> None:
     """Wherever it crashed, the repeat makes one message of it: not none, and not two."""
+    await _knows_repeats(rig)
     async for step, message, _ in _crashes(rig):
         await rig.sent(evolve(message, attempt=2))
         if (count := sum(message.text in one for one in rig.provider.arrived)) != 1:
@@ -76,6 +86,7 @@ async def repeat_is_known(rig: Rig) -> None:
 @rule("same-ids", "silver", needs.sends, needs.server, _idempotent)
 async def same_ids(rig: Rig) -> None:
     """The repeat has the id that the message got before the crash, so that its receipts are known."""
+    await _knows_repeats(rig)
     async for step, message, before in _crashes(rig):
         again = await rig.sent(evolve(message, attempt=2))
         if before is not None and before.ids and not {*before.ids} & {*again.ids}:

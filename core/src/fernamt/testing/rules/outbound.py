@@ -28,6 +28,7 @@ rule = RULES = Rules("out")
 _FINAL: Final = (Rejected, Unsupported, OptedOut, WindowClosed)
 _DONE: Final = (Trouble.LOST_ANSWER, Trouble.CUT_SHORT, Trouble.NONSENSE, Trouble.FAILED)
 """Troubles under which the provider did what it was asked for."""
+_AFTER_S: Final = 17.0
 _SOON_S: Final = (15.0, 20.0)
 _LATER_S: Final = 120.0
 
@@ -183,7 +184,7 @@ async def retry_after(rig: Rig) -> None:
     found = await rig.in_trouble(Trouble.THROTTLED)
     if not isinstance(found, Throttled):
         raise NotApplicable("it does not raise Throttled (out.throttled)")
-    if found.after_s != 17:
+    if found.after_s != _AFTER_S:
         raise Broken(
             f"the provider asked to come again after 17 s, and send said after_s={found.after_s:g}: read Retry-After"
         )
@@ -191,8 +192,9 @@ async def retry_after(rig: Rig) -> None:
 
 async def _until(rig: Rig, off_s: float) -> Throttled:
     """Return what comes of a provider that says when to come again by a date, and whose clock is off by so much."""
-    if not isinstance(await rig.in_trouble(Trouble.THROTTLED), Throttled):
-        raise NotApplicable("it does not raise Throttled (out.throttled)")
+    plain = await rig.in_trouble(Trouble.THROTTLED)
+    if not isinstance(plain, Throttled) or plain.after_s != _AFTER_S:
+        raise NotApplicable("it does not hear a number of seconds either (out.throttled, out.retry-after)")
     if isinstance(rig.server, FaultyProvider):
         rig.server.clock = rig.context.clock.skewed(off_s)
     elif off_s:
