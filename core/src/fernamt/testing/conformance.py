@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeAlias, final
@@ -15,7 +15,7 @@ from attrs import frozen
 
 from fernamt._runtime.installed import discover
 from fernamt._runtime.loader import PluginFailed, PluginFailure, load
-from fernamt.connector import Webhooks
+from fernamt.connector import Webhooks, abilities_of
 from fernamt.inbound import Handshake, InboundEvent, Request
 from fernamt.model import Address, Attachment, Button, Template
 from fernamt.outbound import OutboundMessage
@@ -25,7 +25,7 @@ from fernamt.testing.provider import FaultyProvider
 from fernamt.testing.quality import Quality
 from fernamt.testing.recording import Recording
 from fernamt.testing.rig import Rig, rigged
-from fernamt.testing.rule import Broken, NotApplicable, Rule
+from fernamt.testing.rule import Broken, Can, NotApplicable, Rule
 from fernamt.testing.trouble import FakeServer, Puts
 
 State: TypeAlias = Literal["kept", "broken", "waived", "not applicable"]
@@ -245,7 +245,11 @@ def judge(suite: ConnectorConformance, rule: Rule, *, records: bool = False) -> 
                 rule=rule, state="broken", said=f"it is waived in {suite.quality.file} without a sentence: write why"
             )
         return Verdict(rule=rule, state="waived", said=waived)
+    kind: Any = type(suite)
     try:
+        for need in rule.needs:
+            if isinstance(need, Can) and need.ability not in _abilities(kind):
+                raise NotApplicable(need.lacking)
         asyncio.run(_checked(suite, rule, records=records))
     except NotApplicable as why:
         return Verdict(rule=rule, state="not applicable", said=str(why))
@@ -257,6 +261,18 @@ def judge(suite: ConnectorConformance, rule: Rule, *, records: bool = False) -> 
         )
         return Verdict(rule=rule, state="broken", said=seen)
     return Verdict(rule=rule, state="kept")
+
+
+@cache
+def _abilities(suite: Any) -> frozenset[type]:
+    """Return the abilities of the connector of a suite, a class: they are the same for every rule."""
+
+    async def found() -> frozenset[type]:
+        with local_only() as seen:
+            async with rigged(suite(), seen) as rig:
+                return abilities_of(rig.connector)
+
+    return asyncio.run(found())
 
 
 async def _checked(suite: ConnectorConformance, rule: Rule, *, records: bool) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from fernamt.connector import Receives, Webhooks
 from fernamt.inbound import Request
 from fernamt.testing.rig import Rig
-from fernamt.testing.rule import Need
+from fernamt.testing.rule import Can, Need
 from fernamt.testing.trouble import Holds, HoldsMedia, Poisons, ReadElsewhere, Transcribes, Trouble
 
-
-def can(ability: type) -> Need:
-    """The connector has an ability."""
-    return lambda rig: "" if rig.has(ability) else f"the connector has not the ability {ability.__name__}"
+can = Can
+"""The connector has an ability."""
 
 
 def sends(rig: Rig) -> str:
