@@ -89,7 +89,8 @@ class Desk(AtWork):
         self.workers = [core, channel]
         for worker in self.workers:
             wish = Wish(key=worker.owner, owner="runner", lease_us=10**12)
-            self.running.append(asyncio.create_task(worker.run(await self.writer.write(take, wish))))
+            claim: Any = await self.writer.write(take, wish)
+            self.running.append(asyncio.create_task(worker.run(claim)))
 
     async def receive(self, *ids: str, more: Sequence[Attachment] = ()) -> None:
         await self.intake.accept(

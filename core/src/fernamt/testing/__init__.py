@@ -9,7 +9,17 @@ from fernamt.testing.proxy import FaultProxy, WireFault
 from fernamt.testing.readme import settings_table
 from fernamt.testing.recording import Recording
 from fernamt.testing.rig import Rig
-from fernamt.testing.trouble import FakeServer, Holds, HoldsMedia, Poisons, Puts, ReadElsewhere, Transcribes, Trouble
+from fernamt.testing.trouble import (
+    FakeServer,
+    Holds,
+    HoldsHistory,
+    HoldsMedia,
+    Poisons,
+    Puts,
+    ReadElsewhere,
+    Transcribes,
+    Trouble,
+)
 from fernamt.testing.webhooks import FaultyWebhooks, WebhookFaults
 
 __all__ = (
@@ -23,6 +33,7 @@ __all__ = (
     "FaultyProvider",
     "FaultyWebhooks",
     "Holds",
+    "HoldsHistory",
     "HoldsMedia",
     "Poisons",
     "ProviderCall",

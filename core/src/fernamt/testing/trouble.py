@@ -104,6 +104,15 @@ class Puts(Holds, Protocol):
 
 
 @runtime_checkable
+class HoldsHistory(Protocol):
+    """A fake server with a history that can be asked for, while nothing waits there: for ``Backfills`` without ``run``."""
+
+    async def hold_history(self, *texts: str) -> None:
+        """Let a message with each of these texts have come, in this order, behind those that had come already."""
+        ...
+
+
+@runtime_checkable
 class Transcribes(Protocol):
     """A fake server that keeps what it was asked, word for word."""
 

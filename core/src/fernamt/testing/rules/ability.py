@@ -18,7 +18,7 @@ from fernamt.testing.rig import CHANNEL, Rig, said
 from fernamt.testing.rule import Broken, NotApplicable, Rules
 from fernamt.testing.rules import needs
 from fernamt.testing.rules.inbound import meant_by
-from fernamt.testing.trouble import HoldsMedia, Trouble
+from fernamt.testing.trouble import HoldsHistory, HoldsMedia, Trouble
 
 rule = RULES = Rules("ability")
 _PAGES = 100
@@ -98,13 +98,17 @@ async def lookup_honest(rig: Rig) -> None:
 @rule("backfill-brings-all", "bronze", needs.can(Backfills), needs.keeps)
 async def backfill_brings_all(rig: Rig) -> None:
     """The history is read page by page, whole, and comes to an end."""
-    server: Any = rig.server
-    await server.hold(*_TEXTS)
+    await _told_before(rig, *_TEXTS)
     texts = [event.text for event in await _history(rig) if isinstance(event, Received)]
     if missing := [text for text in _TEXTS if not any(text in one for one in texts)]:
         raise Broken(
             f"{len(missing)} of {len(_TEXTS)} messages are not in the pages: give the cursor of the next page as Page.next"
         )
+
+
+async def _told_before(rig: Rig, *texts: str) -> None:
+    server: Any = rig.server
+    await (server.hold_history(*texts) if isinstance(server, HoldsHistory) else server.hold(*texts))
 
 
 async def _history(rig: Rig) -> list[object]:
@@ -125,8 +129,7 @@ async def _history(rig: Rig) -> list[object]:
 @rule("backfill-same-keys", "bronze", needs.can(Backfills), needs.keeps)
 async def backfill_same_keys(rig: Rig) -> None:
     """What is read again from the history has the keys that it had before."""
-    server: Any = rig.server
-    await server.hold(*_TEXTS[:3])
+    await _told_before(rig, *_TEXTS[:3])
     first = [getattr(event, "key", "") for event in await _history(rig)]
     rig.context.clock.advance(3600)
     rig.restarted()

@@ -6,7 +6,7 @@ from fernamt.connector import Receives, Webhooks
 from fernamt.inbound import Request
 from fernamt.testing.rig import Rig
 from fernamt.testing.rule import Can, Need
-from fernamt.testing.trouble import Holds, HoldsMedia, Poisons, ReadElsewhere, Transcribes, Trouble
+from fernamt.testing.trouble import Holds, HoldsHistory, HoldsMedia, Poisons, ReadElsewhere, Transcribes, Trouble
 
 can = Can
 """The connector has an ability."""
@@ -111,9 +111,11 @@ def runs_into(*troubles: Trouble) -> Need:
 
 
 def keeps(rig: Rig) -> str:
-    """There is a fake server at which messages can wait, whose history can be asked for."""
+    """There is a fake server whose history can be asked for."""
     one: object = rig.server
-    return server(rig) or ("" if isinstance(one, Holds) else "no messages can wait at the fake server (Holds)")
+    return server(rig) or (
+        "" if isinstance(one, Holds | HoldsHistory) else "the fake server has no history (Holds, HoldsHistory)"
+    )
 
 
 def holds_media(rig: Rig) -> str:
