@@ -40,7 +40,7 @@ WORDS: Final = "Größe 38, bitte: der Kanarienvogel sang 🐤 um 5"
 PATIENCE_S: Final = 10.0
 """So long a connector may take for anything here: nothing that it has to wait for takes half a second."""
 IMPATIENCE_S: Final = 0.25
-"""The time-out of HTTP under trouble."""
+"""The time-out of HTTP where nobody answers: a busy machine takes as long for an answer that comes."""
 RECEIVED_S: Final = 5.0
 """Within so many seconds a message is received that waits."""
 _AGAIN_S: Final = 0.02
@@ -161,9 +161,9 @@ class Rig:
         return [re.sub(r"(127\.0\.0\.1|localhost):\d+", r"\1:port", text) for text in found]
 
     async def meet(self, trouble: Trouble | None) -> None:
-        """Let the server meet *trouble*; from then on nobody waits long for an answer. ``None``: all is well again."""
+        """Let the server meet *trouble*; where no answer comes, nobody waits long for it. ``None``: all is well again."""
         if isinstance(self.context.http, CountedHttp):
-            self.context.http.within_s = PATIENCE_S if trouble is None else IMPATIENCE_S
+            self.context.http.within_s = IMPATIENCE_S if trouble is Trouble.SILENCE else PATIENCE_S
         await self.provider.meet(trouble)
 
     @property
