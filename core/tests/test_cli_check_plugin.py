@@ -33,8 +33,9 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tests").mkdir()
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", str(root))
-    recordings = root / "core" / "tests" / "conformance" / "recordings"
-    (tmp_path / "tests" / "recordings").symlink_to(recordings)
+    conformance = root / "core" / "tests" / "conformance"
+    for name in ("recordings", "sent"):
+        (tmp_path / "tests" / name).symlink_to(conformance / name)
     return tmp_path
 
 

@@ -114,7 +114,7 @@ def said(daemon: Daemon, count: int) -> list[tuple[str, str]]:
 
 
 async def test_a_customer_writes_in_a_room_and_is_answered_there(ann: Person, daemon: Daemon, service: Service) -> None:
-    """And files go both ways, an edit, a reaction, a deletion and a receipt are told."""
+    """And files go both ways, an edit, a reaction, a deletion and a receipt are told, as is that the agent has read."""
     with running(daemon):
         room = await ann.opens(invites=service.user)
         question = await ann.says(room, "Wo ist mein Packet?")
@@ -131,7 +131,7 @@ async def test_a_customer_writes_in_a_room_and_is_answered_there(ann: Person, da
             "url": up.content_uri,
             "info": {"mimetype": "image/png"},
         }
-        await ann.says(room, "So kam es an", **shown)
+        pictured = await ann.says(room, "So kam es an", **shown)
         assert said(daemon, 3) == [
             ("received", "Wo ist mein Packet?"),
             ("edited", "Wo ist mein Paket?"),
@@ -150,6 +150,8 @@ async def test_a_customer_writes_in_a_room_and_is_answered_there(ann: Person, da
         got = await ann.client.download(answer.source["content"]["url"])
         assert isinstance(got, MemoryDownloadResponse), got
         assert got.body == form
+        marks = ann.client.rooms[room].read_receipts
+        await ann.looks(lambda: service.user in marks and marks[service.user].event_id == pictured, "that we read it")
 
         thumb = {"rel_type": "m.annotation", "event_id": answer.event_id, "key": "👍"}
         await ann.does(room, "m.reaction", {"m.relates_to": thumb})

@@ -42,6 +42,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "common/test_readme.py": "tests/test_readme.py",
     "common/0001-text.json": "tests/recordings/0001-text.json",
     "common/0002-batch.json": "tests/recordings/0002-batch.json",
+    "common/text.txt": "tests/sent/text.txt",
 }
 _SERVED: Final[Mapping[str, str]] = {"$by/server.py": "tests/server.py"}
 _WAYS: Final[Mapping[By, str]] = {
