@@ -38,6 +38,18 @@ class Part:
     """``None``: nobody says; a short silence ends it."""
 
 
+@frozen
+class Lines:
+    """Lines of a text, which end with a line feed and nothing else, that a reader knows already: shown folded, never cut off."""
+
+    first: int
+    """The first of them; the first of the text is 0."""
+    end: int
+    """The line behind the last of them."""
+    kind: str = "quote"
+    """``quote``: was said before; ``signature``: who writes, or on what."""
+
+
 _UNTHREADED = Thread()
 
 
@@ -51,6 +63,8 @@ class Received:
     part: Part | None = None
     sender: Address
     text: str = field(default="", repr=False)
+    folded: tuple[Lines, ...] = ()
+    """Of the text, in their order, none within another: new words may lie between them."""
     id: str = ""
     """The provider's id, for later references, edits and receipts."""
     aliases: tuple[Address, ...] = ()
