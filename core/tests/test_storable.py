@@ -18,6 +18,7 @@ from fernamt.inbound import (
     Fetch,
     Ignored,
     InboundEvent,
+    Lines,
     Part,
     Receipt,
     Received,
@@ -38,6 +39,7 @@ EVENTS: list[InboundEvent] = [
         part=Part(group=DIRT, number=1),
         sender=DIRTY,
         text=DIRT,
+        folded=(Lines(0, 1, DIRT),),
         id=DIRT,
         aliases=(ANN, DIRTY),
         sender_name=DIRT,
@@ -53,6 +55,7 @@ EVENTS: list[InboundEvent] = [
     ),
     Received(key=DIRT, sender=ANN),
     Received(key="k", sender=Address(DIRT, "1")),
+    Received(key="k", sender=ANN, folded=(Lines(0, 1, DIRT),)),
     Received(key="k", sender=ANN, thread=Thread(place=DIRT)),
     Changed(key=DIRT, id=DIRT, kind="edited", text=DIRT, sender=DIRTY),
     Receipt(
