@@ -15,7 +15,7 @@ from fernamt_email.html_text import text_of_html
 from fernamt_email.mime import Part
 from fernamt_email.sealed import content_of_signed, is_enveloped, notice
 from fernamt_email.tnef import unpacked
-from fernamt_email.words import Words, words_of
+from fernamt_email.words import Words, lines, words_of
 
 _TNEF: Final = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _SKIPPED: Final = frozenset({"text/x-amp-html", "text/watch-html"})
@@ -92,8 +92,11 @@ def _piece(part: Part) -> _Piece:
 
 def _lost(part: Part) -> _Piece:
     """It said that it has parts, but their boundary never came: the bytes are all that there is."""
-    text = decoded(part.content, part.charset).replace("\r\n", "\n")
-    return _Piece(words=Words(text=re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", text)))
+    text = lines(decoded(part.content, part.charset))
+    boundary = part.parameters.get("boundary", "")
+    if boundary and text.strip() in (f"--{boundary}", f"--{boundary}--"):
+        return _Piece()
+    return _Piece(words=Words(text=text))
 
 
 def _container(part: Part, children: Sequence[Part]) -> _Piece:
@@ -110,6 +113,8 @@ def _container(part: Part, children: Sequence[Part]) -> _Piece:
             return _Piece(words=Words(text=notice(how)), files=files, encrypted=True)
         case "appledouble" if len(children) > 1:  # the first is what only a Mac of old needs
             return _joined([_as_file(child) for child in children[1:]])
+        case "text/plain" if sorted(child.kind for child in children) == ["text/html", "text/plain"]:
+            return _best([_piece(child) for child in children])  # its own type was lost
         case _:
             return _joined([_piece(child) for child in children])
 

@@ -87,6 +87,8 @@ _WESTERN: Final = frozenset(
 _CUT = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 """A letter of UTF-8 without its end, as the last."""
 _HIGH = re.compile(rb"[\x80-\xff]+")
+_CENTRAL = re.compile(rb"[a-z][\x9c\x9f\xb3\xb9\xbf][a-z]")
+"""Letters of Polish and its neighbours that are signs in the West, within a word."""
 _JAPANESE = re.compile(rb"\x1b(\$[@B]|\([BJI]|\$\([DOPQ])")
 _LONE = {0xDC00 + byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0x100)}
 """What a byte that is no UTF-8 stands for in a text that else is."""
@@ -167,6 +169,8 @@ def _guessed(data: bytes) -> str:
     sample = data[:_GUESS_BYTES]
     runs = _HIGH.findall(sample)
     letters = [byte for run in runs for byte in run]
+    if _CENTRAL.search(sample):
+        return data.decode("cp1250", "replace")
     known = sum(1 for byte in letters if byte in _WESTERN)
     if known * 10 >= len(letters) * 9 and len(letters) < 2 * len(runs) and len(letters) * 4 <= len(sample) + 8:
         return _western(data)

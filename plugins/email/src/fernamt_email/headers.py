@@ -108,13 +108,15 @@ class Headers:
         return self._charset
 
 
-def head(source: bytes, start: int, end: int) -> tuple[Headers, int]:
+def head(source: bytes, start: int, end: int, *, whole: bool = True) -> tuple[Headers, int]:
     """Read the fields at *start*, and return them with the place where the content begins.
+
+    *whole*: it is that of a mail, before which there may be rubbish; that of a part may be empty.
 
     A line that is no field is passed over if fields of a mail come after it; else it is the first line of the text.
     """
     fields: list[tuple[str, bytes]] = []
-    at = _first_line(source, start, end)
+    at = _first_line(source, start, end) if whole else start
     last_known = -1
     while at < end:
         found = _FIELD.match(source, at, end)

@@ -62,8 +62,11 @@ class Part:
         count: Count | None = None,
         depth: int = 0,
         default: str = "text/plain",
+        whole: bool = True,
     ) -> None:
-        """Read the head of the part that lies from *start* to *end* in *source*; *default*: its type, if it names none.
+        """Read the head of the part that lies from *start* to *end* in *source*.
+
+        *default*: its type, if it names none; *whole*: it is a mail, not a piece of one.
 
         Raises:
             Unparsable: The mail has more parts than any mail needs.
@@ -75,7 +78,7 @@ class Part:
         self._default = default
         self._count = count or Count()
         self._count.another()
-        self.headers, self.content_start = head(source, start, self.end)
+        self.headers, self.content_start = head(source, start, self.end, whole=whole)
 
     @cached_property
     def _type(self) -> ContentType:
@@ -156,10 +159,18 @@ class Part:
         start = self.content_start
         return self.source.startswith(b"--", start) and _GUESSED.match(self.source, start, self.end) is not None
 
-    def _child(self, source: bytes, start: int, end: int, default: str = "text/plain") -> Part:
+    def _child(self, source: bytes, start: int, end: int, default: str = "") -> Part:
         if self.depth >= MAX_DEPTH:
             raise Unparsable(f"the mail has parts within parts, more than {MAX_DEPTH} levels of them")
-        return Part(source, start, end, count=self._count, depth=self.depth + 1, default=default)
+        return Part(
+            source,
+            start,
+            end,
+            count=self._count,
+            depth=self.depth + 1,
+            default=default or "text/plain",
+            whole=not default,
+        )
 
     def _opened(self) -> tuple[bytes, int, int]:
         """Return where the content lies; the standard forbids to encode what has parts, and some do it."""

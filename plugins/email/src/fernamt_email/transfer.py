@@ -11,6 +11,7 @@ _OTHERS: Final = bytes(set(range(256)) - set(_ALPHABET))
 _WHOLE_BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]*+\Z")
 _WHOLE_LINE = re.compile(rb"[A-Za-z0-9+/=]+\Z")
 _PADDING = re.compile(rb"=+")
+_SOFT_BREAK = re.compile(rb"=[ \t]{1,100}\r?\n")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]{1,200})\r?\n", re.MULTILINE)
 _UU_LINE = re.compile(rb"([^\r\n]*)(?:\r?\n|\r|\Z)")
 _UU_NAMES: Final = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
@@ -22,6 +23,8 @@ def undone(data: bytes, encoding: str) -> bytes:
     if name in ("base64", "base-64", "b64"):
         return _base64(data)
     if name in ("quoted-printable", "quoted printable", "quotedprintable", "qp"):
+        if b"= " in data or b"=\t" in data:
+            data = _SOFT_BREAK.sub(b"", data)  # with blanks behind it the library does not see it
         return binascii.a2b_qp(data)
     if name in _UU_NAMES:
         found = uuencoded(data)
