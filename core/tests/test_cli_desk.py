@@ -256,7 +256,9 @@ def test_show_folds_what_its_reader_knows_until_all_is_asked_for(desk: Desk, mon
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     quoted = "On Monday Ann wrote:\n> one\n> two\n> three"
     number = desk.mailed(f"Thanks!\n\n{quoted}\n\nBye", folded=(Lines(2, 6),))
-    assert "\n     Thanks!\n\n     [4 quoted lines; --full shows them]\n\n     Bye\n" in desk.called("show", str(number))
+    assert "\n     Thanks!\n\n     [4 quoted lines; --full shows them]\n\n     Bye\n" in desk.called(
+        "show", str(number)
+    )
     assert "\n     > two\n" in desk.called("show", str(number), "--full")
     [entry] = desk.json("show", str(number))["entries"]
     assert (entry["text"], entry["data"]["folded"]) == (f"Thanks!\n\n{quoted}\n\nBye", [[2, 6, "quote"]])

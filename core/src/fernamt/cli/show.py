@@ -142,9 +142,7 @@ def _person(author: str, names: dict[str, str]) -> str:
     return f"{names[author]} <{handle}>" if author in names else handle or "Fernamt"
 
 
-def _entry(
-    entry: EntryView, shown: int, names: dict[str, str], now: datetime, *, full: bool
-) -> list[RenderableType]:
+def _entry(entry: EntryView, shown: int, names: dict[str, str], now: datetime, *, full: bool) -> list[RenderableType]:
     from rich.padding import Padding
     from rich.text import Text
 
@@ -156,7 +154,11 @@ def _entry(
     who = Text.assemble((f"{place}  ", "bold"), kind, f"  {_person(entry.author, names)}")
     when = f"{minute(entry.at, now)} ({ago(entry.at, now)})" if is_today(entry.at, now) else minute(entry.at, now)
     head = aligned(who, Text(", ".join(filter(None, (one_line(entry.channel), when))), "dim"))
-    below = [*_words(entry, full=full), *_files(entry), *(line for one in entry.deliveries for line in _delivery(one, now))]
+    below = [
+        *_words(entry, full=full),
+        *_files(entry),
+        *(line for one in entry.deliveries for line in _delivery(one, now)),
+    ]
     return [head, *(Padding(line, (0, 0, 0, 5)) for line in below)]
 
 

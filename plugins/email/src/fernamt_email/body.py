@@ -147,7 +147,7 @@ def _together(pieces: Sequence[_Piece], words: Words) -> _Piece:
         words=words,
         files=tuple(file for piece in pieces for file in piece.files),
         spare=next((piece.spare for piece in pieces if piece.spare is not None), None),
-        invitation="\n\n".join(piece.invitation for piece in pieces if piece.invitation),
+        invitation="\n\n".join(dict.fromkeys(piece.invitation for piece in pieces if piece.invitation)),
         signed=any(piece.signed for piece in pieces),
         encrypted=any(piece.encrypted for piece in pieces),
     )

@@ -27,4 +27,4 @@ def unflowed(text: str, *, del_sp: bool) -> str:
         else:
             done.append(f"{'>' * depth}{' ' if depth and kept else ''}{kept}")
         open_depth = depth if goes_on else -1
-    return "\n".join(done)
+    return "\n".join(line if line == SIGNATURE else line.rstrip(" ") for line in done)

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _WROTE: Final = (
-    r"schrieb(?:en)?|hat(?:te)? geschrieben|wrote|écrit|a écrit|escribió|escribio|ha scritto|scrisse|schreef|geschreven"
+    r"schrieb(?:en)?|geschrieben|wrote|écrit|a écrit|escribió|escribio|ha scritto|scrisse|schreef|geschreven"
     r"|napisał(?:a|\(a\)|/a)?|pisze|escreveu|skrev|skreiv|kirjoitti|yazdı|şunu yazdı|şunları yazdı|написал(?:а|\(а\))?|пишет"
     r"|написав(?:ла)?|пише|napsal(?:a|\(a\))?|napísal(?:a|\(a\))?|írta|a scris|έγραψε|написа|je napisao(?:/la)?|je napisala?"
     r"|je napisal(?:/a)?|kirjutas|rakstīja|rašė|viết|menulis|schreibt|écrivait|写道|寫道|さんは書きました|のメール|작성"

@@ -94,15 +94,23 @@ class _Page:
         forwarding = FORWARDING_SUBJECT.match(subject) is not None
         for n in sorted({*self._marks, *self._ends, *self._fields}):
             line = self._lines[n]
-            if line.startswith(">"):
-                continue
-            if FORWARDED.match(line):
+            if FORWARDED.match(line) or self._is_marked_forward(n):
                 return n
+            if _is_marked(line):
+                continue
             if n in self._fields or RULE.match(line) or ORIGINAL.match(line):
                 block = self._block_below(n)
                 if block:
                     return n if forwarding else self._end
         return self._end
+
+    def _is_marked_forward(self, n: int) -> bool:
+        """Whether marked lines begin here that are no answer's quote but a forwarded mail."""
+        line = self._lines[n]
+        if not line.startswith(">") or FORWARDED.match(line[1:].strip()) is None:
+            return False
+        above = self._last_words(0, n)
+        return above == 0 or not (_is_marked(self._lines[above - 1]) or above in self._heads.values())
 
     def _quotes(self, end: int) -> list[Lines]:
         found: list[Lines] = []
