@@ -143,11 +143,13 @@ class _Page:
             if tag == "p" and self._close and self._close.pop():
                 gap = False
             self._end_line(gap=gap)
-        if tag == "a":
+            self._leave(tag)
+        elif tag == "a":
             self._end_link()
-        elif tag == "div":
-            if self._boxes:
-                self._quotes -= self._boxes.pop()
+
+    def _leave(self, tag: str) -> None:
+        if tag == "div" and self._boxes:
+            self._quotes -= self._boxes.pop()
         elif tag == "blockquote":
             self._quotes -= 1
         elif tag == "pre":
