@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import islice
 from typing import Final
 
 from attrs import frozen
@@ -15,6 +16,7 @@ from attrs import frozen
 from fernamt_email.charset import decoded
 
 MAX_BYTES: Final = 500_000
+MAX_FIELDS: Final = 2_000
 MAX_EVENTS: Final = 5
 MAX_PEOPLE: Final = 10
 MAX_WORDS: Final = 500
@@ -39,6 +41,22 @@ _FREQUENCIES: Final = {
     "MONTHLY": "monatlich / monthly",
     "YEARLY": "jährlich / yearly",
 }
+_TOLD: Final = frozenset(
+    [
+        "BEGIN",
+        "END",
+        "METHOD",
+        "SUMMARY",
+        "STATUS",
+        "DTSTART",
+        "DTEND",
+        "RRULE",
+        "LOCATION",
+        "ORGANIZER",
+        "ATTENDEE",
+        "COMMENT",
+    ]
+)
 _FOLD = re.compile(r"\r?\n[ \t]")
 _LINE = re.compile(r"([A-Za-z0-9-]{1,60})((?:;[^=:;]{1,60}=(?:\"[^\"]*\"|[^;:\"]*)(?:,\"[^\"]*\")*)*):(.*)")
 _PARAMETER = re.compile(r";([^=:;]{1,60})=(?:\"([^\"]*)\"|([^;:\"]*))")
@@ -66,7 +84,7 @@ class _Field:
 
 def summary_of(data: bytes, charset: str) -> str:
     """Return what a calendar file says, as lines for people in German and English; ``""`` if it holds no event."""
-    fields = list(_fields(decoded(data[:MAX_BYTES], charset, "utf-8")))
+    fields = list(islice(_fields(decoded(data[:MAX_BYTES], charset, "utf-8")), MAX_FIELDS))
     method = next((one.value.strip().upper() for one in fields if one.name == "METHOD"), "")
     events = list(_events(fields))
     said = ["\n".join(_told(event, method)) for event in events[:MAX_EVENTS]]
@@ -77,7 +95,7 @@ def summary_of(data: bytes, charset: str) -> str:
 
 def _fields(text: str) -> Iterator[_Field]:
     for line in _FOLD.sub("", text).splitlines():
-        if (found := _LINE.fullmatch(line.strip())) is not None:
+        if (found := _LINE.fullmatch(line.strip())) is not None and found[1].upper() in _TOLD:
             named = {one[0].upper(): one[1] or one[2] for one in _PARAMETER.findall(found[2])}
             yield _Field(found[1].upper(), named, found[3])
 

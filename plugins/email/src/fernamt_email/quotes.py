@@ -6,8 +6,10 @@ Nothing is cut off. What is forwarded is no quote: it is what the mail is about.
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from fernamt import Lines
@@ -30,7 +32,9 @@ BLOCK_LINES: Final = 14
 MAX_SIGNATURE: Final = 25
 """A signature of more lines is none."""
 MAX_HEADS: Final = 100
-"""So many lines are tried as heads; no mail answers more."""
+"""So many lines are tried as heads, and so many as the beginning of header fields; no mail answers more."""
+MAX_CHARACTERS: Final = 200_000
+"""So much of a text is looked at: nobody writes more."""
 
 # Looked for in the whole text at once, which is many times faster than line by line. Lines are told by the break before them.
 _STARTING = re.compile(r"\n(?:[ \t]?(?:>|&gt;|\|[ \t]?>)|[ \t*>]{0,5}[-_=*\u2500\u2014\u2013]{2}|\u2014)")
@@ -38,6 +42,7 @@ _FIELD = re.compile(r"\n[ \t*>]{0,5}([^:\uff1a\n]{1,30}+)[:\uff1a]")
 _ENDING = re.compile(r"[:\uff1a][ \t\xa0*\u200b\ufeff>]*\n")
 
 _STAMP = re.compile(r"\d{1,2}[.:h]\d{2}|\d{4}|@|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+_BREAK = re.compile("\n")
 _BLANKS = " \t\r\xa0\u200b\ufeff"
 
 
@@ -48,19 +53,18 @@ def folded(text: str, subject: str = "") -> tuple[Lines, ...]:
         text: Its lines end with ``\n``.
         subject: It tells a forwarded mail from an answer where nothing else does.
     """
+    text = text[:MAX_CHARACTERS]
     framed = f"\n{text}\n"
-    marks = [found.start() for found in _STARTING.finditer(framed)]
-    heads = [found.start() for found in _ENDING.finditer(framed)]
     fields = [found.start() for found in _FIELD.finditer(framed) if _key(found[1])]
-    if not marks and not heads and not fields:
+    if not fields and _STARTING.search(framed) is None and _ENDING.search(framed) is None:
         last = framed.rstrip().rpartition("\n")[2]
         if not MOBILE.match(last.strip(_BLANKS)):
             return ()
-    breaks = [found.start() for found in re.finditer("\n", framed)]
+    breaks = array("l", (found.start() for found in _BREAK.finditer(framed)))
     page = _Page(
         [line.strip(_BLANKS) for line in text.split("\n")],
-        marks=[bisect_left(breaks, at) for at in marks],
-        heads=[bisect_left(breaks, at) - 1 for at in heads],
+        marks=array("l", (bisect_left(breaks, found.start()) for found in _STARTING.finditer(framed))),
+        heads=array("l", (bisect_left(breaks, found.start()) - 1 for found in _ENDING.finditer(framed))),
         fields=[bisect_left(breaks, at) for at in fields],
     )
     return page.folded(subject)
@@ -84,6 +88,10 @@ class _Page:
         self._fields = set(fields)
         self._ends = heads
         self._end = len(lines)
+        rules = (n for n in marks if RULE.match(lines[n]) or ORIGINAL.match(lines[n]))
+        tried = sorted({*islice(rules, MAX_HEADS), *sorted(self._fields)[:MAX_HEADS]})
+        self._blocks = [n for n in tried if self._block_below(n)]
+        """Lines at which header fields begin, or a rule above them."""
 
     def folded(self, subject: str) -> tuple[Lines, ...]:
         quotes = self._quotes(self._forwarded_from(subject))
@@ -92,17 +100,15 @@ class _Page:
     def _forwarded_from(self, subject: str) -> int:
         """Return the line at which a forwarded mail begins; the end, if there is none."""
         forwarding = FORWARDING_SUBJECT.match(subject) is not None
-        for n in sorted({*self._marks, *self._ends, *self._fields}):
-            line = self._lines[n]
-            if FORWARDED.match(line) or self._is_marked_forward(n):
+        block = next((n for n in self._blocks if not _is_marked(self._lines[n])), self._end)
+        for n in sorted({*self._marks, *self._ends}):
+            if n >= block:
+                break
+            if FORWARDED.match(self._lines[n]) or self._is_marked_forward(n):
                 return n
-            if _is_marked(line):
-                continue
-            if n in self._fields or RULE.match(line) or ORIGINAL.match(line):
-                block = self._block_below(n)
-                if block:
-                    return n if forwarding else self._end
-        return self._end
+        if block < self._end and FORWARDED.match(self._lines[block]):
+            return block
+        return block if forwarding else self._end
 
     def _is_marked_forward(self, n: int) -> bool:
         """Whether marked lines begin here that are no answer's quote but a forwarded mail."""
@@ -115,7 +121,7 @@ class _Page:
     def _quotes(self, end: int) -> list[Lines]:
         found: list[Lines] = []
         after = 0
-        for n in sorted({*self._marks, *self._heads, *self._fields}):
+        for n in sorted({*self._marks, *self._heads, *self._blocks}):
             if n < after or n >= end:
                 continue
             stop = self._quote_end(n, end)
@@ -135,8 +141,8 @@ class _Page:
             if _is_marked(self._lines[below]):
                 return self._marked_end(below, end)
             return self._rest(n, end) if self._is_last_quote(n, end) else n
-        if n in self._fields or RULE.match(self._lines[n]):
-            return self._rest(n, end) if self._block_below(n) else n
+        if n in self._blocks:
+            return self._rest(n, end)
         if ORIGINAL.match(self._lines[n]) and self._words(n + 1, end) < end:
             return self._rest(n, end)
         return n

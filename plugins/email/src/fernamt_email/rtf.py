@@ -7,7 +7,7 @@ from typing import Final
 
 from fernamt_email.charset import decoded
 
-MAX_BYTES: Final = 5_000_000
+MAX_BYTES: Final = 2_000_000
 MAX_GROUPS: Final = 200
 """Levels of groups in groups that are told apart."""
 

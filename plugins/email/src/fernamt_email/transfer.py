@@ -10,7 +10,7 @@ _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 _OTHERS: Final = bytes(set(range(256)) - set(_ALPHABET))
 _WHOLE_BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]*+\Z")
 _WHOLE_LINE = re.compile(rb"[A-Za-z0-9+/=]+\Z")
-_PADDING = re.compile(rb"=+")
+_UNPADDED = re.compile(rb"[^=]+")
 _SOFT_BREAK = re.compile(rb"=[ \t]{1,100}\r?\n")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]{1,200})\r?\n", re.MULTILINE)
 _UU_LINE = re.compile(rb"([^\r\n]*)(?:\r?\n|\r|\Z)")
@@ -45,7 +45,10 @@ def _base64(data: bytes) -> bytes:
     clean = data.translate(None, b"\r\n\t \v\f")
     if b"=" not in clean[:-2]:
         return _quads(clean.rstrip(b"="))
-    return b"".join(_quads(piece) for piece in _PADDING.split(clean))  # several, one behind the other
+    done = bytearray()  # several, one behind the other
+    for piece in _UNPADDED.finditer(clean):
+        done += _quads(piece[0])
+    return bytes(done)
 
 
 def _quads(clean: bytes) -> bytes:
