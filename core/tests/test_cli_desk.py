@@ -255,7 +255,8 @@ def test_show_tells_the_whole_conversation(desk: Desk) -> None:
 def test_show_folds_what_its_reader_knows_until_all_is_asked_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     quoted = "On Monday Ann wrote:\n> one\n> two\n> three"
-    number = desk.mailed(f"Thanks!\n\n{quoted}\n\nBye", folded=(Lines(2, 6),))
+    number = desk.mailed(f"Thanks!\n\n{quoted}\n\nBye", folded=(Lines(2, 6),), marks=("signed",))
+    assert "\n     signed, not verified\n     Thanks!" in desk.called("show", str(number))
     assert "\n     Thanks!\n\n     [4 quoted lines; --full shows them]\n\n     Bye\n" in desk.called(
         "show", str(number)
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from fernamt.cli.folding import language, shown_lines
+from fernamt.cli.folding import language, shown_lines, shown_marks
 from fernamt.model import Json
 
 TEXT = "new\n\nOn Monday Ann wrote:\n> one\n> two\n> three\nmore\n-- \nBob"
@@ -44,6 +44,20 @@ def test_what_is_known_is_one_line_and_the_rest_keeps_its_order(folded: Json, ex
 def test_without_folds_only_marked_lines_are_faint() -> None:
     faint = [line for line, faint in shown_lines(TEXT, {}, full=False, language="en") if faint]
     assert faint == ["> one", "> two", "> three"]
+
+
+@pytest.mark.parametrize(
+    ("marks", "expected"),
+    [
+        (["signed"], "signed, not verified"),
+        (["signed", "encrypted", "from a list"], "signed, not verified, encrypted, from a list"),
+        ([], ""),
+        (None, ""),
+        ("signed", ""),
+    ],
+)
+def test_what_a_reader_should_know_is_said_in_words(marks: Json, expected: str) -> None:
+    assert shown_marks({"marks": marks}, language="en") == expected
 
 
 def test_who_works_in_german_reads_german(monkeypatch: pytest.MonkeyPatch) -> None:

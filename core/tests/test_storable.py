@@ -56,6 +56,7 @@ EVENTS: list[InboundEvent] = [
     Received(key=DIRT, sender=ANN),
     Received(key="k", sender=Address(DIRT, "1")),
     Received(key="k", sender=ANN, folded=(Lines(0, 1, DIRT),)),
+    Received(key="k", sender=ANN, marks=("signed", DIRT)),
     Received(key="k", sender=ANN, thread=Thread(place=DIRT)),
     Changed(key=DIRT, id=DIRT, kind="edited", text=DIRT, sender=DIRTY),
     Receipt(

@@ -82,6 +82,8 @@ class Received:
     """The provider's time. The order of entries is the order of arrival."""
     window_until: datetime | None = None
     """Until when the provider lets us answer freely."""
+    marks: tuple[str, ...] = ()
+    """What a reader should know beside the words: ``signed`` (nobody checked by whom), ``encrypted``, or words of the channel."""
     automatic: bool = False
     """An out-of-office note, a list, a bounce: starts no menu and gets no automatic reply."""
     by_us: bool = False

@@ -16,6 +16,19 @@ _NOTES: Final = {
 }
 
 
+_MARKS: Final = {
+    "en": {"signed": "signed, not verified", "encrypted": "encrypted"},
+    "de": {"signed": "signiert, nicht geprüft", "encrypted": "verschlüsselt"},
+}
+
+
+def shown_marks(data: Mapping[str, Json], *, language: str) -> str:
+    """Return what a reader should know beside the words, ``""`` if there is nothing."""
+    marks = data.get("marks")
+    known = _MARKS[language]
+    return ", ".join(known.get(mark, mark) for mark in map(str, marks if isinstance(marks, list) else ()))
+
+
 def language() -> str:
     """Return the language of whoever sits at the terminal, ``de`` or ``en``."""
     named = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))

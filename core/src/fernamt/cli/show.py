@@ -155,11 +155,22 @@ def _entry(entry: EntryView, shown: int, names: dict[str, str], now: datetime, *
     when = f"{minute(entry.at, now)} ({ago(entry.at, now)})" if is_today(entry.at, now) else minute(entry.at, now)
     head = aligned(who, Text(", ".join(filter(None, (one_line(entry.channel), when))), "dim"))
     below = [
+        *_marks(entry),
         *_words(entry, full=full),
         *_files(entry),
         *(line for one in entry.deliveries for line in _delivery(one, now)),
     ]
     return [head, *(Padding(line, (0, 0, 0, 5)) for line in below)]
+
+
+def _marks(entry: EntryView) -> list[Text]:
+    from rich.text import Text
+
+    from fernamt.cli.folding import language, shown_marks
+    from fernamt.cli.words import one_line
+
+    marks = one_line(shown_marks(entry.data, language=language()))
+    return [Text(marks, "yellow")] if marks else []
 
 
 def _words(entry: EntryView, *, full: bool) -> list[Text]:

@@ -42,6 +42,11 @@ class Body:
     encrypted: bool = False
     """Some of it cannot be read without a key; *text* says so."""
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What a reader should know beside the words, as ``Received.marks`` wants it."""
+        return tuple(filter(None, ("signed" * self.signed, "encrypted" * self.encrypted)))
+
 
 @frozen(kw_only=True)
 class _Piece:
@@ -191,9 +196,11 @@ def _enveloped(part: Part) -> _Piece:
     kept = file_of(part, name=part.file_name or "smime.p7m")
     inner = content_of_signed(part.content)
     if inner is not None:
-        return evolve(_piece(part.opened(inner)), signed=True)
-    if "signed" in part.parameters.get("smime-type", "").lower():
-        return _Piece(files=(kept,), signed=True)
+        read = _piece(part.opened(inner))
+        return evolve(read, files=(*read.files, kept), signed=True)
+    kind = part.parameters.get("smime-type", "").lower()
+    if "signed" in kind or "compressed" in kind:
+        return _Piece(files=(kept,), signed="signed" in kind)
     return _Piece(words=Words(text=notice("S/MIME")), files=(kept,), encrypted=True)
 
 

@@ -92,6 +92,7 @@ class Reader:
             subject=mail.subject,
             text=mail.body.text,
             folded=mail.folded,
+            marks=mail.body.marks,
             html=mail.body.html,
             attachments=tuple([await self._attachment(file) for file in mail.body.files]),
             thread=Thread(
