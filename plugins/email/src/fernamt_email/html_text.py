@@ -161,7 +161,13 @@ class _Page:
         if self._unseen:
             return
         if not self._verbatim:
-            self._write(_SPACES.sub(" ", data))
+            if "\n" in data or "  " in data or "\t" in data or "\r" in data:
+                data = _SPACES.sub(" ", data)
+            line = self._line
+            if data[:1] == " " and (not line or line[-1][-1:] == " "):
+                data = data[1:]
+            if data:
+                line.append(data)
             return
         first, *more = data.replace("\r\n", "\n").split("\n")
         self._write(first)
@@ -202,7 +208,7 @@ class _Page:
         words = "".join(self._line[pieces:] if len(self._done) == lines else self._line).strip()
         if not words and len(self._done) == lines:
             return
-        if _plain(words) != _plain(target):
+        if " " in words or _plain(words) != _plain(target):
             self._write(f" <{target[:MAX_TARGET]}>" if words else f"<{target[:MAX_TARGET]}>")
 
     def _sign(self) -> None:
@@ -222,12 +228,14 @@ class _Page:
                 words = _FILLING.sub("", words)
                 words = "" if _ONLY_FILLING.match(words) else words.replace("\xa0", " ").rstrip()
         if words or always:
-            quotes = min(self._quotes, MAX_DEPTH)
+            quotes = min(self._quotes, MAX_DEPTH) if self._quotes else 0
             if self._gap and self._done and words:
                 self._done.append(("> " * min(quotes, self._quotes_above)).rstrip())
-            indent = "  " * min(len(self._lists), MAX_DEPTH)
-            lead = indent.removesuffix("  ") + self._mark if self._mark else indent
-            self._done.append(("> " * quotes + lead + words).rstrip())
+            if quotes or self._lists or self._mark:
+                indent = "  " * min(len(self._lists), MAX_DEPTH)
+                lead = indent.removesuffix("  ") + self._mark if self._mark else indent
+                words = ("> " * quotes + lead + words).rstrip()
+            self._done.append(words)
             self._gap, self._mark, self._quotes_above = False, "", quotes
         self._gap = self._gap or gap
 
