@@ -105,6 +105,8 @@ class _Entry:
 
 def _usable(written: str) -> str:
     """Return the address in angle brackets without what does not belong there; ``""`` if there is none."""
+    if _ADDRESS.fullmatch(written):
+        return written
     address = re.sub(r"\A(?:mailto|smtp):", "", written.strip(" '\""), flags=re.IGNORECASE)
     if address.startswith("@"):  # a route (RFC 5322, 4.4)
         address = address.rpartition(":")[2]

@@ -38,7 +38,8 @@ def _pieces(value: str) -> Iterator[str]:
         name = found[1].partition("*")[0].lower()  # RFC 2231, 5: a language may follow
         goes_on = end > 0 and not between.strip() and name == charset
         if not goes_on:
-            word, rest = word + _base64(rest), ""
+            if rest:
+                word, rest = word + _base64(rest), ""
             if word:
                 yield decoded(word, charset)
                 word = b""
@@ -46,12 +47,13 @@ def _pieces(value: str) -> Iterator[str]:
                 yield between
         charset, end = name, found.end()
         if found[2] in "Qq":
-            word, rest = word + _base64(rest) + _quoted(found[3]), ""
+            word, rest = word + (_base64(rest) if rest else b"") + _quoted(found[3]), ""
         else:
             rest += re.sub(r"\s+", "", found[3])  # some cut the letters of base64, not the bytes
             if len(rest) % _QUADS == 0 or "=" in rest:
                 word, rest = word + _base64(rest), ""
-    word += _base64(rest)
+    if rest:
+        word += _base64(rest)
     if word:
         yield decoded(word, charset)
     yield value[end:]

@@ -163,11 +163,11 @@ class _Page:
         if not self._verbatim:
             if "\n" in data or "  " in data or "\t" in data or "\r" in data:
                 data = _SPACES.sub(" ", data)
-            line = self._line
-            if data[:1] == " " and (not line or line[-1][-1:] == " "):
+            written = self._line
+            if data[:1] == " " and (not written or written[-1][-1:] == " "):
                 data = data[1:]
             if data:
-                line.append(data)
+                written.append(data)
             return
         first, *more = data.replace("\r\n", "\n").split("\n")
         self._write(first)

@@ -13,7 +13,7 @@ from typing import Final
 
 from fernamt import Unparsable
 from fernamt_email.headers import head
-from fernamt_email.parameters import ContentType, content_type, parameters
+from fernamt_email.parameters import content_type, parameters
 from fernamt_email.transfer import undone
 
 MAX_PARTS: Final = 200
@@ -75,24 +75,14 @@ class Part:
         self.start = start
         self.end = len(source) if end is None else end
         self.depth = depth
-        self._default = default
         self._count = count or Count()
         self._count.another()
         self.headers, self.content_start = head(source, start, self.end, whole=whole)
-
-    @cached_property
-    def _type(self) -> ContentType:
-        return content_type(self.headers.raw("content-type"), self._default)
-
-    @property
-    def kind(self) -> str:
+        said = content_type(self.headers.raw("content-type"), default)
+        self.kind = said.kind
         """Its media type in small letters, ``text/plain`` if it names none that could be one."""
-        return self._type.kind
-
-    @property
-    def parameters(self) -> dict[str, str]:
+        self.parameters = said.parameters
         """What the media type is told beside: ``charset``, ``boundary``, ``format``; names in small letters."""
-        return self._type.parameters
 
     @property
     def charset(self) -> str:

@@ -99,6 +99,8 @@ def _mail(message: Part, key: str) -> Mail:
     )
     own_id = next(iter(headers.ids("message-id")), "")
     nearest_first = dict.fromkeys(headers.ids("in-reply-to") + headers.ids("references")[::-1])
+    named = [address for _, address in headers.addresses("to", "cc")]
+    arrived_for = [address for _, address in headers.addresses("delivered-to", "x-original-to", "envelope-to")]
     report = report_of(message)
     subject = headers.text("subject")[:MAX_SUBJECT]
     body = body_of(message)
@@ -107,10 +109,8 @@ def _mail(message: Part, key: str) -> Mail:
         id=own_id or f"<{key[:32]}@{NO_ID_DOMAIN}>",
         sender=sender,
         sender_name=name,
-        recipients=tuple(dict.fromkeys(address for _, address in headers.addresses("to", "cc"))),
-        arrived_for=tuple(
-            address for _, address in headers.addresses("delivered-to", "x-original-to", "envelope-to", "to", "cc")
-        ),
+        recipients=tuple(dict.fromkeys(named)),
+        arrived_for=(*arrived_for, *named),
         references=tuple(one for one in nearest_first if one != own_id)[:MAX_REFERENCES],
         subject=subject,
         at=headers.date(),
