@@ -365,9 +365,10 @@ def _data(event: Received, follows: int) -> dict[str, Json]:
         "at": event.at.isoformat() if event.at else None,
         "window_until": event.window_until.isoformat() if event.window_until else None,
         "automatic": event.automatic,
-        "marks": list(event.marks),
-        "folded": [[one.first, one.end, one.kind] for one in event.folded],
         "part": {"group": part.group, "number": part.number, "total": part.total} if part else None,
         "follows": follows,
     }
+    if event.marks or event.folded:
+        data["marks"] = list(event.marks)
+        data["folded"] = [[one.first, one.end, one.kind] for one in event.folded]
     return {name: value for name, value in data.items() if value}

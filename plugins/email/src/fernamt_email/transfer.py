@@ -7,8 +7,9 @@ import re
 from typing import Final
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_SPACES: Final = b"\r\n\t \v\f"
+_EXPECTED: Final = _ALPHABET + _SPACES
 _OTHERS: Final = bytes(set(range(256)) - set(_ALPHABET))
-_WHOLE_BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]*+\Z")
 _WHOLE_LINE = re.compile(rb"[A-Za-z0-9+/=]+\Z")
 _UNPADDED = re.compile(rb"[^=]+")
 _SOFT_BREAK = re.compile(rb"=[ \t]{1,100}\r?\n")
@@ -33,17 +34,15 @@ def undone(data: bytes, encoding: str) -> bytes:
 
 
 def _base64(data: bytes) -> bytes:
-    if not _WHOLE_BASE64.match(data):
+    if data.translate(None, _EXPECTED):
         lines = data.splitlines()
         if not any(len(line) >= 4 and _WHOLE_LINE.match(line.strip()) for line in lines):
             return data  # a text that only claims to be encoded
         # Between and behind the lines stands what servers and lists add; within a line it is dirt.
         data = b"".join(line for line in lines if line.count(b" ") < 3 or _WHOLE_LINE.match(line.replace(b" ", b"")))
         data = data.translate(None, _OTHERS)
-    if b"=" not in data:
-        return _quads(data.translate(None, b"\r\n\t \v\f"))
-    clean = data.translate(None, b"\r\n\t \v\f")
-    if b"=" not in clean[:-2]:
+    clean = data.translate(None, _SPACES)
+    if clean.find(b"=", 0, len(clean) - 2) < 0:
         return _quads(clean.rstrip(b"="))
     done = bytearray()  # several, one behind the other
     for piece in _UNPADDED.finditer(clean):
