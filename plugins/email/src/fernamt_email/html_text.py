@@ -41,6 +41,7 @@ _FILLING = re.compile("[\u034f\u200b\ufeff\u00ad\u2007-\u200a]+")
 _ONLY_FILLING = re.compile("[\u200c\u200d\xa0 ]*\\Z")
 _SHOWN: Final = ("http:", "https:", "mailto:", "tel:", "ftp:")
 _PLAIN_TARGET = re.compile(r"\A(?:https?://|mailto:|tel:|ftp://)?(?:www\.)?", re.IGNORECASE)
+_MAILTO = re.compile(r"\Amailto:", re.IGNORECASE)
 _SIGNATURES: Final = frozenset(
     {"gmail_signature", "signature", "x_signature", "ms-outlook-mobile-signature", "applemailsignature",
      "protonmail_signature_block", "moz-signature", "tutanota_signature"}
@@ -209,7 +210,8 @@ class _Page:
         if not words and len(self._done) == lines:
             return
         if " " in words or _plain(words) != _plain(target):
-            self._write(f" <{target[:MAX_TARGET]}>" if words else f"<{target[:MAX_TARGET]}>")
+            shown = _MAILTO.sub("", target)[:MAX_TARGET]
+            self._write(f" <{shown}>" if words else f"<{shown}>")
 
     def _sign(self) -> None:
         """Write what stands above a signature in a plain mail, if it does not stand there."""

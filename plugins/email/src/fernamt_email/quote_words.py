@@ -81,7 +81,7 @@ HEADER_KEYS: Final = {
 }
 """The names of header fields above an unmarked quote, in small letters, and which they are."""
 
-RULE: Final = re.compile(r"[ \t]{0,3}[_\-=*\u2500\u2014\u2013]{5,200}[ \t]*\Z")
+RULE: Final = re.compile(r"[ \t]{0,3}[_\-=*\u2500\u2014\u2013]{3,200}[ \t]*\Z")
 SIGNATURE: Final = re.compile(r"(?:--|—|__)\Z")
 MOBILE: Final = re.compile(
     r"[ \t]{0,5}[\[(*_]{0,2}(?:"
