@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Final
 
 from attrs import field, frozen
@@ -21,6 +22,10 @@ from fernamt_email.transfer import uuencoded
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CONTROL_BYTES: Final = bytes({*range(0x20), 0x7F} - {*b"\t\n\r"})
 _DECLARED_INSIDE = re.compile(rb"<meta[^>]{1,200}?charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+_IS_PAGE = re.compile(rb"\s{0,20}<(?:!doctype html|html[\s>])", re.IGNORECASE)
+"""Some programs call a page plain text."""
+_TAG = re.compile(r"<[a-zA-Z/!]")
+"""What has none was written as plain text, whatever it is called: its lines count."""
 _MARKED_UP: Final = frozenset({"text/enriched", "text/richtext"})
 _RICH: Final = frozenset({"text/rtf", "application/rtf", "application/x-rtf"})
 _CALENDAR: Final = frozenset({"text/calendar", "application/ics"})
@@ -45,10 +50,11 @@ def words_of(part: Part, *, is_file: bool) -> Words | None:
         return _invitation(part)
     if is_file:
         return None
+    if kind == "text/html" or (kind == "text/plain" and _IS_PAGE.match(part.content)):
+        page = _page(part)
+        return Words(html=page) if _TAG.search(page) else Words(text=lines(unescape(page)))
     if kind == "text/plain":
         return _plain(part)
-    if kind == "text/html":
-        return Words(html=_page(part))
     if kind in _MARKED_UP or kind in _RICH:
         return _rich(part, kind)
     return None
