@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -200,17 +198,28 @@ def test_nothing_in_a_mail_steers_the_terminal(tmp_path: Path, capsys: pytest.Ca
     assert out.count("\ufffd") >= 3
 
 
+class Terminal(io.StringIO):
+    """Keeps what a terminal was told."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_on_a_terminal_there_is_progress_while_the_output_goes_to_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    path = put(tmp_path / "door.eml", DOOR)
+    terminal = Terminal()
     monkeypatch.setattr(read, "_PROGRESS_S", 0.0)
-    leader, follower = pty.openpty()
-    with os.fdopen(follower, "w") as terminal, monkeypatch.context() as patched:
+    with monkeypatch.context() as patched:
         patched.setattr(sys, "stderr", terminal)
         patched.setattr(sys, "stdout", io.StringIO())
-        assert main([put(tmp_path / "door.eml", DOOR)]) == 0
-        terminal.flush()
-        told = os.read(leader, 10_000)
-    os.close(leader)
-    assert b"\r1 read, 0 unreadable" in told
-    assert b"\r\x1b[K1 read, 0 unreadable, " in told
+        assert main([path]) == 0
+    told = terminal.getvalue()
+    assert "\r1 read, 0 unreadable" in told
+    assert "\r\x1b[K1 read, 0 unreadable, " in told
+
+
+def test_without_a_terminal_there_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([put(tmp_path / "door.eml", DOOR)])
+    assert "\r" not in capsys.readouterr().err
