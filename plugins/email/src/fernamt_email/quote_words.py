@@ -16,7 +16,7 @@ ATTRIBUTION: Final = re.compile(
     rf"""{_BEFORE}(?:
         (?=.{{0,300}}?(?:\d|@|<))[^\n]{{0,300}}?(?<!\w)(?:{_WROTE})(?!\w)[^\n]{{0,250}}?[:\uff1a][\s*]{{0,3}}
       | (?:Zitat\ von|Quoting|Citando|Citat\ från|Citerar)\ .{{1,200}}:
-      | .{{0,100}}\d{{4}}[年/-].{{1,150}}(?:[:\uff1a])
+      | .{{0,60}}\d{{4}}[年년]\s?\d{{1,2}}[月월].{{1,150}}[:\uff1a]
       | \d{{4}}[-./]\d{{1,2}}[-./]\d{{1,2}}\s.{{0,60}}\d{{1,2}}:\d{{2}}.{{0,80}}<[^<>@\s]+@[^<>\s]+>:
       | (?:Am|On|Le|El|Il|Op|W|Dnia|Em|Den|Den\ |Dne|Dňa)\s.{{0,80}}\d{{1,2}}:\d{{2}}.{{0,80}}<[^<>@\s]+@[^<>\s]+>\s?:
     )\Z""",
@@ -69,6 +69,24 @@ _KEYS: Final = {
 }  # fmt: skip
 HEADER_KEYS: Final = {
     **{word: kind for kind, words in _KEYS.items() for word in words.split(" ") if word},
+    **dict.fromkeys(("de la", "від", "šalje"), "from"),
+    **dict.fromkeys(
+        (
+            "enviado el",
+            "gesendet am",
+            "datum und uhrzeit",
+            "sent at",
+            "date d'envoi",
+            "verzonden op",
+            "trimis",
+            "надіслано",
+            "poslano",
+            "날짜",
+        ),
+        "sent",
+    ),
+    **dict.fromkeys(("către", "catre", "prima", "za"), "to"),
+    "zadeva": "subject",
     "antwort an": "reply",
     "reply to": "reply",
     "gönderme tarihi": "sent",
@@ -82,7 +100,7 @@ HEADER_KEYS: Final = {
 """The names of header fields above an unmarked quote, in small letters, and which they are."""
 
 RULE: Final = re.compile(r"[ \t]{0,3}[_\-=*\u2500\u2014\u2013]{3,200}[ \t]*\Z")
-SIGNATURE: Final = re.compile(r"(?:--|—|__)\Z")
+SIGNATURE: Final = "--"
 MOBILE: Final = re.compile(
     r"[ \t]{0,5}[\[(*_]{0,2}(?:"
     r"(?:Diese (?:Nachricht|E-?Mail|Mail) wurde )?(?:Von|Mit|Über) (?:mein(?:em|er)|dem) [\w .,'’()+-]{1,60}(?:gesendet|geschrieben|verschickt)"

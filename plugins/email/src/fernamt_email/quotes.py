@@ -31,19 +31,24 @@ BLOCK_LINES: Final = 14
 """So many lines may the header fields above an unmarked quote take."""
 MAX_SIGNATURE: Final = 25
 """A signature of more lines is none."""
+MAX_BARE_SIGNATURE: Final = 10
+"""The same where the dashes have lost their blank: they might stand between two thoughts."""
 MAX_HEADS: Final = 100
 """So many lines are tried as heads, and so many as the beginning of header fields; no mail answers more."""
 MAX_CHARACTERS: Final = 200_000
 """So much of a text is looked at: nobody writes more."""
 
 # Looked for in the whole text at once, which is many times faster than line by line. Lines are told by the break before them.
-_STARTING = re.compile(r"\n(?:[ \t]?(?:>|&gt;|\|[ \t]?>)|[ \t*>]{0,5}[-_=*\u2500\u2014\u2013]{2}|\u2014)")
+_STARTING = re.compile(r"\n(?:[ \t]?(?:>|&gt;|\|[ \t]?>)|[ \t*>]{0,5}[-_=*\u2500\u2014\u2013]{2})")
+_SURE_SIGNATURE = re.compile("\n-- \n")
 _COLON = re.compile("[:\uff1a]")
 _PLAIN_COLON = re.compile(":")
 """The same where no other is: a single letter is found much faster than one of two."""
 _TO_THE_END = re.compile("[ \t\xa0*\u200b\ufeff>]*\n")
 _KEY_LENGTH: Final = 40
 
+_WHOLE_BLOCK: Final = frozenset({"from", "sent", "to", "subject"})
+_TIME = re.compile(r"\d{1,2}[.:h]\d{2}(?!\.)")
 _STAMP = re.compile(r"\d{1,2}[.:h]\d{2}|\d{4}|@|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 _BREAK = re.compile("\n")
 _BLANKS = " \t\r\xa0\u200b\ufeff"
@@ -69,6 +74,7 @@ def folded(text: str, subject: str = "") -> tuple[Lines, ...]:
         marks=array("l", (bisect_left(breaks, found.start()) for found in _STARTING.finditer(framed))),
         heads=array("l", (bisect_left(breaks, at) - 1 for at in ends)),
         fields=[bisect_left(breaks, at) for at in fields],
+        signatures=[bisect_left(breaks, found.start()) for found in _SURE_SIGNATURE.finditer(framed)],
     )
     return page.folded(subject)
 
@@ -95,7 +101,13 @@ class _Page:
     """A text by its lines, and those of them at which it pays to look."""
 
     def __init__(
-        self, lines: Sequence[str], *, marks: Sequence[int], heads: Sequence[int], fields: Iterable[int]
+        self,
+        lines: Sequence[str],
+        *,
+        marks: Sequence[int],
+        heads: Sequence[int],
+        fields: Iterable[int],
+        signatures: Iterable[int],
     ) -> None:
         self._lines = lines
         self._marks = marks
@@ -103,6 +115,7 @@ class _Page:
         """Lines at which a head begins, and the line behind it."""
         self._heads = {start: end + 1 for start, end in self._heads.items()}
         self._fields = set(fields)
+        self._sure = set(signatures)
         self._ends = heads
         self._end = len(lines)
         rules = (n for n in marks if RULE.match(lines[n]) or ORIGINAL.match(lines[n]))
@@ -173,7 +186,7 @@ class _Page:
         head = " ".join(self._lines[n : self._heads[n]])
         later = bisect_left(self._marks, self._heads[n])
         marked = any(_is_marked(self._lines[at]) for at in self._marks[later : later + 50] if at < end)
-        return len(_STAMP.findall(head)) >= 2 and not marked
+        return "@" in head and len(_STAMP.findall(head)) >= 2 and not marked
 
     def _head_start(self, end: int) -> int:
         """Return the line at which the head begins that ends with line *end*, -1 if it is the end of none."""
@@ -197,10 +210,10 @@ class _Page:
         below = self._words(end + 1, min(end + 3, len(self._lines)))
         if below >= min(end + 3, len(self._lines)) or not _is_marked(self._lines[below]):
             return -1
-        if len(_STAMP.findall(self._lines[end])) >= 2:
+        if _is_stamped(self._lines[end]):
             return end
         two = " ".join(self._lines[max(0, end - 1) : end + 1])
-        return end - 1 if end and self._lines[end - 1] and len(_STAMP.findall(two)) >= 2 else -1
+        return end - 1 if end and self._lines[end - 1] and _is_stamped(two) else -1
 
     def _marked_end(self, n: int, end: int) -> int:
         """Return the line behind the marked lines from *n* on; a blank one and what was broken on the way lie among them."""
@@ -239,7 +252,7 @@ class _Page:
                 blanks += 1
             if blanks > 1:
                 break
-        return "from" in kinds and len(kinds) >= 3
+        return kinds.issuperset(_WHOLE_BLOCK)  # a form that a shop fills in names fewer of them
 
     def _signatures(self, quotes: Sequence[Lines]) -> list[Lines]:
         """Return the signatures in the words around the quotes: from ``-- `` on, or the line that a telephone adds."""
@@ -257,7 +270,7 @@ class _Page:
         for n in self._marks[bisect_left(self._marks, begin) :]:
             if n >= last:
                 break
-            if SIGNATURE.match(self._lines[n]) and last - n <= MAX_SIGNATURE and last - n > 1:
+            if self._lines[n] == SIGNATURE and self._is_signature(n, last):
                 return n
         first = last
         for n in range(last - 1, max(begin, last - 4) - 1, -1):
@@ -266,6 +279,12 @@ class _Page:
             elif self._lines[n]:
                 break
         return first
+
+    def _is_signature(self, n: int, last: int) -> bool:
+        if n in self._sure:
+            return 1 < last - n <= MAX_SIGNATURE
+        asks = any(line.endswith("?") for line in self._lines[n:last])
+        return 1 < last - n <= MAX_BARE_SIGNATURE and not asks
 
     def _words(self, n: int, end: int) -> int:
         """Return the first line from *n* on that is not blank, *end* if all are."""
@@ -278,6 +297,10 @@ class _Page:
         while end > begin and not self._lines[end - 1]:
             end -= 1
         return end
+
+
+def _is_stamped(head: str) -> bool:
+    return len(_STAMP.findall(head)) >= 2 and ("@" in head or _TIME.search(head) is not None)
 
 
 def _is_marked(line: str) -> bool:
