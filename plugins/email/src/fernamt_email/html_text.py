@@ -82,6 +82,8 @@ class _Page:
         self._close: list[bool] = []
         """Of each open paragraph, whether the next one follows without a gap."""
         self._mark = ""
+        self._styles: dict[tuple[re.Pattern[str], str], bool] = {}
+        """What is said by a style: a page has few of them, many times each."""
         self._link: tuple[str, int, int] | None = None
         """Where the open link leads, and where its words begin: lines before it, pieces of the line before it."""
 
@@ -89,7 +91,9 @@ class _Page:
         if self._unseen or tag in _UNSEEN:
             self._unseen += 1
             return
-        if attributes and ("hidden" in attributes or _HIDING.search(attributes.get("style", ""))):
+        if attributes and (
+            "hidden" in attributes or ("style" in attributes and self._says(_HIDING, attributes["style"]))
+        ):
             self._unseen += 1
             return
         if tag not in _TELLING:
@@ -108,10 +112,19 @@ class _Page:
         elif self._line:
             self._line.append("  ")
 
+    def _says(self, what: re.Pattern[str], style: str) -> bool:
+        known = self._styles.get((what, style))
+        if known is None:
+            known = self._styles[what, style] = what.search(style) is not None
+        return known
+
+    def _is_close(self, attributes: Mapping[str, str]) -> bool:
+        return "MsoNormal" in attributes.get("class", "") or self._says(_CLOSE, attributes.get("style", ""))
+
     def _start_line(self, tag: str, attributes: Mapping[str, str]) -> None:
         gap = tag in _PARAGRAPHS and not (self._lists and tag in ("ul", "ol"))
         if tag == "p":
-            close = bool(attributes) and _is_close(attributes)
+            close = bool(attributes) and self._is_close(attributes)
             self._close.append(close)
             gap = not close
         self._end_line(gap=gap)
@@ -251,10 +264,6 @@ class _Page:
 def _is_named(attributes: Mapping[str, str], names: frozenset[str]) -> bool:
     said = f"{attributes.get('class', '')} {attributes.get('id', '')}".lower()
     return not names.isdisjoint(said.split())
-
-
-def _is_close(attributes: Mapping[str, str]) -> bool:
-    return "MsoNormal" in attributes.get("class", "") or _CLOSE.search(attributes.get("style", "")) is not None
 
 
 def _plain(target: str) -> str:
