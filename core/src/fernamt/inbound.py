@@ -41,6 +41,18 @@ class Part:
     """``None``: nobody says; a short silence ends it."""
 
 
+@frozen
+class Lines:
+    """Lines of a text, which end with a line feed and nothing else, that a reader knows already: shown folded, never cut off."""
+
+    first: int
+    """The first of them; the first of the text is 0."""
+    end: int
+    """The line behind the last of them."""
+    kind: str = "quote"
+    """``quote``: was said before; ``signature``: who writes, or on what."""
+
+
 _UNTHREADED = Thread()
 
 
@@ -55,6 +67,8 @@ class Received:
     part: Part | None = None
     sender: Address
     text: str = field(default="", repr=False)
+    folded: tuple[Lines, ...] = ()
+    """Of the text, in their order, none within another: new words may lie between them."""
     id: str = ""
     """The provider's id, for later references, edits and receipts."""
     aliases: tuple[Address, ...] = ()
@@ -72,6 +86,8 @@ class Received:
     """The provider's time. The order of entries is the order of arrival."""
     window_until: datetime | None = None
     """Until when the provider lets us answer freely."""
+    marks: tuple[str, ...] = ()
+    """What a reader should know beside the words: ``signed`` (nobody checked by whom), ``encrypted``, or words of the channel."""
     automatic: bool = False
     """An out-of-office note, a list, a bounce: starts no menu and gets no automatic reply."""
     by_us: bool = False

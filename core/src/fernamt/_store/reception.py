@@ -374,6 +374,10 @@ def _data(event: Received, follows: int) -> dict[str, Json]:
         data["cc"] = [str(person) for person in event.cc]
     if part is not None:
         data["part"] = {"group": part.group, "number": part.number, "total": part.total}
+    if event.marks:
+        data["marks"] = list(event.marks)
+    if event.folded:
+        data["folded"] = [[one.first, one.end, one.kind] for one in event.folded]
     if follows:
         data["follows"] = follows
     return data

@@ -23,7 +23,7 @@ from fernamt import (
     Unparsed,
 )
 from fernamt_email.address import person
-from fernamt_email.body import File
+from fernamt_email.files import File
 from fernamt_email.identity import Identity
 from fernamt_email.parse import Mail, event_key, parse
 from fernamt_email.report import Report
@@ -91,6 +91,8 @@ class Reader:
             cc=tuple(dict.fromkeys(person(one) for one in mail.recipients if not self._identity.is_ours(one))),
             subject=mail.subject,
             text=mail.body.text,
+            folded=mail.folded,
+            marks=mail.body.marks,
             html=mail.body.html,
             attachments=tuple([await self._attachment(file) for file in mail.body.files]),
             thread=Thread(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from email.message import Message
 
 from attrs import frozen
 
-from fernamt_email.headers import Headers, children
+from fernamt_email.mime import Part
 
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _MAX_RECIPIENTS = 100
@@ -36,14 +35,14 @@ class Report:
     fates: tuple[Fate, ...]
 
 
-def report_of(mail: Message) -> Report | None:
+def report_of(mail: Part) -> Report | None:
     """Return the report that a mail is, or ``None``: only multipart/report with a message/delivery-status part is one."""
-    if mail.get_content_type() != "multipart/report":
+    if mail.kind != "multipart/report":
         return None
     fates: list[Fate] = []
     original_id = ""
-    for part in children(mail):
-        kind = part.get_content_type()
+    for part in mail.children:
+        kind = part.kind
         if kind in ("message/delivery-status", "message/global-delivery-status"):
             fates += _fates(part)
         elif kind.startswith(("message/", "text/rfc822-headers")):
@@ -51,10 +50,10 @@ def report_of(mail: Message) -> Report | None:
     return Report(original_id=original_id, fates=tuple(fates[:_MAX_RECIPIENTS])) if fates else None
 
 
-def _fates(part: Message) -> list[Fate]:
+def _fates(part: Part) -> list[Fate]:
     found: list[Fate] = []
-    for block in children(part):
-        fields = Headers(block)
+    for block in part.children:
+        fields = block.headers
         address = _typed(fields.text("original-recipient")) or _typed(fields.text("final-recipient"))
         if "@" not in address:
             continue  # the first block speaks of the whole mail
@@ -77,11 +76,10 @@ def _typed(value: str) -> str:
     return (rest if semicolon else kind).strip().strip("<>")
 
 
-def _returned_id(part: Message) -> str:
+def _returned_id(part: Part) -> str:
     """Return the Message-ID of the returned mail, or of its returned header fields."""
-    for inner in children(part):
-        return next(iter(Headers(inner).ids("message-id")), "")
-    written = part.get_payload(decode=True)
-    text = written.decode("utf-8", "replace") if isinstance(written, bytes) else ""
+    for inner in part.children:
+        return next(iter(inner.headers.ids("message-id")), "")
+    text = part.content.decode("utf-8", "replace")
     found = re.search(r"(?im)^message-id:\s*(<[^<>\s]{1,900}>)", text)
     return found[1] if found else ""
