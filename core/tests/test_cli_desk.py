@@ -252,6 +252,16 @@ def test_show_tells_the_whole_conversation(desk: Desk) -> None:
     assert "\n     to  email:bob@example.org  queued  " in out
 
 
+def test_show_tells_what_the_provider_said_of_a_message(desk: Desk) -> None:
+    number = desk.mailed("Win a prize", marks=("spam", "dmarc=fail"))
+
+    assert "mark  spam, dmarc=fail" in desk.called("show", str(number))
+    assert json.loads(desk.called("show", str(number), "--json"))["entries"][0]["data"]["marks"] == [
+        "spam",
+        "dmarc=fail",
+    ]
+
+
 def test_show_says_what_became_of_an_answer_and_what_comes_next(desk: Desk) -> None:
     number = desk.mailed()
     cc = [f"email:{name}@example.org" for name in ("bob", "eve", "joe", "kim")]

@@ -73,6 +73,8 @@ class Received:
     """An out-of-office note, a list, a bounce: starts no menu and gets no automatic reply."""
     by_us: bool = False
     """An echo: a colleague wrote it in the provider's own app."""
+    marks: tuple[str, ...] = ()
+    """What the provider says of it, in its own short words, for people and rules: ``spam``, ``dmarc=fail``."""
 
 
 @frozen(kw_only=True)

@@ -11,6 +11,7 @@ A user's mail address may have any domain: only the part before the ``@`` counts
 from __future__ import annotations
 
 import getpass
+import imaplib
 import itertools
 import os
 import shutil
@@ -35,6 +36,8 @@ class Dovecot:
     """A running server. IMAP with STARTTLS and in clear, IMAP over TLS, LMTP, and SASL for a Postfix beside it."""
 
     host = "127.0.0.1"
+    narrow_host = "127.0.0.2"
+    """The same server, where it allows each user one connection at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -75,6 +78,15 @@ class Dovecot:
     def fresh_user(self) -> str:
         """Return a mailbox that nobody has used."""
         return next(self._fresh)
+
+    def append(self, user: str, mail: bytes, folder: str, *flags: str) -> None:
+        """Put a mail into any folder, as a person's mail program does; the folder is made if it is missing."""
+        with imaplib.IMAP4(self.host, self.imap_port) as client:
+            client.login(user, PASSWORD)
+            client.create(folder)
+            done, said = client.append(folder, " ".join(flags), "", mail)
+            if done != "OK":
+                raise RuntimeError(f"APPEND to {folder}: {said!r}")
 
     def add_user(self, name: str) -> None:
         """Add a mailbox. Takes up to a second, which is how often the server looks at its list; better name it at the start."""
@@ -186,7 +198,10 @@ mail_gid = {group}
 first_valid_uid = 1
 first_valid_gid = 1
 protocols = imap lmtp
-listen = 127.0.0.1
+listen = 127.0.0.1, 127.0.0.2
+local 127.0.0.2 {{
+  mail_max_userip_connections = 1
+}}
 ssl = yes
 ssl_cert = <{d}/cert.pem
 ssl_key = <{d}/key.pem

@@ -365,6 +365,8 @@ def _data(event: Received, follows: int) -> dict[str, Json]:
             data[name] = at.isoformat()
     if event.cc:
         data["cc"] = [str(person) for person in event.cc]
+    if event.marks:
+        data["marks"] = [*event.marks]
     if part is not None:
         data["part"] = {"group": part.group, "number": part.number, "total": part.total}
     if follows:

@@ -151,7 +151,12 @@ def _entry(entry: EntryView, shown: int, names: dict[str, str], now: datetime) -
     who = Text.assemble((f"{place}  ", "bold"), kind, f"  {_person(entry.author, names)}")
     when = f"{minute(entry.at, now)} ({ago(entry.at, now)})" if is_today(entry.at, now) else minute(entry.at, now)
     head = aligned(who, Text(", ".join(filter(None, (one_line(entry.channel), when))), "dim"))
-    below = [*_words(entry), *_files(entry), *(line for one in entry.deliveries for line in _delivery(one, now))]
+    below = [
+        *_words(entry),
+        *_marks(entry),
+        *_files(entry),
+        *(line for one in entry.deliveries for line in _delivery(one, now)),
+    ]
     return [head, *(Padding(line, (0, 0, 0, 5)) for line in below)]
 
 
@@ -191,6 +196,18 @@ def _told(entry: EntryView) -> str:
             return f"link {link} was taken back"
         case _:
             return ""
+
+
+def _marks(entry: EntryView) -> list[Text]:
+    """Return what the provider said of a message."""
+    from rich.text import Text
+
+    from fernamt.cli.words import one_line
+
+    marks = entry.data.get("marks")
+    if not isinstance(marks, list) or not marks:
+        return []
+    return [Text.assemble(("mark  ", "dim"), (one_line(", ".join(map(str, marks))), "yellow"))]
 
 
 def _files(entry: EntryView) -> list[Text]:

@@ -20,7 +20,7 @@ class Listener:
         self._context = context
         self._identity = Identity.of(channel.id, channel.settings)
         self._submission = Submission(channel.settings, self._identity, context)
-        self._reader = Reader(self._identity, context)
+        self._reader = Reader(self._identity, context, authserv_id=channel.settings.authserv_id)
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""

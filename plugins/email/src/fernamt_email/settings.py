@@ -57,6 +57,11 @@ def _addresses_or_domains(_: Any, attribute: Attribute[tuple[str, ...]], value: 
             )
 
 
+def _folders(_: Any, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
+    if not value or not all(one.strip() for one in value) or len(set(value)) < len(value):
+        raise ValueError(f"{attribute.name} must name at least one folder, none of them empty and none twice")
+
+
 def _one_line(_: Any, attribute: Attribute[str], value: str) -> None:
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise ValueError(f"{attribute.name} must be one line without control characters")
@@ -137,6 +142,13 @@ class MailSettings:
             "Between our name and the token of a signed reply address (support+token@example.org); empty: no such addresses."
         ),
     )
+    authserv_id: str = field(
+        default="",
+        validator=_one_line,
+        metadata=_help(
+            "How your own mail server signs its Authentication-Results; fernamt check --online tells it. Empty: none counts."
+        ),
+    )
     max_bytes: int = field(
         default=26_214_400,
         validator=_within(65_536, 104_857_600),
@@ -163,7 +175,23 @@ class ImapSettings(MailSettings):
     ca_file: Path | None = field(
         default=None, metadata=_help("A PEM file with certificates to trust beside those of the system.")
     )
-    folder: str = field(default="INBOX", validator=_not_empty, metadata=_help("The folder that is read."))
+    folders: tuple[str, ...] = field(
+        default=("INBOX",),
+        validator=_folders,
+        metadata=_help(
+            "The folders that are read; new mail in the first one is noticed at once, in the others by sweep_s."
+        ),
+    )
+    spam_folder: str = field(
+        default="",
+        metadata=_help(
+            "Read too; its mails are marked as spam, get no automatic answer, and stay there. Empty: not read."
+        ),
+    )
+    older: Literal["take", "leave"] = field(
+        default="take",
+        metadata=_help("Mails that are there at the first start: take them, or leave them for fernamt backfill."),
+    )
     done_folder: str = field(
         default="Processed",
         metadata=_help("Where a mail goes once it is stored; created if missing; empty: it stays where it is."),
