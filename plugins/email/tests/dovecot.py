@@ -45,6 +45,9 @@ class Dovecot:
         self.certificate = folder / "cert.pem"
         """Self-signed, for localhost and 127.0.0.1: what a client has to trust."""
         self.key = folder / "key.pem"
+        [self.introspection_port] = free_ports(1)
+        """Where it asks whether a token is good: see ``token_server``."""
+        self._oauth2 = folder / "oauth2.conf"
         self._config = folder / "dovecot.conf"
         self._users = folder / "users"
         self._validity = itertools.count(4242)
@@ -176,6 +179,7 @@ class Dovecot:
             "lmtp": self.lmtp_port,
             "sasl": self.sasl_port,
         }
+        self._oauth2.write_text(_OAUTH2.format(port=self.introspection_port))
         self._config.write_text(_CONFIG.format(d=self.folder, user=user, group=group, **ports))
         if is_root():
             for path in (self.folder, *self.folder.rglob("*")):
@@ -183,6 +187,14 @@ class Dovecot:
 
 
 _FRESH = tuple(f"box{n}" for n in range(1, 301))
+
+_OAUTH2 = """\
+introspection_mode = get
+introspection_url = http://127.0.0.1:{port}/introspect?token=
+username_attribute = email
+active_attribute = active
+active_value = true
+"""
 
 _USER = f"{{name}}:{{{{PLAIN}}}}{PASSWORD}::::::\n"
 
@@ -206,7 +218,7 @@ ssl = yes
 ssl_cert = <{d}/cert.pem
 ssl_key = <{d}/key.pem
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login xoauth2 oauthbearer
 auth_username_format = %n
 auth_failure_delay = 0
 mail_location = maildir:{d}/mail/%n/Maildir
@@ -214,7 +226,13 @@ mail_fsync = never
 recipient_delimiter = +
 imap_idle_notify_interval = 10 s
 passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {d}/oauth2.conf
+}}
+passdb {{
   driver = passwd-file
+  mechanisms = plain login
   args = scheme=PLAIN username_format=%n {d}/users
 }}
 userdb {{

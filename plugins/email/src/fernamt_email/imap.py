@@ -10,6 +10,7 @@ from fernamt_email.folder import Fetcher, Folder
 from fernamt_email.history import BUSY_S, History
 from fernamt_email.identity import Identity
 from fernamt_email.mailbox import Busy, Mailbox
+from fernamt_email.oauth import Tokens
 from fernamt_email.reading import Reader
 from fernamt_email.settings import ImapSettings
 from fernamt_email.smtp import CAPABILITIES, Submission
@@ -26,7 +27,8 @@ class Imap:
         self._settings = settings = channel.settings
         self._context = context
         self._identity = Identity.of(channel.id, settings)
-        self._submission = Submission(settings, self._identity, context)
+        self._tokens = Tokens(settings.oauth, context.http, context.clock) if settings.oauth else None
+        self._submission = Submission(settings, self._identity, context, self._tokens)
         self._fetcher = Fetcher(settings, Reader(self._identity, context, authserv_id=settings.authserv_id))
         self._history = History(settings, self._fetcher)
         self._told = ("", "")
@@ -46,13 +48,13 @@ class Imap:
 
     async def verify(self) -> str:
         """Log in to both servers and return our address. Errors as in ``send``."""
-        async with Mailbox(self._settings):
+        async with self._mailbox():
             return await self._submission.verify()
 
     async def fetch(self, cursor: str) -> Page:
         """See ``Backfills``; *cursor* may be the name of any folder, which is then read alone."""
         try:
-            async with Mailbox(self._settings) as box:
+            async with self._mailbox() as box:
                 return await self._history.page(box, cursor)
         except Busy as why:
             raise Throttled(why.reason, after_s=BUSY_S) from why
@@ -78,7 +80,7 @@ class Imap:
         first, *others = [self._folder(name) for name in settings.folders]
         if settings.spam_folder:
             others.append(self._folder(settings.spam_folder, spam=True))
-        async with Mailbox(settings) as box:
+        async with self._mailbox() as box:
             self._say(box, [])
             swept_at = None
             while True:
@@ -91,6 +93,9 @@ class Imap:
                 self._refused = 0
                 self._say(box, [first, *others])
                 await box.wait(min(settings.idle_s, settings.sweep_s))
+
+    def _mailbox(self) -> Mailbox:
+        return Mailbox(self._settings, self._tokens)
 
     def _folder(self, name: str, *, spam: bool = False) -> Folder:
         return Folder(name, spam=spam, settings=self._settings, fetcher=self._fetcher, context=self._context)

@@ -25,6 +25,7 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginEr
 
 from fernamt import NeedsLogin, Unreachable
 from fernamt_email.call_thread import CallThread
+from fernamt_email.oauth import Tokens
 from fernamt_email.settings import IMAP_PORTS, ImapSettings
 from fernamt_email.tls import client_context
 
@@ -81,8 +82,10 @@ class Mailbox:
     raises ``NeedsLogin`` for a wrong password. Cancelling any of them ends the connection.
     """
 
-    def __init__(self, settings: ImapSettings) -> None:
+    def __init__(self, settings: ImapSettings, tokens: Tokens | None = None) -> None:
+        """*tokens* are there if the settings name no password."""
         self._settings = settings
+        self._tokens = tokens
         self._thread = CallThread(f"imap {settings.host}")
         self._client: _Client | None = None
         self._closed = False
@@ -101,11 +104,24 @@ class Mailbox:
 
     async def __aenter__(self) -> Self:
         try:
+            # First the token: a server does not wait for long until somebody logs in.
+            token = await self._tokens.access() if self._tokens else ""
             await self._call(self._connect)
+            await self._enter(token)
+            await self._call(self._begin)
         except BaseException:
             await self._part()
             raise
         return self
+
+    async def _enter(self, token: str) -> None:
+        """Log in. A token that is refused may be over before its time: it is renewed once."""
+        try:
+            await self._call(self._login, token)
+        except NeedsLogin:
+            if self._tokens is None:
+                raise
+            await self._call(self._login, await self._tokens.access(refused=token))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
@@ -173,7 +189,18 @@ class Mailbox:
         if settings.security == "starttls":
             client.starttls(ssl_context=context)
         client.normalise_times = False  # times with their offset, not in the machine's own zone
-        client.login(settings.user, settings.password.reveal())
+
+    def _login(self, token: str) -> None:
+        client, settings = self._logged_in, self._settings
+        if settings.password is not None:
+            client.login(settings.user, settings.password.reveal())
+        elif client.has_capability("AUTH=OAUTHBEARER") and not client.has_capability("AUTH=XOAUTH2"):
+            client.oauthbearer_login(settings.user, token)
+        else:
+            client.oauth2_login(settings.user, token)
+
+    def _begin(self) -> None:
+        client, settings = self._logged_in, self._settings
         self._idles = client.has_capability("IDLE")  # may ask the server, so not on the loop
         if settings.done_folder:
             self._prepare(settings.done_folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 
@@ -35,8 +36,43 @@ def _security(instance: Any, attribute: Attribute[str], value: str) -> None:
 
 
 def _login(instance: Any, attribute: Attribute[Any], value: Secret | None) -> None:
-    if bool(instance.user) != (value is not None):
+    if value is not None and not instance.user:
         raise ValueError(f"user and {attribute.name} go together: write both or neither")
+
+
+def _one_way_in(instance: Any, _: Attribute[Any], value: OAuthSettings | None) -> None:
+    if value is None and instance.smtp.user and instance.smtp.password is None:
+        raise ValueError("smtp.user has no password: write smtp.password, or a table oauth for this channel")
+    own = getattr(instance, "password", None)
+    if hasattr(instance, "password") and (own is None) == (value is None):
+        raise ValueError("a mailbox is opened with a password or with a table oauth: write one of them")
+
+
+def _client(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    if instance.flow == "app" and value is None:
+        raise ValueError(f"flow = 'app' needs a {attribute.name}")
+
+
+def _kept(instance: Any, attribute: Attribute[Any], value: Path | None) -> None:
+    if instance.flow != "app" and value is None:
+        raise ValueError(f"{attribute.name} is missing: fernamt email connect writes the consent there")
+
+
+def _https(_: Any, attribute: Attribute[str], value: str) -> None:
+    url = urlsplit(value)
+    if value and url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname or "")):
+        raise ValueError(f"{attribute.name} must begin with https://")
+
+
+def _other(instance: Any, attribute: Attribute[str], value: str) -> None:
+    _https(instance, attribute, value)
+    if instance.provider == "other" and not value:
+        raise ValueError(f"provider = 'other' needs a {attribute.name}")
+
+
+def _known_flow(instance: Any, attribute: Attribute[str], value: str) -> None:
+    if instance.provider == "google" and value != "browser":
+        raise ValueError(f"{attribute.name} must be 'browser': Google gives access to mail in no other way")
 
 
 def _not_empty(_: Any, attribute: Attribute[str], value: str) -> None:
@@ -123,6 +159,50 @@ class SmtpSettings:
 
 
 @frozen(kw_only=True)
+class OAuthSettings:
+    """``[channels.<id>.oauth]``: tokens of the provider instead of passwords, for IMAP and SMTP both."""
+
+    provider: Literal["microsoft", "google", "other"] = field(metadata=_help("microsoft, google, or other."))
+    flow: Literal["device", "browser", "app"] = field(
+        default="browser",
+        validator=_known_flow,
+        metadata=_help(
+            "How the consent is given: on any device with a code (device), in a browser (browser), or by an administrator once (app)."
+        ),
+    )
+    tenant: str = field(
+        default="organizations",
+        validator=_not_empty,
+        metadata=_help(
+            "Microsoft only: the directory, its id or one of its domains; with flow = app it must be named."
+        ),
+    )
+    client_id: str = field(validator=_not_empty, metadata=_help("Of the app that you registered at the provider."))
+    client_secret: Secret | None = field(
+        default=None,
+        validator=_client,
+        metadata=_help("A reference: env:NAME, file:/path or credential:name; needed for app, and by Google."),
+    )
+    token_file: Path | None = field(
+        default=None,
+        validator=_kept,
+        metadata=_help(
+            "Where fernamt email connect keeps the consent, mode 0600; the daemon's user must be able to write it."
+        ),
+    )
+    token_url: str = field(default="", validator=_other, metadata=_help("For other: where tokens are given out."))
+    authorize_url: str = field(
+        default="", validator=_https, metadata=_help("For other: where people consent in a browser.")
+    )
+    device_url: str = field(
+        default="", validator=_https, metadata=_help("For other: where codes for devices are given out.")
+    )
+    scope: str = field(
+        default="", metadata=_help("For other: what is asked for; with a provider, instead of what we know.")
+    )
+
+
+@frozen(kw_only=True)
 class MailSettings:
     """What both kinds have in common: who we are, and how we send."""
 
@@ -155,6 +235,11 @@ class MailSettings:
         metadata=_help("The largest mail that is taken whole, in bytes."),
     )
     smtp: SmtpSettings = field(metadata=_help("The server that takes our mail, a table of its own."))
+    oauth: OAuthSettings | None = field(
+        default=None,
+        validator=_one_way_in,
+        metadata=_help("A table of its own: tokens instead of passwords (Microsoft 365, Google)."),
+    )
 
 
 @frozen(kw_only=True)
@@ -171,7 +256,11 @@ class ImapSettings(MailSettings):
         metadata=_help("tls, starttls, or none; none only to this machine itself."),
     )
     user: str = field(validator=_not_empty, metadata=_help("For the login at the IMAP server."))
-    password: Secret = field(validator=_login, metadata=_help("A reference: env:NAME, file:/path or credential:name."))
+    password: Secret | None = field(
+        default=None,
+        validator=_login,
+        metadata=_help("A reference: env:NAME, file:/path or credential:name. Without it there is a table oauth."),
+    )
     ca_file: Path | None = field(
         default=None, metadata=_help("A PEM file with certificates to trust beside those of the system.")
     )

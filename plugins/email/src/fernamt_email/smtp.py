@@ -151,14 +151,18 @@ class Submission:
 
 
 async def log_in(client: SMTP, user: str, tokens: Tokens) -> None:
-    """Log in with a token; one that is refused may be over before its time: it is renewed once."""
-    token = await tokens.access()
+    """Log in with a token; one that is refused may be over before its time: it is renewed once. Closes *client* if it raises."""
     try:
-        await client.auth_xoauth2(user, token)
-    except SMTPAuthenticationError as why:
-        if why.code < 500:
-            raise
-        await client.auth_xoauth2(user, await tokens.access(refused=token))
+        token = await tokens.access()
+        try:
+            await client.auth_xoauth2(user, token)
+        except SMTPAuthenticationError as why:
+            if why.code < 500:
+                raise
+            await client.auth_xoauth2(user, await tokens.access(refused=token))
+    except BaseException:
+        client.close()
+        raise
 
 
 @contextmanager
