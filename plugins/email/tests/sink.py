@@ -24,6 +24,8 @@ class Sink:
     """What opens it by XOAUTH2."""
     smtputf8: bool = True
     mails: list[Envelope] = field(factory=list)
+    passed_on: Callable[[bytes], object] | None = None
+    """Called in a thread with every mail that was taken."""
     logins: list[str] = field(factory=list)
     port: int = 0
 
@@ -90,6 +92,8 @@ class Sink:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         self.mails.append(envelope)
+        if self.passed_on is not None and isinstance(envelope.content, bytes):
+            await asyncio.to_thread(self.passed_on, envelope.content)
         return await self._reply("DATA", server)
 
     async def _reply(self, verb: str, server: SMTP) -> str:

@@ -439,15 +439,48 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(
         await imap(context, dovecot, user, security=security, port=port).run()
 
 
-async def test_verifying_logs_in_to_both_servers(context: FakeContext, dovecot: Dovecot, user: str) -> None:
+async def test_verifying_sends_a_probe_and_finds_and_removes_it(
+    context: FakeContext, dovecot: Dovecot, user: str
+) -> None:
     async with Sink().listening() as sink:
+        sink.passed_on = lambda content: dovecot.deliver(
+            user, b"Authentication-Results: mx.support.test; spf=pass\r\n" + content
+        )
         smtp = SmtpSettings(host="127.0.0.1", port=sink.port, security="none", user="out", password=Secret("geheim"))
         channel = imap(context, dovecot, user, smtp=smtp)
-        assert await channel.verify() == "support@support.test"
-        assert sink.logins == ["out"]
+        said = await channel.verify()
+        assert said.startswith("support@support.test: a probe came back after")
+        assert 'authserv_id = "mx.support.test"' in said
+        assert (
+            "authserv_id" not in await imap(context, dovecot, user, smtp=smtp, authserv_id="mx.support.test").verify()
+        )
+        assert sink.logins == ["out", "out"]
+        assert [dovecot.mails(user, folder) for folder in ("INBOX", "Processed")] == [[], []]
         sent = await channel.send(message())
         assert sent.ids == (channel.id_for(message()),)
         with pytest.raises(NeedsLogin):
             await imap(context, dovecot, user, smtp=smtp, password=Secret("falsch")).verify()
     assert channel.capabilities().idempotent
     assert isinstance(channel, Receives)
+
+
+async def test_a_probe_is_found_where_a_daemon_or_a_filter_put_it(
+    context: FakeContext, dovecot: Dovecot, user: str
+) -> None:
+    async with Sink().listening() as sink:
+        smtp = SmtpSettings(host="127.0.0.1", port=sink.port, security="none")
+        channel = imap(context, dovecot, user, smtp=smtp, spam_folder="Spam")
+        for folder, said in (("Processed", "came back"), ("Spam", "into the spam folder")):
+            sink.passed_on = lambda content, folder=folder: dovecot.append(user, content, folder)
+            assert said in await channel.verify()
+            assert dovecot.mails(user, folder) == []
+
+
+async def test_a_probe_that_does_not_come_back_is_told_with_the_places_where_it_was_looked_for(
+    context: FakeContext, dovecot: Dovecot, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fernamt_email.probe.WITHIN_S", 0.3)
+    async with Sink().listening() as sink:
+        smtp = SmtpSettings(host="127.0.0.1", port=sink.port, security="none")
+        with pytest.raises(Unreachable, match="none of 'INBOX', 'Processed'"):
+            await imap(context, dovecot, user, smtp=smtp).verify()

@@ -3,7 +3,9 @@
 from fernamt import Registry, hookimpl
 from fernamt_email.connect import connect
 from fernamt_email.demo import demo
+from fernamt_email.explaining import explain
 from fernamt_email.settings import ImapSettings, ListenerSettings
+from fernamt_email.setup import setup
 
 
 @hookimpl
@@ -23,3 +25,5 @@ def fernamt_register(registry: Registry) -> None:
     )
     registry.command("demo", demo)
     registry.command("connect", connect)
+    registry.command("explain", explain)
+    registry.command("setup", setup)

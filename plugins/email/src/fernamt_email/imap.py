@@ -11,6 +11,7 @@ from fernamt_email.history import BUSY_S, History
 from fernamt_email.identity import Identity
 from fernamt_email.mailbox import Busy, Mailbox
 from fernamt_email.oauth import Tokens
+from fernamt_email.probe import probe
 from fernamt_email.reading import Reader
 from fernamt_email.settings import ImapSettings
 from fernamt_email.smtp import CAPABILITIES, Submission
@@ -47,9 +48,12 @@ class Imap:
         return await self._submission.send(message)
 
     async def verify(self) -> str:
-        """Log in to both servers and return our address. Errors as in ``send``."""
-        async with self._mailbox():
-            return await self._submission.verify()
+        """Send ourselves a probe, find it in the mailbox, remove it; return our address and what was learned.
+
+        Errors as in ``send``.
+        """
+        async with self._mailbox() as box:
+            return await probe(self._settings, box, self._submission, self._identity, self._context.clock)
 
     async def fetch(self, cursor: str) -> Page:
         """See ``Backfills``; *cursor* may be the name of any folder, which is then read alone."""

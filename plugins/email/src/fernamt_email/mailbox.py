@@ -25,6 +25,7 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginEr
 
 from fernamt import NeedsLogin, Unreachable
 from fernamt_email.call_thread import CallThread
+from fernamt_email.explain import explained
 from fernamt_email.oauth import Tokens
 from fernamt_email.settings import IMAP_PORTS, ImapSettings
 from fernamt_email.tls import client_context
@@ -162,6 +163,14 @@ class Mailbox:
         """Return the first :data:`HEAD_BYTES` of a mail; ``None`` as in :meth:`mail`."""
         return await self._body(uid, f"BODY.PEEK[]<0.{HEAD_BYTES}>")
 
+    async def uids_of(self, message_id: str) -> list[int]:
+        """Return the UIDs of the mails in this folder with this Message-ID."""
+        return sorted(await self._call(self._logged_in.search, ["HEADER", "Message-ID", message_id]))
+
+    async def remove(self, uid: int) -> None:
+        """Delete one mail for good; where the server can expunge only all that is marked, it is marked."""
+        await self._call(self._remove, uid)
+
     async def move(self, uid: int) -> None:
         """Move a mail to the folder for what is done (RFC 6851, else RFC 4315)."""
         await self._call(self._move, uid)
@@ -232,6 +241,12 @@ class Mailbox:
         else:
             client.copy([uid], folder)
             client.delete_messages([uid], silent=True)
+            client.uid_expunge([uid])
+
+    def _remove(self, uid: int) -> None:
+        client = self._logged_in
+        client.delete_messages([uid], silent=True)
+        if client.has_capability("UIDPLUS"):
             client.uid_expunge([uid])
 
     def _look(self, first: int) -> list[int]:
@@ -312,7 +327,9 @@ class Mailbox:
         lost = isinstance(why.__context__, IMAPClientAbortError)
         if lost or any(code in said.upper() for code in _TEMPORARY):
             return Unreachable(f"the login at {self._settings.host} could not be tried: {said}", certain=True)
-        return NeedsLogin(f"the mailbox at {self._settings.host} refuses the login of {self._settings.user}: {said}")
+        return NeedsLogin(
+            f"the mailbox at {self._settings.host} refuses the login of {self._settings.user}: {explained(said)}"
+        )
 
     def _cut(self) -> None:
         self._closed = True

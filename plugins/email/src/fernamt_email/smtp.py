@@ -26,6 +26,7 @@ from fernamt import (
     Unsupported,
 )
 from fernamt_email.compose import compose
+from fernamt_email.explain import explained
 from fernamt_email.identity import Identity
 from fernamt_email.oauth import Tokens
 from fernamt_email.settings import SMTP_PORTS, MailSettings
@@ -196,7 +197,7 @@ def _refusal(why: SMTPResponseException, *, certain: bool) -> ChannelError:
 
 def _said(why: SMTPResponseException) -> str:
     text = _CONTROLS.sub(" ", why.message).strip()[:500]
-    return text or "the mail server refused without a word"
+    return explained(text) or "the mail server refused without a word"
 
 
 def _code(why: SMTPResponseException) -> str:
