@@ -288,6 +288,7 @@ async def test_a_token_that_is_good_for_another_mailbox_needs_a_login_after_one_
     with pytest.raises(NeedsLogin) as caught:
         await imap(context, dovecot, user, **with_tokens(provider)).run()
     assert provider.given == 2
+    assert "fernamt email connect" in str(caught.value)
     assert "access-token" not in str(caught.value)
     assert context.states == []
 

@@ -327,9 +327,13 @@ class Mailbox:
         lost = isinstance(why.__context__, IMAPClientAbortError)
         if lost or any(code in said.upper() for code in _TEMPORARY):
             return Unreachable(f"the login at {self._settings.host} could not be tried: {said}", certain=True)
-        return NeedsLogin(
-            f"the mailbox at {self._settings.host} refuses the login of {self._settings.user}: {explained(said)}"
-        )
+        where = f"the mailbox at {self._settings.host} refuses"
+        if self._tokens is not None:
+            return NeedsLogin(
+                f"{where} a fresh token for {self._settings.user}: {said}. Was the consent given for this mailbox? Give it again "
+                "with: fernamt email connect CHANNEL; an app needs access to the mailbox, too"
+            )
+        return NeedsLogin(f"{where} the login of {self._settings.user}: {explained(said)}")
 
     def _cut(self) -> None:
         self._closed = True
