@@ -265,6 +265,16 @@ def test_show_folds_what_its_reader_knows_until_all_is_asked_for(desk: Desk, mon
     assert (entry["text"], entry["data"]["folded"]) == (f"Thanks!\n\n{quoted}\n\nBye", [[2, 6, "quote"]])
 
 
+def test_show_tells_what_the_provider_said_of_a_message(desk: Desk) -> None:
+    number = desk.mailed("Win a prize", marks=("spam", "dmarc=fail"))
+
+    assert "\n     spam, dmarc=fail\n     Win a prize" in desk.called("show", str(number))
+    assert json.loads(desk.called("show", str(number), "--json"))["entries"][0]["data"]["marks"] == [
+        "spam",
+        "dmarc=fail",
+    ]
+
+
 def test_show_says_what_became_of_an_answer_and_what_comes_next(desk: Desk) -> None:
     number = desk.mailed()
     cc = [f"email:{name}@example.org" for name in ("bob", "eve", "joe", "kim")]

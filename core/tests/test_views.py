@@ -342,6 +342,19 @@ def test_the_channels_are_shown_as_the_daemon_left_them(desk: Desk) -> None:
     assert (chat.id, chat.state, chat.queued, chat.uncertain, chat.newest_at) == ("chat", "starting", 0, 0, None)
 
 
+def test_a_channel_is_in_its_state_since_it_came_into_it_whatever_the_reason_says(desk: Desk) -> None:
+    def since() -> object:
+        with desk.store.read() as connection:
+            return channel_views(connection)[1].since
+
+    desk.run(note_state, ChannelState(number=desk.mail.number, state="up"))
+    up = since()
+    desk.run(note_state, ChannelState(number=desk.mail.number, state="up", reason="7 mails"))
+    assert since() == up
+    desk.run(note_state, ChannelState(number=desk.mail.number, state="down", reason="7 mails"))
+    assert since() != up
+
+
 def test_a_store_is_served_while_somebody_holds_a_claim(desk: Desk) -> None:
     now_us = microseconds(desk.store.clock.now())
     with desk.store.read() as connection:

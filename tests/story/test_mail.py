@@ -97,6 +97,16 @@ def test_a_mail_is_stored_moved_answered_once_and_the_answers_thread_both_ways(
     assert daemon.stop() == 0
 
 
+def test_a_check_sends_a_probe_and_finds_it_beside_the_daemon(daemon: Daemon, dovecot: Dovecot, support: Party) -> None:
+    with running(daemon):
+        until(lambda: [one["state"] for one in daemon.told("channels")] == ["up"])
+        told = daemon.told("check", "--online")
+    [found] = [one for one in told["findings"] if one["what"] == "channel"]
+    assert (found["state"], found["text"].startswith(f"{support.address}: a probe came back")) == ("ok", True)
+    assert dovecot.mails(support.user) == dovecot.mails(support.user, "Processed") == []
+    assert daemon.told("inbox", "--all") == []
+
+
 def test_a_connection_that_is_kicked_is_made_again(
     daemon: Daemon, dovecot: Dovecot, postfix: Postfix, support: Party, ann: Party
 ) -> None:

@@ -121,7 +121,7 @@ from fernamt.session import (
     Transferred,
     Turn,
 )
-from fernamt.settings import Secret
+from fernamt.settings import Secret, channel_settings
 
 __all__ = (
     "Accepted",
@@ -254,6 +254,7 @@ __all__ = (
     "Webhook",
     "Webhooks",
     "WindowClosed",
+    "channel_settings",
     "fold",
     "hookimpl",
 )

@@ -354,7 +354,7 @@ async def _verified(connector: Verifies) -> tuple[str, str]:
 
 
 async def verify_channels(settings: Settings) -> AsyncIterator[tuple[ChannelId, str, str]]:
-    """Yield (channel, ``ok`` | ``skipped`` | ``failed``, text) for each, after a real round trip. Nothing is sent or received.
+    """Yield (channel, ``ok`` | ``skipped`` | ``failed``, text) for each, after a real round trip. No customer gets anything, and nothing is taken.
 
     It works on a store of its own, so it may run beside the daemon and before the first start.
     """

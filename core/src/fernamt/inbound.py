@@ -87,7 +87,8 @@ class Received:
     window_until: datetime | None = None
     """Until when the provider lets us answer freely."""
     marks: tuple[str, ...] = ()
-    """What a reader should know beside the words: ``signed`` (nobody checked by whom), ``encrypted``, or words of the channel."""
+    """What a reader should know beside the words, in short words of the channel: ``signed`` (nobody checked by whom),
+    ``encrypted``, and what the provider says of it: ``spam``, ``dmarc=fail``."""
     automatic: bool = False
     """An out-of-office note, a list, a bounce: starts no menu and gets no automatic reply."""
     by_us: bool = False

@@ -70,7 +70,10 @@ class Registry:
         _put(self._offers.connectors, kind, offer, f"kind {kind!r}")
 
     def command(self, name: str, run: Callable[..., int]) -> None:
-        """Offer a command ``fernamt <plugin> <name>``: a typed function that returns the exit code."""
+        """Offer a command ``fernamt <plugin> <name>``: a typed function that returns the exit code.
+
+        It has no context. One that is about a channel reads its settings with ``channel_settings(config, channel, kinds)``.
+        """
         _put(self._offers.commands, name, run, f"command {name!r}")
 
     def menu(self, name: str, menu: Menu) -> None:

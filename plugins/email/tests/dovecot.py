@@ -11,6 +11,7 @@ A user's mail address may have any domain: only the part before the ``@`` counts
 from __future__ import annotations
 
 import getpass
+import imaplib
 import itertools
 import os
 import shutil
@@ -35,6 +36,8 @@ class Dovecot:
     """A running server. IMAP with STARTTLS and in clear, IMAP over TLS, LMTP, and SASL for a Postfix beside it."""
 
     host = "127.0.0.1"
+    narrow_host = "127.0.0.2"
+    """The same server, where it allows each user one connection at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,6 +45,9 @@ class Dovecot:
         self.certificate = folder / "cert.pem"
         """Self-signed, for localhost and 127.0.0.1: what a client has to trust."""
         self.key = folder / "key.pem"
+        [self.introspection_port] = free_ports(1)
+        """Where it asks whether a token is good: see ``token_server``."""
+        self._oauth2 = folder / "oauth2.conf"
         self._config = folder / "dovecot.conf"
         self._users = folder / "users"
         self._validity = itertools.count(4242)
@@ -75,6 +81,22 @@ class Dovecot:
     def fresh_user(self) -> str:
         """Return a mailbox that nobody has used."""
         return next(self._fresh)
+
+    def append(self, user: str, mail: bytes, folder: str, *flags: str) -> None:
+        """Put a mail into any folder, as a person's mail program does; the folder is made if it is missing."""
+        with imaplib.IMAP4(self.host, self.imap_port) as client:
+            client.login(user, PASSWORD)
+            client.create(folder)
+            done, said = client.append(folder, " ".join(flags), "", mail)
+            if done != "OK":
+                raise RuntimeError(f"APPEND to {folder}: {said!r}")
+
+    def mark_all_seen(self, user: str) -> None:
+        """Read every mail of the inbox, as a person does on a telephone."""
+        with imaplib.IMAP4(self.host, self.imap_port) as client:
+            client.login(user, PASSWORD)
+            client.select()
+            client.store("1:*", "+FLAGS", r"\Seen")
 
     def add_user(self, name: str) -> None:
         """Add a mailbox. Takes up to a second, which is how often the server looks at its list; better name it at the start."""
@@ -164,6 +186,7 @@ class Dovecot:
             "lmtp": self.lmtp_port,
             "sasl": self.sasl_port,
         }
+        self._oauth2.write_text(_OAUTH2.format(port=self.introspection_port))
         self._config.write_text(_CONFIG.format(d=self.folder, user=user, group=group, **ports))
         if is_root():
             for path in (self.folder, *self.folder.rglob("*")):
@@ -171,6 +194,14 @@ class Dovecot:
 
 
 _FRESH = tuple(f"box{n}" for n in range(1, 301))
+
+_OAUTH2 = """\
+introspection_mode = get
+introspection_url = http://127.0.0.1:{port}/introspect?token=
+username_attribute = email
+active_attribute = active
+active_value = true
+"""
 
 _USER = f"{{name}}:{{{{PLAIN}}}}{PASSWORD}::::::\n"
 
@@ -186,12 +217,15 @@ mail_gid = {group}
 first_valid_uid = 1
 first_valid_gid = 1
 protocols = imap lmtp
-listen = 127.0.0.1
+listen = 127.0.0.1, 127.0.0.2
+local 127.0.0.2 {{
+  mail_max_userip_connections = 1
+}}
 ssl = yes
 ssl_cert = <{d}/cert.pem
 ssl_key = <{d}/key.pem
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login xoauth2 oauthbearer
 auth_username_format = %n
 auth_failure_delay = 0
 mail_location = maildir:{d}/mail/%n/Maildir
@@ -199,7 +233,13 @@ mail_fsync = never
 recipient_delimiter = +
 imap_idle_notify_interval = 10 s
 passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {d}/oauth2.conf
+}}
+passdb {{
   driver = passwd-file
+  mechanisms = plain login
   args = scheme=PLAIN username_format=%n {d}/users
 }}
 userdb {{

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,8 +20,12 @@ class Sink:
     replies: dict[str, str] = field(factory=dict)
     """By verb: EHLO, MAIL, RCPT, DATA. ``cut`` closes the connection instead of a reply, ``silence`` never replies."""
     password: str = "geheim"
+    token: str = ""
+    """What opens it by XOAUTH2."""
     smtputf8: bool = True
     mails: list[Envelope] = field(factory=list)
+    passed_on: Callable[[bytes], object] | None = None
+    """Called in a thread with every mail that was taken."""
     logins: list[str] = field(factory=list)
     port: int = 0
 
@@ -67,6 +72,11 @@ class Sink:
             return AuthResult(success=False, handled=False, message=reply)
         return AuthResult(success=login.password.decode() == self.password, handled=False)
 
+    async def auth_XOAUTH2(self, server: SMTP, args: list[str]) -> AuthResult:  # noqa: N802
+        user, bearer, *_ = base64.b64decode(args[1]).decode().split("\x01")
+        self.logins.append(user.removeprefix("user="))
+        return AuthResult(success=bearer == f"auth=Bearer {self.token}", handled=False)
+
     async def handle_MAIL(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
@@ -82,6 +92,8 @@ class Sink:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         self.mails.append(envelope)
+        if self.passed_on is not None and isinstance(envelope.content, bytes):
+            await asyncio.to_thread(self.passed_on, envelope.content)
         return await self._reply("DATA", server)
 
     async def _reply(self, verb: str, server: SMTP) -> str:

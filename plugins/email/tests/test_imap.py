@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from itertools import count
+from itertools import count, groupby
 from typing import Any
 
 import pytest
@@ -95,16 +95,14 @@ async def test_what_is_there_is_taken_in_order_and_moved(context: FakeContext, d
     async with running(context, dovecot, user):
         await moved(dovecot, user, 3)
     assert ids(context.intake) == names(1, 2, 3)
-    assert context.states == [("up", "")]
+    assert context.states == [("up", ""), ("up", "INBOX: 3 mails: 3 stored")]
     await eventually(lambda: dovecot.mails(user) == [])
     [first, *_] = context.intake.events
     assert isinstance(first, Received)
     assert first.sender == Address("email", "ann@customer.test")
-    cursors = [taken.cursor for taken in context.intake.taken]
-    assert [cursor and (cursor.name, cursor.value.partition(":")[2]) for cursor in cursors] == [
-        ("INBOX", "1"),
-        ("INBOX", "2"),
-        ("INBOX", "3"),
+    cursors = [taken.cursor for taken in context.intake.taken if taken.cursor]
+    assert [(cursor.name, cursor.value.partition(":")[2]) for cursor in cursors] == [
+        ("INBOX", f"{n}:0:0 seen={n} stored={n}") for n in (1, 2, 3)
     ]
 
 
@@ -205,7 +203,7 @@ async def test_a_mail_that_was_stored_but_not_moved_is_offered_again_and_moved(
         await moved(dovecot, user, 2)
     assert ids(context.intake) == names(1, 1, 2)
     assert len(context.intake.keys) == 2
-    assert (await context.cursor("INBOX")).endswith(":2")
+    assert (await context.cursor("INBOX")).endswith(":2:0:0 seen=2 stored=2")
 
 
 async def test_offering_an_old_mail_again_does_not_set_the_cursor_back(
@@ -219,7 +217,7 @@ async def test_offering_an_old_mail_again_does_not_set_the_cursor_back(
     context.cursors["INBOX"] = f"{validity}:7"
     async with running(context, dovecot, user):
         await moved(dovecot, user, 1)
-    assert await context.cursor("INBOX") == f"{validity}:7"
+    assert (await context.cursor("INBOX")).startswith(f"{validity}:7:")
 
 
 async def test_a_folder_that_was_numbered_anew_is_read_anew(context: FakeContext, dovecot: Dovecot, user: str) -> None:
@@ -232,7 +230,7 @@ async def test_a_folder_that_was_numbered_anew_is_read_anew(context: FakeContext
     async with running(context, dovecot, user, done_folder=""):
         await context.intake.until(lambda intake: len(intake.keys) == 3)
     assert ids(context.intake) == names(1, 2, 1, 2, 3)
-    assert await context.cursor("INBOX") == f"{validity}:3"
+    assert await context.cursor("INBOX") == f"{validity}:3:0:0 seen=3 stored=1 known=2"
 
 
 async def test_mails_that_stay_are_not_read_twice(context: FakeContext, dovecot: Dovecot, user: str) -> None:
@@ -277,14 +275,17 @@ async def test_a_mail_that_is_too_large_is_shown_and_stands_in_nobodys_way(
     async with running(context, dovecot, user, max_bytes=65_536):
         await moved(dovecot, user, 2)
     large, small = context.intake.events
-    assert isinstance(large, Unparsed)
-    assert "too large" in large.reason
-    assert "'Processed'" in large.reason
+    assert isinstance(large, Received)
+    assert large.marks == ("too large",)
+    assert large.text.startswith("[Diese Mail ist 0.1 MB groß")
+    assert "The whole mail is in the folder 'Processed'" in large.text
+    assert large.text.rstrip().endswith("x\nx")
+    assert large.id == "<m1@customer.test>"
     head = context.intake.taken[0].raw
     assert isinstance(head, bytes)
-    assert b"<m1@customer.test>" in head
-    assert len(head) < 1_000
+    assert len(head) == 65_536
     assert isinstance(small, Received)
+    assert small.marks == ()
 
 
 async def test_a_large_mail_is_kept_as_a_blob(context: FakeContext, dovecot: Dovecot, user: str) -> None:
@@ -350,7 +351,7 @@ async def test_a_folder_for_what_is_done_is_made(context: FakeContext, dovecot: 
     dovecot.deliver(user, mail(1))
     async with running(context, dovecot, user, done_folder="Erledigt für heute"):
         await eventually(lambda: dovecot.mails(user) == [])
-    assert context.states == [("up", "")]
+    assert {state for state, _ in context.states} == {"up"}
 
 
 async def test_a_folder_that_cannot_be_made_is_named_and_mail_is_taken_all_the_same(
@@ -359,9 +360,9 @@ async def test_a_folder_that_cannot_be_made_is_named_and_mail_is_taken_all_the_s
     dovecot.deliver(user, mail(1))
     async with running(context, dovecot, user, done_folder="a/../b"):
         await context.intake.until(lambda intake: len(intake.events) == 1)
-    [(state, reason)] = context.states
-    assert state == "degraded"
-    assert "'a/../b' cannot be created" in reason
+    for state, reason in context.states:
+        assert state == "degraded"
+        assert "'a/../b' cannot be created" in reason
 
 
 async def test_mails_that_cannot_be_moved_degrade_the_channel_until_they_can(
@@ -379,7 +380,7 @@ async def test_mails_that_cannot_be_moved_degrade_the_channel_until_they_can(
         await eventually(lambda: len(dovecot.mails(user, "Weg")) == 1)
         await eventually(lambda: context.states[-1][0] == "up")
     assert ids(context.intake) == names(1, 2, 3)
-    assert [state for state, _ in context.states] == ["up", "degraded", "up"]
+    assert [state for state, _ in groupby(context.states, key=lambda one: one[0])] == ["up", "degraded", "up"]
 
 
 @pytest.mark.parametrize(("without", "stays"), [({"MOVE"}, 0), ({"MOVE", "UIDPLUS"}, 1)], ids=["copied", "left"])
@@ -414,7 +415,7 @@ async def test_a_wrong_password_stops_the_channel(context: FakeContext, dovecot:
 
 async def test_a_folder_that_is_not_there_is_named(context: FakeContext, dovecot: Dovecot, user: str) -> None:
     with pytest.raises(Unreachable, match="Nirgends"):
-        await imap(context, dovecot, user, folder="Nirgends").run()
+        await imap(context, dovecot, user, folders=("Nirgends",)).run()
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
@@ -438,15 +439,48 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(
         await imap(context, dovecot, user, security=security, port=port).run()
 
 
-async def test_verifying_logs_in_to_both_servers(context: FakeContext, dovecot: Dovecot, user: str) -> None:
+async def test_verifying_sends_a_probe_and_finds_and_removes_it(
+    context: FakeContext, dovecot: Dovecot, user: str
+) -> None:
     async with Sink().listening() as sink:
+        sink.passed_on = lambda content: dovecot.deliver(
+            user, b"Authentication-Results: mx.support.test; spf=pass\r\n" + content
+        )
         smtp = SmtpSettings(host="127.0.0.1", port=sink.port, security="none", user="out", password=Secret("geheim"))
         channel = imap(context, dovecot, user, smtp=smtp)
-        assert await channel.verify() == "support@support.test"
-        assert sink.logins == ["out"]
+        said = await channel.verify()
+        assert said.startswith("support@support.test: a probe came back after")
+        assert 'authserv_id = "mx.support.test"' in said
+        assert (
+            "authserv_id" not in await imap(context, dovecot, user, smtp=smtp, authserv_id="mx.support.test").verify()
+        )
+        assert sink.logins == ["out", "out"]
+        assert [dovecot.mails(user, folder) for folder in ("INBOX", "Processed")] == [[], []]
         sent = await channel.send(message())
         assert sent.ids == (channel.id_for(message()),)
         with pytest.raises(NeedsLogin):
             await imap(context, dovecot, user, smtp=smtp, password=Secret("falsch")).verify()
     assert channel.capabilities().idempotent
     assert isinstance(channel, Receives)
+
+
+async def test_a_probe_is_found_where_a_daemon_or_a_filter_put_it(
+    context: FakeContext, dovecot: Dovecot, user: str
+) -> None:
+    async with Sink().listening() as sink:
+        smtp = SmtpSettings(host="127.0.0.1", port=sink.port, security="none")
+        channel = imap(context, dovecot, user, smtp=smtp, spam_folder="Spam")
+        for folder, said in (("Processed", "came back"), ("Spam", "into the spam folder")):
+            sink.passed_on = lambda content, folder=folder: dovecot.append(user, content, folder)
+            assert said in await channel.verify()
+            assert dovecot.mails(user, folder) == []
+
+
+async def test_a_probe_that_does_not_come_back_is_told_with_the_places_where_it_was_looked_for(
+    context: FakeContext, dovecot: Dovecot, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fernamt_email.probe.WITHIN_S", 0.3)
+    async with Sink().listening() as sink:
+        smtp = SmtpSettings(host="127.0.0.1", port=sink.port, security="none")
+        with pytest.raises(Unreachable, match="none of 'INBOX', 'Processed'"):
+            await imap(context, dovecot, user, smtp=smtp).verify()

@@ -11,7 +11,7 @@ import pytest
 
 from fernamt import NeedsLogin, Secret, Unreachable
 from fernamt_email import mailbox
-from fernamt_email.mailbox import CommandRefused, Mailbox
+from fernamt_email.mailbox import Busy, CommandRefused, Mailbox
 from fernamt_email.settings import ImapSettings, SmtpSettings
 
 from .sink import server
@@ -225,7 +225,13 @@ async def test_a_command_that_takes_too_long_in_all_is_cut(monkeypatch: pytest.M
         (b"NO [AUTHENTICATIONFAILED] wrong", NeedsLogin),
         (b"NO Login failed", NeedsLogin),
         (b"NO [UNAVAILABLE] try later", Unreachable),
-        (b"NO [INUSE] too many", Unreachable),
+        (b"NO [INUSE] too many", Busy),
+        (b"NO [LIMIT] Maximum number of connections from user+IP exceeded", Busy),
+        (b"NO [ALERT] Too many simultaneous connections. (Failure)", Busy),
+        (b"NO [AUTHENTICATIONFAILED] Account is temporarily locked", Busy),
+        (b"NO [THROTTLED] slow down", Busy),
+        (b"* BYE Too many simultaneous connections\r\n", Busy),
+        (b"* BYE [LIMIT] come again\r\n", Busy),
     ],
 )
 async def test_a_refused_login_says_who_has_to_act(answer: bytes, error: type[Exception]) -> None:
@@ -245,6 +251,23 @@ async def test_what_the_server_refuses_does_not_end_the_connection() -> None:
         with pytest.raises(CommandRefused, match="corrupt"):
             await found.mail(1)
         assert await found.uids_after(0) == [1]
+
+
+@pytest.mark.parametrize("command", ["SELECT", "SEARCH", "FETCH", "MOVE"])
+async def test_a_server_that_takes_no_more_is_no_broken_mail(command: str) -> None:
+    script = Script(
+        **{"SEARCH": b"* SEARCH 1\r\nOK", command: b"NO [THROTTLED] Account exceeded command or bandwidth limits"}
+    )
+
+    async def use(port: int) -> None:
+        async with box(port, done_folder="Processed") as found:
+            await found.uids_after(0)
+            await found.move(1)
+            await found.mail(1)
+
+    async with server(script) as port:
+        with pytest.raises(Busy, match="takes no more for now"):
+            await use(port)
 
 
 async def test_a_mail_that_is_there_but_not_handed_out_is_no_missing_mail() -> None:

@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 from fernamt import Secret
-from fernamt_email.settings import ImapSettings, ListenerSettings, MailSettings, SmtpSettings
+from fernamt_email.settings import ImapSettings, ListenerSettings, MailSettings, OAuthSettings, SmtpSettings
 
 KINDS: dict[str, type[MailSettings]] = {"email.imap": ImapSettings, "email.listener": ListenerSettings}
 
@@ -49,7 +49,7 @@ def test_the_examples_are_complete(readme: str) -> None:
 
 def test_every_setting_is_in_a_table_with_its_default(readme: str) -> None:
     rows = {(key, said) for key, said in re.findall(r"^\| `(\w+)` \|[^|]*\| (.*) \|$", readme, re.MULTILINE)}
-    fields = [field for section in (*KINDS.values(), SmtpSettings) for field in attrs.fields(section)]
+    fields = [field for section in (*KINDS.values(), SmtpSettings, OAuthSettings) for field in attrs.fields(section)]
     assert rows == {(field.name, field.metadata["help"]) for field in fields}
     for field in fields:
         if isinstance(field.default, str | int | float) and field.default != "":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -11,7 +12,7 @@ import pytest
 
 import fernamt_email
 from fernamt import Secret
-from fernamt_email.settings import ImapSettings, ListenerSettings, MailSettings, SmtpSettings
+from fernamt_email.settings import ImapSettings, ListenerSettings, MailSettings, OAuthSettings, SmtpSettings
 
 SMTP = SmtpSettings(host="smtp.example.org", user="support", password=Secret("geheim"))
 IMAP: dict[str, Any] = {
@@ -21,6 +22,8 @@ IMAP: dict[str, Any] = {
     "password": Secret("geheim"),
     "smtp": SMTP,
 }
+TOKENS: dict[str, Any] = {"provider": "microsoft", "client_id": "our app", "token_file": Path("support.token")}
+OAUTH = OAuthSettings(**TOKENS)
 LISTENER: dict[str, Any] = {"address": "support@example.org", "port": 2525, "smtp": SMTP}
 
 
@@ -43,19 +46,36 @@ def test_the_shortest_sections_are_enough() -> None:
         pytest.param(ImapSettings, {"port": 70_000}, "from 1 to 65535", id="port"),
         pytest.param(ImapSettings, {"idle_s": 1_740}, "idle_s is 1740", id="too long an IDLE"),
         pytest.param(ImapSettings, {"max_bytes": 10}, "max_bytes is 10", id="no mail fits"),
+        pytest.param(ImapSettings, {"password": None}, "with a password or with a table oauth", id="no way in"),
+        pytest.param(ImapSettings, {"oauth": OAUTH}, "with a password or with a table oauth", id="two ways in"),
+        pytest.param(
+            ListenerSettings,
+            {"smtp": SmtpSettings(host="smtp.example.org", user="support")},
+            "smtp.user has no password",
+            id="no way out",
+        ),
+        pytest.param(ImapSettings, {"folders": ()}, "at least one folder", id="no folder"),
+        pytest.param(ImapSettings, {"folders": ("INBOX", "INBOX")}, "none twice", id="a folder twice"),
+        pytest.param(OAuthSettings, {"flow": "app", "client_secret": None}, "needs a client_secret", id="app alone"),
+        pytest.param(OAuthSettings, {"token_file": None}, "token_file is missing", id="nowhere to keep it"),
+        pytest.param(OAuthSettings, {"provider": "google", "flow": "device"}, "must be 'browser'", id="google"),
+        pytest.param(OAuthSettings, {"provider": "other"}, "needs a token_url", id="unknown provider"),
+        pytest.param(OAuthSettings, {"token_url": "http://example.org/t"}, "begin with https://", id="in clear"),
         pytest.param(ListenerSettings, {"protocol": "pop3"}, "'smtp' or 'lmtp'", id="protocol"),
         pytest.param(ListenerSettings, {"max_connections": 0}, "max_connections is 0", id="no connection"),
     ],
 )
-def test_a_wrong_value_is_refused_with_the_remedy(make: type[MailSettings], changes: dict[str, Any], said: str) -> None:
+def test_a_wrong_value_is_refused_with_the_remedy(
+    make: type[MailSettings | OAuthSettings], changes: dict[str, Any], said: str
+) -> None:
+    right = {ImapSettings: IMAP, ListenerSettings: LISTENER, OAuthSettings: TOKENS}[make]
     with pytest.raises(ValueError, match=re.escape(said)):
-        make(**{**(IMAP if make is ImapSettings else LISTENER), **changes})
+        make(**{**right, **changes})
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        pytest.param({"user": "support"}, "user and password go together", id="user alone"),
         pytest.param({"password": Secret("x")}, "user and password go together", id="password alone"),
         pytest.param({"security": "none"}, "only allowed to this machine itself", id="clear to others"),
         pytest.param({"timeout_s": 0}, "at least 0.1", id="no time"),

@@ -40,11 +40,12 @@ class ChannelState:
 
 @locks(Rank.CLAIMS)
 def note_state(tx: Transaction, payloads: Sequence[ChannelState]) -> list[bool]:
-    """Keep the states; ``True`` where one changed."""
+    """Keep the states, and since when each is so whatever the reason; ``True`` where one changed."""
     return [
         tx.do.one(
-            "UPDATE channel SET state = ?, reason = ?, changed_at = ? WHERE id = ? AND (state <> ? OR reason <> ?)",
-            (one.state, one.reason, tx.now_us, one.number, one.state, one.reason),
+            "UPDATE channel SET changed_at = CASE WHEN state <> ? THEN ? ELSE changed_at END, state = ?, reason = ?"
+            " WHERE id = ? AND (state <> ? OR reason <> ?)",
+            (one.state, tx.now_us, one.state, one.reason, one.number, one.state, one.reason),
         )
         == 1
         for one in payloads

@@ -41,12 +41,12 @@ def check(
 ) -> int:
     """Check the configuration, the plugins and the store.
 
-    Nothing is started or sent. All mistakes are told at once, each with its file and line, its key, and what to do.
+    Nothing is started. All mistakes are told at once, each with its file and line, its key, and what to do.
 
     Example: fernamt check --online -c /etc/fernamt/fernamt.toml
 
     Args:
-        online: Let every channel that can do so log in at its provider.
+        online: Let every channel that can do so log in at its provider; one for mail also writes to itself and finds that.
         json: Print a JSON object with ok, mistakes (file, line, key, problem, fix) and findings (what, name, state, text, code).
         common: What every command takes.
     """

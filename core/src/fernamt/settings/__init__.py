@@ -7,6 +7,7 @@ from fernamt.settings.file import (
     LogSettings,
     NoSettings,
     Settings,
+    channel_settings,
     read_settings,
     structure_section,
 )
@@ -23,6 +24,7 @@ __all__ = (
     "NoSettings",
     "Secret",
     "Settings",
+    "channel_settings",
     "did_you_mean",
     "read_settings",
     "secrets_in",

@@ -278,6 +278,28 @@ def read_settings(path: Path, *, environ: Mapping[str, str] = os.environ) -> Set
     return _Reading(read_source(path), environ).settings()
 
 
+def channel_settings(config: Path, channel: str, kinds: Mapping[str, type[_T]]) -> _T:
+    """Return the settings of one channel, for a command of its plugin: ``fernamt <plugin> <command> <channel>``.
+
+    Args:
+        config: The configuration file.
+        channel: The id of the channel.
+        kinds: The kinds that the command is for, each with the class of its settings.
+
+    Raises:
+        ConfigErrors: With all mistakes of the file or of the section; there is no such channel, or it is of another kind.
+    """
+    settings = read_settings(config)
+    found = next((one for one in settings.channels if one.id == channel), None)
+    if found is None:
+        fix = did_you_mean(channel, [one.id for one in settings.channels]) or "fernamt channels lists those that ran"
+        raise ConfigErrors([settings.mistake(f"channels.{channel}", "there is no such channel", fix)])
+    if found.kind not in kinds:
+        problem = f"it is of the kind {found.kind!r}"
+        raise ConfigErrors([settings.mistake(f"channels.{channel}.kind", problem, f"This is for {', '.join(kinds)}")])
+    return structure_section(settings, f"channels.{channel}", found.options, kinds[found.kind])
+
+
 def structure_section(
     settings: Settings,
     section: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -14,8 +14,8 @@ from attrs import define, field, frozen
 from fernamt.connector import Channel, FeedItem, Tables
 from fernamt.errors import BadSignature, NotStored, Unsupported
 from fernamt.http import Http
-from fernamt.inbound import Accepted, Cursor, InboundEvent
-from fernamt.model import Address, Blob, ChannelId
+from fernamt.inbound import Accepted, Cursor, InboundEvent, Received
+from fernamt.model import Address, Blob, ChannelId, ConversationId
 from fernamt.services import Question
 from fernamt.session import SessionEvent, Turn
 
@@ -99,6 +99,7 @@ class FakeIntake:
     """The next call commits, and then everything ends as if the process were gone."""
     entered: asyncio.Event = field(factory=asyncio.Event)
     _changed: asyncio.Condition = field(factory=asyncio.Condition)
+    _numbers: dict[str, int] = field(factory=dict)
 
     @property
     def events(self) -> list[InboundEvent]:
@@ -131,13 +132,23 @@ class FakeIntake:
             self.refuse -= 1
             raise NotStored("the store is full", after_s=3.0)
         known = set(self.keys)
+        accepted = tuple(self._accepted(event, known) for event in events)
         self.taken.append(Taken(events=tuple(events), raw=raw, cursor=cursor))
         async with self._changed:
             self._changed.notify_all()
         if self.dies:
             self.dies = False
             raise asyncio.CancelledError
-        return tuple(Accepted(conversation=None, n=None, repeat=getattr(event, "key", "") in known) for event in events)
+        return accepted
+
+    def _accepted(self, event: InboundEvent, known: Collection[str]) -> Accepted:
+        """Return what the store would say, were there one conversation in which each message is the next entry."""
+        key = getattr(event, "key", "")
+        if not isinstance(event, Received):
+            return Accepted(conversation=None, n=None, repeat=key in known)
+        if key not in self._numbers:
+            self._numbers[key] = len(self._numbers) + 1
+        return Accepted(conversation=ConversationId("1"), n=self._numbers[key], repeat=key in known)
 
     async def until(self, enough: Callable[[FakeIntake], bool], *, within_s: float = _WAIT_S) -> None:
         """Return when *enough* is true; raises ``TimeoutError`` if it does not become so."""

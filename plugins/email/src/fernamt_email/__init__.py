@@ -1,8 +1,11 @@
 """E-mail for Fernamt: a mailbox over IMAP, or a listener of the daemon's own; both send through an SMTP server."""
 
 from fernamt import Registry, hookimpl
+from fernamt_email.connect import connect
 from fernamt_email.demo import demo
+from fernamt_email.explaining import explain
 from fernamt_email.settings import ImapSettings, ListenerSettings
+from fernamt_email.setup import setup
 
 
 @hookimpl
@@ -21,3 +24,6 @@ def fernamt_register(registry: Registry) -> None:
         about="Mail that is handed to the daemon itself by SMTP or LMTP, answered over SMTP",
     )
     registry.command("demo", demo)
+    registry.command("connect", connect)
+    registry.command("explain", explain)
+    registry.command("setup", setup)

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
+import random
 from typing import Final
 
-from fernamt import (
-    Capabilities,
-    Channel,
-    ConnectorContext,
-    Cursor,
-    NotStored,
-    OutboundMessage,
-    Sent,
-    Unparsed,
-)
+from fernamt import Capabilities, Channel, ConnectorContext, OutboundMessage, Page, Sent, Throttled
+from fernamt_email.folder import Fetcher, Folder
+from fernamt_email.history import BUSY_S, History
 from fernamt_email.identity import Identity
-from fernamt_email.mailbox import CommandRefused, Mailbox
-from fernamt_email.parse import event_key
+from fernamt_email.mailbox import Busy, Mailbox
+from fernamt_email.oauth import Tokens
+from fernamt_email.probe import probe
 from fernamt_email.reading import Reader
 from fernamt_email.settings import ImapSettings
 from fernamt_email.smtp import CAPABILITIES, Submission
 
-BATCH: Final = 100
-"""Mails whose sizes are asked for at once."""
+BUSY_FIRST_S: Final = 15.0
+BUSY_MAX_S: Final = 900.0
+"""How long a server that takes no more is left alone: twice as long each time, up to this."""
 
 
 class Imap:
-    """Takes every mail of one folder, once: stored first, moved away after that."""
+    """Takes every mail of its folders, once: stored first, moved away after that."""
 
     def __init__(self, channel: Channel[ImapSettings], context: ConnectorContext) -> None:
-        self._settings = channel.settings
+        self._settings = settings = channel.settings
         self._context = context
-        self._identity = Identity.of(channel.id, channel.settings)
-        self._submission = Submission(channel.settings, self._identity, context)
-        self._reader = Reader(self._identity, context)
-        self._stuck = False
+        self._identity = Identity.of(channel.id, settings)
+        self._tokens = Tokens(settings.oauth, context.http, context.clock) if settings.oauth else None
+        self._submission = Submission(settings, self._identity, context, self._tokens)
+        self._fetcher = Fetcher(settings, Reader(self._identity, context, authserv_id=settings.authserv_id))
+        self._history = History(settings, self._fetcher)
+        self._told = ("", "")
+        self._refused = 0
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""
@@ -49,92 +48,70 @@ class Imap:
         return await self._submission.send(message)
 
     async def verify(self) -> str:
-        """Log in to both servers and return our address. Errors as in ``send``."""
-        async with Mailbox(self._settings):
-            return await self._submission.verify()
+        """Send ourselves a probe, find it in the mailbox, remove it; return our address and what was learned.
+
+        Errors as in ``send``.
+        """
+        async with self._mailbox() as box:
+            return await probe(self._settings, box, self._submission, self._identity, self._context.clock)
+
+    async def fetch(self, cursor: str) -> Page:
+        """See ``Backfills``; *cursor* may be the name of any folder, which is then read alone."""
+        try:
+            async with self._mailbox() as box:
+                return await self._history.page(box, cursor)
+        except Busy as why:
+            raise Throttled(why.reason, after_s=BUSY_S) from why
 
     async def run(self) -> None:
         """Take what is there and what comes, until cancelled.
 
         A lost connection raises ``Unreachable``, so that the supervisor starts this again with back-off; a wrong password
-        raises ``NeedsLogin``.
+        raises ``NeedsLogin``. A server that takes no more for now is left alone for a while.
         """
-        async with Mailbox(self._settings) as box:
-            done = await self._cursor(box)
-            self._stuck = False
-            self._context.report_state("degraded" if box.trouble else "up", box.trouble)
-            if box.moves:  # stored before a crash, but not moved: intake knows them by their keys
-                await self._take_all(box, await box.uids_until(done), done)
-            while True:
-                uids = await box.uids_after(done)
-                await self._take_all(box, uids, done)
-                if uids:
-                    done = uids[-1]
-                else:
-                    await box.wait(min(self._settings.idle_s, self._settings.sweep_s))
-
-    async def _cursor(self, box: Mailbox) -> int:
-        """Return up to which UID all is stored; 0 if the server numbered the folder anew: keys catch the repeats."""
-        validity, _, uid = (await self._context.cursor(self._settings.folder)).partition(":")
-        return int(uid) if validity == str(box.validity) and uid.isdecimal() else 0
-
-    async def _take_all(self, box: Mailbox, uids: list[int], done: int) -> None:
-        for start in range(0, len(uids), BATCH):
-            batch = uids[start : start + BATCH]
-            sizes = await box.sizes(batch)
-            for uid in batch:
-                await self._take(box, uid, sizes.get(uid, 0), done)
-
-    async def _take(self, box: Mailbox, uid: int, size: int, done: int) -> None:
-        """Store one mail, and only then move it. The cursor never goes back below *done*."""
-        fetched = await self._fetched(box, uid, size)
-        if fetched is None:
-            return
-        content, problem = fetched
-        key = event_key(content) if content else f"{self._settings.folder}:{box.validity}:{uid}"
-        broken = Unparsed(key=key, reason=problem) if problem else None
-        await self._store(content, broken, Cursor(self._settings.folder, f"{box.validity}:{max(uid, done)}"))
-        if box.moves and content:
-            await self._move(box, uid)
-
-    async def _move(self, box: Mailbox, uid: int) -> None:
-        try:
-            await box.move(uid)
-        except CommandRefused as why:
-            if not self._stuck:
-                reason = f"stored mails cannot be moved to {self._settings.done_folder!r}: {why.reason}"
-                self._context.report_state("degraded", reason)
-            self._stuck = True
-        else:
-            if self._stuck:
-                self._context.report_state("up")
-            self._stuck = False
-
-    async def _fetched(self, box: Mailbox, uid: int, size: int) -> tuple[bytes, str] | None:
-        """Return a mail, or what can be had of it and what is wrong with it; ``None`` if it is gone."""
-        limit, folder = self._settings.max_bytes, self._settings.folder
-        try:
-            content = await (box.mail(uid) if size <= limit else box.head(uid))
-        except CommandRefused as why:
-            return b"", f"the mail with UID {uid} in {folder!r} cannot be fetched: {why.reason}"
-        if content is None:
-            return None
-        if size <= limit:
-            return content, ""
-        where = self._settings.done_folder if box.moves else folder
-        return (
-            content,
-            f"the mail is too large: {size} bytes, the limit is {limit}. All of it is in the folder {where!r}",
-        )
-
-    async def _store(self, content: bytes, broken: Unparsed | None, cursor: Cursor) -> None:
-        """Return when the mail is on disk, however long the disk takes."""
+        self._refused, self._told = 0, ("", "")
         while True:
             try:
-                events, raw = ([broken], content) if broken else await self._reader.read(content)
-                await self._context.intake.accept(events, raw=raw, cursor=cursor, wait=True)
-            except NotStored as full:
-                self._context.log.warning("mail_waits", reason=full.reason)
-                await self._context.clock.sleep(full.after_s)
-            else:
-                return
+                await self._read()
+            except Busy as why:
+                pause_s = min(BUSY_FIRST_S * 2**self._refused, BUSY_MAX_S) * random.uniform(0.8, 1.2)  # noqa: S311  no secret
+                self._refused += 1
+                self._report("degraded", f"{why.reason}. It is asked again in about {pause_s:.0f} s")
+                await self._context.clock.sleep(pause_s)
+
+    async def _read(self) -> None:
+        settings = self._settings
+        first, *others = [self._folder(name) for name in settings.folders]
+        if settings.spam_folder:
+            others.append(self._folder(settings.spam_folder, spam=True))
+        async with self._mailbox() as box:
+            self._say(box, [])
+            swept_at = None
+            while True:
+                now = self._context.clock.now()
+                if others and (swept_at is None or (now - swept_at).total_seconds() >= settings.sweep_s):
+                    for folder in others:
+                        await folder.catch_up(box)
+                    swept_at = now
+                await first.catch_up(box)
+                self._refused = 0
+                self._say(box, [first, *others])
+                await box.wait(min(settings.idle_s, settings.sweep_s))
+
+    def _mailbox(self) -> Mailbox:
+        return Mailbox(self._settings, self._tokens)
+
+    def _folder(self, name: str, *, spam: bool = False) -> Folder:
+        return Folder(name, spam=spam, settings=self._settings, fetcher=self._fetcher, context=self._context)
+
+    def _say(self, box: Mailbox, folders: list[Folder]) -> None:
+        """Report how it is: what does not work, and what became of the mails of each folder."""
+        troubles = dict.fromkeys(filter(None, [box.trouble, *(one.trouble for one in folders)]))
+        lost = [one for one in folders if one.progress and one.progress.missing]
+        counts = [f"{one.name}: {one.progress.said()}" for one in folders if one.progress and one.progress.seen]
+        self._report("degraded" if troubles or lost else "up", "; ".join([*troubles, *counts]))
+
+    def _report(self, state: str, reason: str) -> None:
+        if (state, reason) != self._told:
+            self._told = (state, reason)
+            self._context.report_state("up" if state == "up" else "degraded", reason)

@@ -6,6 +6,7 @@ import asyncio
 
 from fernamt import Capabilities, Channel, ConnectorContext, NotStored, OutboundMessage, Sent, Unreachable
 from fernamt_email.identity import Identity
+from fernamt_email.oauth import Tokens
 from fernamt_email.reading import Reader
 from fernamt_email.server import Handed, House, MailServer
 from fernamt_email.settings import ListenerSettings
@@ -19,8 +20,10 @@ class Listener:
         self._settings = channel.settings
         self._context = context
         self._identity = Identity.of(channel.id, channel.settings)
-        self._submission = Submission(channel.settings, self._identity, context)
-        self._reader = Reader(self._identity, context)
+        oauth = channel.settings.oauth
+        tokens = Tokens(oauth, context.http, context.clock) if oauth else None
+        self._submission = Submission(channel.settings, self._identity, context, tokens)
+        self._reader = Reader(self._identity, context, authserv_id=channel.settings.authserv_id)
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""

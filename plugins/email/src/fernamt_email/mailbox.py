@@ -12,17 +12,21 @@ import re
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from attrs import frozen
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError, ProtocolError
 
 from fernamt import NeedsLogin, Unreachable
 from fernamt_email.call_thread import CallThread
+from fernamt_email.explain import explained
+from fernamt_email.oauth import Tokens
 from fernamt_email.settings import IMAP_PORTS, ImapSettings
 from fernamt_email.tls import client_context
 
@@ -32,8 +36,15 @@ COMMAND_S: Final = 600.0
 """The longest that one command may take in all, however much arrives within the socket's time-out."""
 PART_S: Final = 2.0
 
-_TEMPORARY: Final = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "[OVERQUOTA]")
+_TEMPORARY: Final = ("[UNAVAILABLE]", "[SERVERBUG]", "[OVERQUOTA]")
 """Response codes (RFC 5530) of a login that fails although the password may be right."""
+_TOO_MUCH: Final = re.compile(
+    r"\[(?:LIMIT|INUSE|THROTTLED)\]|too many (?:simultaneous |concurrent )?(?:imap )?connections"
+    r"|maximum number of connections|connection limit|bandwidth limit|rate limit|throttl|request is throttled"
+    r"|temporarily (?:locked|blocked|suspended|unavailable)|system busy|server busy|try again (?:later|in)",
+    re.IGNORECASE,
+)
+"""How servers say that we ask too much of them, within a command, a login or a goodbye (RFC 5530 has two codes for it)."""
 
 _R = TypeVar("_R")
 
@@ -47,23 +58,46 @@ class CommandRefused(Unreachable):
         super().__init__(reason, certain=True)
 
 
+class Busy(Unreachable):
+    """The server takes no more for now: too many connections, or too much was asked of it. The login may be right."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, certain=True)
+
+
+@frozen(kw_only=True)
+class Item:
+    """What the server says of a mail before it is fetched."""
+
+    size: int
+    flags: tuple[bytes, ...]
+    came_s: float
+    """When it came into this mailbox, in seconds since 1970."""
+
+
 class Mailbox:
-    """A logged-in connection with a folder selected, from ``async with`` on. One task uses it at a time.
+    """A logged-in connection, from ``async with`` on, with the first folder selected. One task uses it at a time.
 
     Every method raises ``Unreachable(certain=True)`` if the connection is lost, closed by the server or too slow, and its
-    subclass :class:`CommandRefused` if the server refuses just this. Entering raises ``NeedsLogin`` for a wrong password.
-    Cancelling any of them ends the connection.
+    subclasses :class:`CommandRefused` if the server refuses just this, and :class:`Busy` if it takes no more for now. Entering
+    raises ``NeedsLogin`` for a wrong password. Cancelling any of them ends the connection.
     """
 
-    def __init__(self, settings: ImapSettings) -> None:
+    def __init__(self, settings: ImapSettings, tokens: Tokens | None = None) -> None:
+        """*tokens* are there if the settings name no password."""
         self._settings = settings
+        self._tokens = tokens
         self._thread = CallThread(f"imap {settings.host}")
         self._client: _Client | None = None
         self._closed = False
         self._looked_again = False
         self._idles = False
+        self.folder = ""
+        """The one that is selected; what follows is said of it."""
         self.validity = 0
         """UIDVALIDITY: while it is the same, a UID means the same mail."""
+        self.next_uid = 0
+        """What the next mail that comes will have at least; 0: the server does not say."""
         self.moves = False
         """Whether a mail that is done can be moved away."""
         self.trouble = ""
@@ -71,11 +105,24 @@ class Mailbox:
 
     async def __aenter__(self) -> Self:
         try:
+            # First the token: a server does not wait for long until somebody logs in.
+            token = await self._tokens.access() if self._tokens else ""
             await self._call(self._connect)
+            await self._enter(token)
+            await self._call(self._begin)
         except BaseException:
             await self._part()
             raise
         return self
+
+    async def _enter(self, token: str) -> None:
+        """Log in. A token that is refused may be over before its time: it is renewed once."""
+        try:
+            await self._call(self._login, token)
+        except NeedsLogin:
+            if self._tokens is None:
+                raise
+            await self._call(self._login, await self._tokens.access(refused=token))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
@@ -84,6 +131,11 @@ class Mailbox:
             with suppress(Unreachable):
                 await self._call(self._logged_in.logout)
         await self._part()
+
+    async def select(self, folder: str) -> None:
+        """Select a folder, unless it is selected already. Raises :class:`CommandRefused` if it is not there."""
+        if folder != self.folder:
+            await self._call(self._select, folder)
 
     async def uids_after(self, uid: int) -> list[int]:
         """Return the UIDs above *uid*, ascending."""
@@ -98,18 +150,26 @@ class Mailbox:
             return []
         return sorted(await self._call(self._logged_in.search, ["UID", f"1:{uid}", "UNDELETED"]))
 
-    async def sizes(self, uids: list[int]) -> dict[int, int]:
-        """Return the size in bytes of each mail; one that is gone, or of which the server does not say it, is missing."""
-        found = await self._call(self._logged_in.fetch, uids, ["RFC822.SIZE"])
-        return {uid: found[uid][b"RFC822.SIZE"] for uid in uids if b"RFC822.SIZE" in found.get(uid, {})}
+    async def items(self, uids: list[int]) -> dict[int, Item]:
+        """Return what the server says of each mail; one that is gone is missing."""
+        found = await self._call(self._logged_in.fetch, uids, ["RFC822.SIZE", "FLAGS", "INTERNALDATE"])
+        return {uid: _item(found[uid]) for uid in uids if b"RFC822.SIZE" in found.get(uid, {})}
 
     async def mail(self, uid: int) -> bytes | None:
         """Return a whole mail and leave its flags alone; ``None``: somebody took it away meanwhile."""
         return await self._body(uid, "BODY.PEEK[]")
 
     async def head(self, uid: int) -> bytes | None:
-        """Return the header fields, at most :data:`HEAD_BYTES` of them; ``None`` as in :meth:`mail`."""
-        return await self._body(uid, f"BODY.PEEK[HEADER]<0.{HEAD_BYTES}>")
+        """Return the first :data:`HEAD_BYTES` of a mail; ``None`` as in :meth:`mail`."""
+        return await self._body(uid, f"BODY.PEEK[]<0.{HEAD_BYTES}>")
+
+    async def uids_of(self, message_id: str) -> list[int]:
+        """Return the UIDs of the mails in this folder with this Message-ID."""
+        return sorted(await self._call(self._logged_in.search, ["HEADER", "Message-ID", message_id]))
+
+    async def remove(self, uid: int) -> None:
+        """Delete one mail for good; where the server can expunge only all that is marked, it is marked."""
+        await self._call(self._remove, uid)
 
     async def move(self, uid: int) -> None:
         """Move a mail to the folder for what is done (RFC 6851, else RFC 4315)."""
@@ -137,11 +197,28 @@ class Mailbox:
             raise IMAPClientAbortError("closed")
         if settings.security == "starttls":
             client.starttls(ssl_context=context)
-        client.login(settings.user, settings.password.reveal())
+        client.normalise_times = False  # times with their offset, not in the machine's own zone
+
+    def _login(self, token: str) -> None:
+        client, settings = self._logged_in, self._settings
+        if settings.password is not None:
+            client.login(settings.user, settings.password.reveal())
+        elif client.has_capability("AUTH=OAUTHBEARER") and not client.has_capability("AUTH=XOAUTH2"):
+            client.oauthbearer_login(settings.user, token)
+        else:
+            client.oauth2_login(settings.user, token)
+
+    def _begin(self) -> None:
+        client, settings = self._logged_in, self._settings
         self._idles = client.has_capability("IDLE")  # may ask the server, so not on the loop
         if settings.done_folder:
             self._prepare(settings.done_folder)
-        self.validity = client.select_folder(settings.folder).get(b"UIDVALIDITY", 0)
+        self._select(settings.folders[0])
+
+    def _select(self, folder: str) -> None:
+        self.folder = ""  # a SELECT that fails leaves none selected
+        said = self._logged_in.select_folder(folder)
+        self.folder, self.validity, self.next_uid = folder, said.get(b"UIDVALIDITY", 0), said.get(b"UIDNEXT", 0)
 
     def _prepare(self, folder: str) -> None:
         client = self._logged_in
@@ -164,6 +241,12 @@ class Mailbox:
         else:
             client.copy([uid], folder)
             client.delete_messages([uid], silent=True)
+            client.uid_expunge([uid])
+
+    def _remove(self, uid: int) -> None:
+        client = self._logged_in
+        client.delete_messages([uid], silent=True)
+        if client.has_capability("UIDPLUS"):
             client.uid_expunge([uid])
 
     def _look(self, first: int) -> list[int]:
@@ -223,18 +306,34 @@ class Mailbox:
             raise self._login_failed(why) from why
         except (IMAPClientAbortError, ProtocolError, OSError) as why:  # OSError: time-outs and TLS are among them
             self._cut()
-            reason = f"the connection to the mailbox at {self._settings.host} failed: {_said(why)}"
+            said = _said(why)
+            if _TOO_MUCH.search(said) and not isinstance(why, OSError):
+                raise self._busy(said) from why
+            reason = f"the connection to the mailbox at {self._settings.host} failed: {said}"
             raise Unreachable(reason, certain=True) from why
         except IMAPClientError as why:
-            raise CommandRefused(_said(why)) from why
+            if _TOO_MUCH.search(said := _said(why)):
+                raise self._busy(said) from why
+            raise CommandRefused(said) from why
+
+    def _busy(self, said: str) -> Busy:
+        return Busy(f"the mailbox at {self._settings.host} takes no more for now: {said}")
 
     def _login_failed(self, why: LoginError) -> NeedsLogin | Unreachable:
         said = _said(why)
+        if _TOO_MUCH.search(said):
+            return self._busy(said)
         # The library calls every failure within a login a wrong one.
         lost = isinstance(why.__context__, IMAPClientAbortError)
         if lost or any(code in said.upper() for code in _TEMPORARY):
             return Unreachable(f"the login at {self._settings.host} could not be tried: {said}", certain=True)
-        return NeedsLogin(f"the mailbox at {self._settings.host} refuses the login of {self._settings.user}: {said}")
+        where = f"the mailbox at {self._settings.host} refuses"
+        if self._tokens is not None:
+            return NeedsLogin(
+                f"{where} a fresh token for {self._settings.user}: {said}. Was the consent given for this mailbox? Give it again "
+                "with: fernamt email connect CHANNEL; an app needs access to the mailbox, too"
+            )
+        return NeedsLogin(f"{where} the login of {self._settings.user}: {explained(said)}")
 
     def _cut(self) -> None:
         self._closed = True
@@ -249,6 +348,15 @@ class Mailbox:
         closing = self._thread.end(self._close)
         if self._client is not None:
             await asyncio.wait([closing], timeout=PART_S)
+
+
+def _item(found: Mapping[bytes, Any]) -> Item:
+    came = found.get(b"INTERNALDATE")
+    return Item(
+        size=found[b"RFC822.SIZE"],
+        flags=tuple(found.get(b"FLAGS", ())),
+        came_s=came.timestamp() if isinstance(came, datetime) else 0.0,
+    )
 
 
 def _said(why: BaseException) -> str:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
+from attrs import evolve
+
 from fernamt import (
     INLINE_MAX_BYTES,
     Attachment,
@@ -25,6 +27,7 @@ from fernamt import (
 from fernamt_email.address import person
 from fernamt_email.files import File
 from fernamt_email.identity import Identity
+from fernamt_email.marks import SPAM, marks_of
 from fernamt_email.parse import Mail, event_key, parse
 from fernamt_email.report import Report
 
@@ -35,16 +38,20 @@ THREAD_FROM_BYTES: Final = 16_384
 class Reader:
     """Reads the mails of one channel, each in memory: whoever calls has kept to the size limit before."""
 
-    def __init__(self, identity: Identity, context: ConnectorContext) -> None:
+    def __init__(self, identity: Identity, context: ConnectorContext, *, authserv_id: str = "") -> None:
+        self._authserv_id = authserv_id
         self._identity = identity
         self._context = context
 
-    async def read(self, content: bytes, *, trace: bytes = b"") -> tuple[list[InboundEvent], bytes | Blob]:
+    async def read(
+        self, content: bytes, *, trace: bytes = b"", spam: bool = False
+    ) -> tuple[list[InboundEvent], bytes | Blob]:
         """Return what a mail says, and its raw form as ``Intake.accept`` wants it.
 
         Args:
             content: The mail as its sender's server handed it over: its event key is made of this.
             trace: Fields that we put in front of it as the receiving server.
+            spam: The mailbox calls it spam.
 
         Raises:
             NotStored: An attachment or the raw mail could not be stored.
@@ -62,7 +69,10 @@ class Reader:
         except Exception as why:  # noqa: BLE001  whatever a hostile mail found in the parser: the mail is kept, the next one is read
             self._context.log.warning("mail_unparsable", key=key, error=type(why).__name__)
             events = [Unparsed(key=key, reason=f"the mail cannot be read ({type(why).__name__})")]
-        return events, await self.kept(raw)
+        marks = marks_of(content, self._authserv_id)
+        if spam and SPAM not in marks:
+            marks = (SPAM, *marks)
+        return [_marked(one, marks) for one in events] if marks else events, await self.kept(raw)
 
     async def kept(self, data: bytes) -> bytes | Blob:
         """Return *data* as it may travel: itself if it is small, else as a blob. Raises ``NotStored``."""
@@ -111,6 +121,13 @@ class Reader:
             content=await self.kept(file.data),
             content_id=file.content_id,
         )
+
+
+def _marked(event: InboundEvent, marks: tuple[str, ...]) -> InboundEvent:
+    if not isinstance(event, Received):
+        return event
+    # An automatic answer to spam would tell its sender that somebody is there, or hit whoever it was forged for.
+    return evolve(event, marks=(*event.marks, *marks), automatic=event.automatic or SPAM in marks)
 
 
 def _receipts(mail: Mail, report: Report) -> list[InboundEvent]:

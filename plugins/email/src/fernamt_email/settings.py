@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 
@@ -35,8 +36,43 @@ def _security(instance: Any, attribute: Attribute[str], value: str) -> None:
 
 
 def _login(instance: Any, attribute: Attribute[Any], value: Secret | None) -> None:
-    if bool(instance.user) != (value is not None):
+    if value is not None and not instance.user:
         raise ValueError(f"user and {attribute.name} go together: write both or neither")
+
+
+def _one_way_in(instance: Any, _: Attribute[Any], value: OAuthSettings | None) -> None:
+    if value is None and instance.smtp.user and instance.smtp.password is None:
+        raise ValueError("smtp.user has no password: write smtp.password, or a table oauth for this channel")
+    own = getattr(instance, "password", None)
+    if hasattr(instance, "password") and (own is None) == (value is None):
+        raise ValueError("a mailbox is opened with a password or with a table oauth: write one of them")
+
+
+def _client(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    if instance.flow == "app" and value is None:
+        raise ValueError(f"flow = 'app' needs a {attribute.name}")
+
+
+def _kept(instance: Any, attribute: Attribute[Any], value: Path | None) -> None:
+    if instance.flow != "app" and value is None:
+        raise ValueError(f"{attribute.name} is missing: fernamt email connect writes the consent there")
+
+
+def _https(_: Any, attribute: Attribute[str], value: str) -> None:
+    url = urlsplit(value)
+    if value and url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname or "")):
+        raise ValueError(f"{attribute.name} must begin with https://")
+
+
+def _other(instance: Any, attribute: Attribute[str], value: str) -> None:
+    _https(instance, attribute, value)
+    if instance.provider == "other" and not value:
+        raise ValueError(f"provider = 'other' needs a {attribute.name}")
+
+
+def _known_flow(instance: Any, attribute: Attribute[str], value: str) -> None:
+    if instance.provider == "google" and value != "browser":
+        raise ValueError(f"{attribute.name} must be 'browser': Google gives access to mail in no other way")
 
 
 def _not_empty(_: Any, attribute: Attribute[str], value: str) -> None:
@@ -55,6 +91,11 @@ def _addresses_or_domains(_: Any, attribute: Attribute[tuple[str, ...]], value: 
             raise ValueError(
                 f"{attribute.name} has {one!r}; write an address such as info@example.org, or @example.org for a whole domain"
             )
+
+
+def _folders(_: Any, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
+    if not value or not all(one.strip() for one in value) or len(set(value)) < len(value):
+        raise ValueError(f"{attribute.name} must name at least one folder, none of them empty and none twice")
 
 
 def _one_line(_: Any, attribute: Attribute[str], value: str) -> None:
@@ -118,6 +159,50 @@ class SmtpSettings:
 
 
 @frozen(kw_only=True)
+class OAuthSettings:
+    """``[channels.<id>.oauth]``: tokens of the provider instead of passwords, for IMAP and SMTP both."""
+
+    provider: Literal["microsoft", "google", "other"] = field(metadata=_help("microsoft, google, or other."))
+    flow: Literal["device", "browser", "app"] = field(
+        default="browser",
+        validator=_known_flow,
+        metadata=_help(
+            "How the consent is given: on any device with a code (device), in a browser (browser), or by an administrator once (app)."
+        ),
+    )
+    tenant: str = field(
+        default="organizations",
+        validator=_not_empty,
+        metadata=_help(
+            "Microsoft only: the directory, its id or one of its domains; with flow = app it must be named."
+        ),
+    )
+    client_id: str = field(validator=_not_empty, metadata=_help("Of the app that you registered at the provider."))
+    client_secret: Secret | None = field(
+        default=None,
+        validator=_client,
+        metadata=_help("A reference: env:NAME, file:/path or credential:name; needed for app, and by Google."),
+    )
+    token_file: Path | None = field(
+        default=None,
+        validator=_kept,
+        metadata=_help(
+            "Where fernamt email connect keeps the consent, mode 0600; the daemon's user must be able to write it."
+        ),
+    )
+    token_url: str = field(default="", validator=_other, metadata=_help("For other: where tokens are given out."))
+    authorize_url: str = field(
+        default="", validator=_https, metadata=_help("For other: where people consent in a browser.")
+    )
+    device_url: str = field(
+        default="", validator=_https, metadata=_help("For other: where codes for devices are given out.")
+    )
+    scope: str = field(
+        default="", metadata=_help("For other: what is asked for; with a provider, instead of what we know.")
+    )
+
+
+@frozen(kw_only=True)
 class MailSettings:
     """What both kinds have in common: who we are, and how we send."""
 
@@ -137,12 +222,24 @@ class MailSettings:
             "Between our name and the token of a signed reply address (support+token@example.org); empty: no such addresses."
         ),
     )
+    authserv_id: str = field(
+        default="",
+        validator=_one_line,
+        metadata=_help(
+            "How your own mail server signs its Authentication-Results; fernamt check --online tells it. Empty: none counts."
+        ),
+    )
     max_bytes: int = field(
         default=26_214_400,
         validator=_within(65_536, 104_857_600),
         metadata=_help("The largest mail that is taken whole, in bytes."),
     )
     smtp: SmtpSettings = field(metadata=_help("The server that takes our mail, a table of its own."))
+    oauth: OAuthSettings | None = field(
+        default=None,
+        validator=_one_way_in,
+        metadata=_help("A table of its own: tokens instead of passwords (Microsoft 365, Google)."),
+    )
 
 
 @frozen(kw_only=True)
@@ -159,11 +256,31 @@ class ImapSettings(MailSettings):
         metadata=_help("tls, starttls, or none; none only to this machine itself."),
     )
     user: str = field(validator=_not_empty, metadata=_help("For the login at the IMAP server."))
-    password: Secret = field(validator=_login, metadata=_help("A reference: env:NAME, file:/path or credential:name."))
+    password: Secret | None = field(
+        default=None,
+        validator=_login,
+        metadata=_help("A reference: env:NAME, file:/path or credential:name. Without it there is a table oauth."),
+    )
     ca_file: Path | None = field(
         default=None, metadata=_help("A PEM file with certificates to trust beside those of the system.")
     )
-    folder: str = field(default="INBOX", validator=_not_empty, metadata=_help("The folder that is read."))
+    folders: tuple[str, ...] = field(
+        default=("INBOX",),
+        validator=_folders,
+        metadata=_help(
+            "The folders that are read; new mail in the first one is noticed at once, in the others by sweep_s."
+        ),
+    )
+    spam_folder: str = field(
+        default="",
+        metadata=_help(
+            "Read too; its mails are marked as spam, get no automatic answer, and stay there. Empty: not read."
+        ),
+    )
+    older: Literal["take", "leave"] = field(
+        default="take",
+        metadata=_help("Mails that are there at the first start: take them, or leave them for fernamt backfill."),
+    )
     done_folder: str = field(
         default="Processed",
         metadata=_help("Where a mail goes once it is stored; created if missing; empty: it stays where it is."),

@@ -26,7 +26,9 @@ from fernamt import (
     Unsupported,
 )
 from fernamt_email.compose import compose
+from fernamt_email.explain import explained
 from fernamt_email.identity import Identity
+from fernamt_email.oauth import Tokens
 from fernamt_email.settings import SMTP_PORTS, MailSettings
 from fernamt_email.tls import client_context
 
@@ -51,7 +53,11 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 class Submission:
     """The way out of a channel, by a connection of its own for every mail."""
 
-    def __init__(self, settings: MailSettings, identity: Identity, context: ConnectorContext) -> None:
+    def __init__(
+        self, settings: MailSettings, identity: Identity, context: ConnectorContext, tokens: Tokens | None = None
+    ) -> None:
+        """*tokens* log in where the settings name a user and no password."""
+        self._tokens = tokens if settings.smtp.user and settings.smtp.password is None else None
         self._settings = settings
         self._identity = identity
         self._context = context
@@ -115,7 +121,7 @@ class Submission:
         client = SMTP(
             hostname=smtp.host,
             port=smtp.port or SMTP_PORTS[smtp.security],
-            username=smtp.user or None,
+            username=smtp.user if smtp.password else None,
             password=smtp.password.reveal() if smtp.password else None,
             local_hostname=self._identity.domain,
             use_tls=smtp.security == "tls",
@@ -127,6 +133,8 @@ class Submission:
             await client.connect()
             if client.is_ehlo_or_helo_needed:
                 await client.ehlo()
+            if self._tokens is not None:
+                await log_in(client, smtp.user, self._tokens)
         except SMTPAuthenticationError as why:
             if why.code < 500:
                 raise Unreachable(_said(why), certain=True, code=_code(why)) from why
@@ -141,6 +149,21 @@ class Submission:
                 await client.quit(timeout=QUIT_S)
         finally:
             client.close()
+
+
+async def log_in(client: SMTP, user: str, tokens: Tokens) -> None:
+    """Log in with a token; one that is refused may be over before its time: it is renewed once. Closes *client* if it raises."""
+    try:
+        token = await tokens.access()
+        try:
+            await client.auth_xoauth2(user, token)
+        except SMTPAuthenticationError as why:
+            if why.code < 500:
+                raise
+            await client.auth_xoauth2(user, await tokens.access(refused=token))
+    except BaseException:
+        client.close()
+        raise
 
 
 @contextmanager
@@ -174,7 +197,7 @@ def _refusal(why: SMTPResponseException, *, certain: bool) -> ChannelError:
 
 def _said(why: SMTPResponseException) -> str:
     text = _CONTROLS.sub(" ", why.message).strip()[:500]
-    return text or "the mail server refused without a word"
+    return explained(text) or "the mail server refused without a word"
 
 
 def _code(why: SMTPResponseException) -> str:
