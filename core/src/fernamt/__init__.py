@@ -87,7 +87,7 @@ from fernamt.model import (
     Template,
     fold,
 )
-from fernamt.outbound import Capabilities, Files, OutboundMessage, Sent, Voice
+from fernamt.outbound import Answered, Capabilities, Files, OutboundMessage, Sent, Voice
 from fernamt.registry import Registry
 from fernamt.services import CustomerCard, FaqAnswer, FaqQuestion, Hours, HoursQuestion, Question
 from fernamt.session import (
@@ -127,6 +127,7 @@ __all__ = (
     "Action",
     "AddEntry",
     "Address",
+    "Answered",
     "Answers",
     "Attachment",
     "Backfills",

@@ -24,8 +24,13 @@ class Thread:
     """A reply token that ``OutboundMessage.reply_token`` gave out; the core checks its signature."""
     references: tuple[str, ...] = ()
     """Provider ids, nearest first."""
+    hint: str = ""
+    """The beginning of a reply token, six characters of its signature or more: joins like a reference, after them."""
     place: str = ""
     """A post, ticket or subject line of its own; ``""``: all that this sender writes on this channel."""
+    learns: bool = False
+    """The nearest and the farthest reference, if unknown, become ids of what the event joins: what refers to them later joins
+    too. Only where ``ChoosesId`` fixes our own ids before they can be seen."""
 
 
 @frozen(kw_only=True)
@@ -71,6 +76,8 @@ class Received:
     """Until when the provider lets us answer freely."""
     automatic: bool = False
     """An out-of-office note, a list, a bounce: starts no menu and gets no automatic reply."""
+    silent: bool = False
+    """Shown, and nobody has to look: it reopens nothing and leaves the state as it is, as an out-of-office note does."""
     by_us: bool = False
     """An echo: a colleague wrote it in the provider's own app."""
 
@@ -99,7 +106,7 @@ class Receipt:
     up_to: datetime | None = None
     """Everything sent to *address* until then."""
     error: ChannelError | None = None
-    """With FAILED: acts as if ``send`` had raised it, and is always certain."""
+    """With FAILED: acts as if ``send`` had raised it, and is always certain. With SENT: why it is late."""
     at: datetime | None = None
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 from attrs import frozen
 
+from fernamt._store.automatic import IS_AUTOMATIC, IS_SILENT, Before, automatic_before
 from fernamt._store.conversations import attachments_of
 from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.names import ERASED, Names
@@ -26,10 +27,12 @@ from fernamt.model import (
     Template,
     moment,
 )
-from fernamt.outbound import OutboundMessage
+from fernamt.outbound import Answered, OutboundMessage
 
 _REFERENCES_MAX: Final = 50
 _N_MAX: Final = 2**31
+MARKETING: Final = "marketing"
+"""The scope of consent that outreach needs."""
 _Place: TypeAlias = tuple[int, int]
 """A conversation, and the number of an entry there."""
 _Tied: TypeAlias = Mapping[_Place, Sequence[_Place]]
@@ -48,16 +51,18 @@ class Prepared:
     """Until when the provider said then that we may answer freely."""
     stopped: str
     """Why the recipient gets nothing on this channel; empty: it may be written to."""
+    automatic_today: int = 0
+    """Of an automatic message: so many the recipient got within the 24 hours before it."""
 
 
 def prepare(
-    do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery]
+    do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery], *, quotes: bool = False
 ) -> dict[int, Prepared | Exception]:
     """Return the messages of *deliveries* as they stand now, by delivery; of one that cannot be made, why.
 
-    All of them together take a few statements, whatever their number.
+    All of them together take a few statements, whatever their number; *quotes*: with the words that each answers.
     """
-    known = _Known(do, names, channel, deliveries)
+    known = _Known(do, names, channel, deliveries, quotes)
     found: dict[int, Prepared | Exception] = {}
     for delivery in deliveries:
         try:
@@ -70,11 +75,14 @@ def prepare(
 class _Known:
     """What the store knows of some deliveries, read by sets."""
 
-    def __init__(self, do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery]) -> None:
+    def __init__(
+        self, do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery], quotes: bool
+    ) -> None:
         self._written = {
             number: tuple(rest)
             for number, *rest in do.among(
-                "SELECT d.id, d.conversation, e.n, v.linked, a.handle, c.text, c.html, c.data, c.attachments, d.ids, d.parts_ids"
+                "SELECT d.id, d.conversation, e.n, v.linked, a.handle, c.text, c.html, c.data, c.attachments, d.ids, d.parts_ids,"
+                " c.author"
                 " FROM delivery d JOIN entry e ON e.id = d.entry JOIN content c ON c.entry = e.id"
                 " JOIN address a ON a.id = d.address JOIN conversation v ON v.id = d.conversation WHERE d.id IN {}",
                 [one.id for one in deliveries],
@@ -97,7 +105,7 @@ class _Known:
         received = do.earlier(keys, channel, "received", _REFERENCES_MAX)
         sent = do.earlier(keys, channel, "sent", _REFERENCES_MAX)
         words = do.among(
-            "SELECT e.id, c.provider_id, c.data, e.at FROM entry e JOIN content c ON c.entry = e.id WHERE e.id IN {}",
+            "SELECT e.id, c.provider_id, c.data, e.at, e.id FROM entry e JOIN content c ON c.entry = e.id WHERE e.id IN {}",
             sorted({row[2] for row in received}),
         )
         ids = do.among(
@@ -107,12 +115,20 @@ class _Known:
         )
         self._received = _latest_first(received, _grouped(words), tied)
         self._sent = _latest_first(sent, _grouped(ids), tied)
+        self._answered = _answered(
+            do, {row[4] for rows in self._received.values() for row in _heard(rows)[:1]} if quotes else ()
+        )
+        automatic = [
+            one for one in deliveries if one.id in self._written and IS_AUTOMATIC in (self._written[one.id][6] or "")
+        ]
+        self._before = automatic_before(do, channel, automatic)
 
     def prepared(self, names: Names, delivery: OpenDelivery) -> Prepared:
-        _, n, _, handle, text, html, data_json, files, ids, parts_ids = self._written[delivery.id]
+        _, n, _, handle, text, html, data_json, files, ids, parts_ids, author = self._written[delivery.id]
         data: dict[str, Any] = orjson.loads(data_json) if data_json else {}
         key = delivery.conversation, n
         received = self._received[key]
+        heard = _heard(received)
         conversation, customer = self._whose[delivery.conversation]
         message = OutboundMessage(
             key=names.message_key(delivery.id, delivery.parts + 1),
@@ -121,22 +137,31 @@ class _Known:
             to=Address.parse(handle),
             text=text,
             html=html or "",
-            subject=data.get("subject") or _subject(received),
+            subject=data.get("subject") or _subject(heard),
             cc=tuple(Address.parse(one) for number, one in self._readers[delivery.entry] if number != delivery.id),
             attachments=attachments_of(files),
             buttons=tuple(Button(*button) for button in data.get("buttons", ())),
             template=_template(data.get("template")),
-            reply_to=next((row[1] for row in received if row[1]), ""),
+            reply_to=next((row[1] for row in heard if row[1]), ""),
             references=_references(received, self._sent[key]),
             reply_token=names.reply_token(delivery.conversation),
             automatic=bool(data.get("automatic")),
+            bulk=delivery.bulk,
+            author=author or "",
+            language=conversation.language or customer.language,
+            answered=self._answered.get(heard[0][4]) if heard else None,
             sent_ids=tuple(orjson.loads(ids)[parts_ids:]),
         )
-        stopped = self._stopped.get(handle, "")
+        before = self._before.get(delivery.id, Before())
+        stopped = self._stopped.get((handle, ""), "") or (
+            self._stopped.get((handle, MARKETING), "") if delivery.bulk else ""
+        )
         if handle.startswith(f"{ERASED}:"):
             stopped = "the recipient was erased"
         elif not (text or html or data_json or files):
             stopped = "its words were erased"
+        elif before.machine:
+            stopped = "a machine wrote last, and machines do not answer machines"
         last_at, window_until = _window(received)
         return Prepared(
             message=message,
@@ -145,6 +170,7 @@ class _Known:
             last_at=last_at,
             window_until=window_until,
             stopped=stopped,
+            automatic_today=before.today,
         )
 
 
@@ -184,9 +210,9 @@ def _template(words: list[str] | None) -> Template | None:
     return None if words is None else Template(name=words[0], language=words[1], values=tuple(words[2:]))
 
 
-def _subject(received: list[Row]) -> str:
+def _subject(received: Sequence[Row]) -> str:
     """Return the subject that the customer used last, marked as answered once."""
-    for _, _, data, _ in received:
+    for _, _, data, *_ in received:
         subject = orjson.loads(data).get("subject", "") if data else ""
         if subject:
             return subject if subject.lower().startswith(("re:", "aw:")) else f"Re: {subject}"
@@ -197,7 +223,7 @@ def _window(received: list[Row]) -> tuple[datetime | None, datetime | None]:
     """Return when the latest message came, and until when it lets us answer if it says so."""
     if not received:
         return None, None
-    _, _, data, at = received[0]
+    _, _, data, at, _ = received[0]
     until = orjson.loads(data).get("window_until") if data else None
     return moment(at), datetime.fromisoformat(until) if until else None
 
@@ -208,18 +234,43 @@ def _references(received: list[Row], sent: list[Row]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for _, one in sorted(numbered, key=itemgetter(0))))
 
 
-def _stopped(do: Statements, names: Names, channel: int, handles: Collection[str]) -> dict[str, str]:
-    """Return why addresses get nothing: by their own word, or by one from before they were erased."""
+def _stopped(do: Statements, names: Names, channel: int, handles: Collection[str]) -> dict[tuple[str, str], str]:
+    """Return by (address, scope) why it gets nothing: by its own word, or by one from before it was erased."""
     marks = {handle: names.erased_mark(handle) for handle in handles}
     rows = do.among(
-        "SELECT a.handle, c.allowed, c.evidence FROM address a JOIN consent c ON c.address = a.id"
-        " WHERE c.channel = ? AND c.scope = '' AND a.handle IN {}",
+        "SELECT a.handle, c.scope, c.allowed, c.evidence FROM address a JOIN consent c ON c.address = a.id"
+        " WHERE c.channel = ? AND c.scope IN (?, ?) AND a.handle IN {}",
         [*marks, *marks.values()],
-        (channel,),
+        (channel, "", MARKETING),
     )
-    words = {handle: (allowed, evidence) for handle, allowed, evidence in rows}
-    said = {handle: words.get(handle) or words.get(mark, (True, "")) for handle, mark in marks.items()}
-    return {handle: f"the recipient opted out ({word})" for handle, (allowed, word) in said.items() if not allowed}
+    words = {(handle, scope): (allowed, evidence) for handle, scope, allowed, evidence in rows}
+    said = {
+        (handle, scope): words.get((handle, scope)) or words.get((mark, scope), (True, ""))
+        for handle, mark in marks.items()
+        for scope in ("", MARKETING)
+    }
+    return {key: f"the recipient opted out ({word})" for key, (allowed, word) in said.items() if not allowed}
+
+
+def _heard(received: Sequence[Row]) -> Sequence[Row]:
+    """Return what people wrote, or all of it if nobody did: an out-of-office note is no message to answer."""
+    return [row for row in received if IS_SILENT not in (row[2] or "")] or received
+
+
+def _answered(do: Statements, entries: Collection[int]) -> dict[int, Answered]:
+    rows = do.among(
+        "SELECT e.id, a.handle, c.data, c.text, e.at FROM entry e JOIN content c ON c.entry = e.id"
+        " JOIN address a ON a.id = e.author WHERE e.id IN {}",
+        sorted(entries),
+    )
+    found = {}
+    for number, handle, data_json, text, at_us in rows:
+        data: dict[str, Any] = orjson.loads(data_json) if data_json else {}
+        at = datetime.fromisoformat(data["at"]) if "at" in data else moment(at_us)
+        found[number] = Answered(
+            sender=Address.parse(handle), sender_name=data.get("sender_name", ""), text=text, at=at
+        )
+    return found
 
 
 def whose(do: Statements, numbers: Collection[int]) -> dict[int, tuple[Conversation, Customer]]:

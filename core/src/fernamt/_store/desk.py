@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
+from fernamt._store.automatic import IS_SILENT
 from fernamt._store.conversations import Conversations
 from fernamt._store.deliveries import go_on
 from fernamt._store.people import People
@@ -119,12 +120,14 @@ def _route(tx: Transaction, composition: Composition, people: People, spans: Seq
         row
         for span in spans
         for row in tx.do.rows(
-            "SELECT channel, author, at FROM entry WHERE conversation = ? AND n >= ? AND n <= ? AND kind = 'received'"
-            " AND author IS NOT NULL ORDER BY n DESC LIMIT 1",
-            (span.conversation, span.first, span.end),
+            "SELECT e.channel, e.author, c.data IS NULL OR c.data NOT LIKE ?, e.at FROM entry e JOIN content c ON c.entry = e.id"
+            " WHERE e.conversation = ? AND e.n >= ? AND e.n <= ? AND e.kind = 'received' AND e.author IS NOT NULL"
+            " ORDER BY 3 DESC, e.n DESC LIMIT 1",
+            (f"%{IS_SILENT}%", span.conversation, span.first, span.end),
         )
     ]
-    channel, author, _ = max(received, key=lambda row: row[2], default=(0, 0, 0))
+    # Whoever only had a machine answer for them did not write last, as long as anybody else did.
+    channel, author, *_ = max(received, key=lambda row: row[2:], default=(0, 0, 0, 0))
     if composition.channel:
         found = tx.do.rows("SELECT id FROM channel WHERE name = ?", (composition.channel,))
         if not found:

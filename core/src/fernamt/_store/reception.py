@@ -39,7 +39,7 @@ from fernamt.session import SessionEvent
 
 _NO_ENTRY: Final = Accepted(conversation=None, n=None, repeat=False)
 _NO_ENTRY_AGAIN: Final = Accepted(conversation=None, n=None, repeat=True)
-_PLAIN_DATA: Final = ("subject", "sender_name", "choice", "automatic")
+_PLAIN_DATA: Final = ("subject", "sender_name", "choice", "automatic", "silent")
 _TIMES: Final = ("at", "window_until")
 
 
@@ -151,6 +151,8 @@ class _Plan:
                     places.append((person[0], submission.line.number, event.thread.place))
                 if event.thread.token:
                     wanted.add(self._names.conversation_of(event.thread.token))
+                if event.thread.hint:
+                    wanted.add(self._names.hinted(event.thread.hint))
         self._conversations.look_up(places, wanted)
 
     # ---- plan
@@ -192,9 +194,12 @@ class _Plan:
         line, conversations = submission.line, self._conversations
         author, customer = self._people.sender(event)
         row, follows = self._join(line, event, author, customer)
-        if row.state == ConversationState.SOLVED:
+        if row.state == ConversationState.SOLVED and not event.silent:
             conversations.enter(row, "reopened")
+        state = row.state
         entry = conversations.enter(row, "sent" if event.by_us else "received", author=author, channel=line.number)
+        if event.silent:
+            row.state = state
         conversations.fill(
             entry,
             event.text,
@@ -209,6 +214,10 @@ class _Plan:
             self._fetch_media(line, event, entry, row)
         if event.id and event.id != event.key:
             self._know(id_hash(line.number, event.id), row)
+        if event.thread.learns:
+            for one in {*event.thread.references[:1], *event.thread.references[-1:]}:
+                if key_hash(line, one) not in self._known:
+                    self._know(id_hash(line.number, one), row)
         for person in event.cc:
             conversations.take_part(row, self._people.number(person, evidence="named in copy")[0])
         return Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
@@ -240,6 +249,10 @@ class _Plan:
                 return row
         for reference in thread.references:
             row = self._named(line, reference)
+            if row is not None and conversations.includes(row, author, customer):
+                return row
+        if thread.hint:
+            row = conversations.get(self._names.hinted(thread.hint), None)
             if row is not None and conversations.includes(row, author, customer):
                 return row
         return conversations.at(author, line.number, thread.place)
