@@ -17,6 +17,7 @@ from fernamt import (
     Received,
     Rejected,
     Unparsed,
+    Unreachable,
 )
 from fernamt.testing import FakeContext
 from fernamt_email import reading
@@ -245,12 +246,18 @@ Status: 2.0.0"""
 
 @pytest.mark.parametrize("kind", ["text/rfc822-headers", "message/rfc822"])
 async def test_a_report_of_failure_settles_each_recipient(context: FakeContext, kind: str) -> None:
-    ann, bob = await read(context, report(FAILED, DELAYED, FULL, DELIVERED, kind=kind))
+    ann, cid, bob, dan = await read(context, report(FAILED, DELAYED, FULL, DELIVERED, kind=kind))
+    assert isinstance(cid, Receipt)
+    assert isinstance(dan, Receipt)
+    assert [one.state for one in (cid, dan)] == [DeliveryState.SENT, DeliveryState.DELIVERED]
     assert isinstance(ann, Receipt)
     assert isinstance(bob, Receipt)
     assert (ann.id, ann.state, ann.address) == (SENT, DeliveryState.FAILED, Address("email", "ann@customer.test"))
     assert isinstance(ann.error, Rejected)
-    assert (ann.error.code, ann.error.reason) == ("5.1.1", "550 5.1.1 <ann@customer.test>: no such user here")
+    assert (ann.error.code, ann.error.reason) == (
+        "5.1.1",
+        "The mailbox does not exist; it said: 550 5.1.1 <ann@customer.test>: no such user here",
+    )
     assert bob.address == Address("email", "bob@customer.test")
     assert isinstance(bob.error, Rejected)
     assert bob.error.code == "5.2.2"
@@ -265,14 +272,19 @@ async def test_a_report_read_twice_has_the_same_keys(context: FakeContext) -> No
     assert len(keys[0]) == 2
 
 
-async def test_a_report_of_delay_is_no_message(context: FakeContext) -> None:
-    assert await read(context, report(DELAYED)) == [Ignored(reason="delayed: the other server still tries")]
+async def test_a_report_of_delay_says_why_it_is_late(context: FakeContext) -> None:
+    [late] = [event for event in await read(context, report(DELAYED)) if isinstance(event, Receipt)]
+    assert (late.state, late.address) == (DeliveryState.SENT, Address("email", "cid@customer.test"))
+    assert isinstance(late.error, Unreachable)
+    assert late.error.reason == (
+        "It is late, and the mail server goes on trying: The recipient's mail server does not answer"
+    )
 
 
 @pytest.mark.parametrize(
     "raw",
     [
-        pytest.param(report(DELIVERED), id="of delivery"),
+        pytest.param(report(DELIVERED.replace("delivered", "relayed")), id="of nothing new"),
         pytest.param(report(FAILED, original="X-No: id"), id="on an unnamed mail"),
         pytest.param(report(FAILED, original="Message-ID: <other@example.org>"), id="on a mail that we never sent"),
         pytest.param(report("Action: failed\nStatus: 5.0.0"), id="on nobody"),

@@ -337,6 +337,6 @@ async def test_a_send_that_is_cancelled_ends_at_once(context: FakeContext) -> No
 
 def test_what_the_channel_says_it_can() -> None:
     assert CAPABILITIES.idempotent
-    assert CAPABILITIES.receipts == {DeliveryState.FAILED}
+    assert CAPABILITIES.receipts == {DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.DELIVERED}
     assert (CAPABILITIES.html, CAPABILITIES.subject, CAPABILITIES.max_units) == (True, True, 1_000_000)
     assert [(files.max_bytes, files.max_count) for files in CAPABILITIES.files] == [(25_000_000, 50)]

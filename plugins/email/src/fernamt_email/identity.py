@@ -82,5 +82,9 @@ class Identity:
         found = _OWN_ID.fullmatch(message_id)
         return found is not None and found[2] == self._mark(found[1])
 
+    def is_of_ours(self, message_id: str) -> bool:
+        """Return whether an id looks as another channel with our domain makes them."""
+        return _OWN_ID.fullmatch(message_id) is not None and message_id.endswith(f"@{self.domain}>")
+
     def _mark(self, entry_key: str) -> str:
         return hashlib.sha256(f"{self.channel}\n{entry_key}".encode()).hexdigest()[:16]

@@ -19,7 +19,7 @@ from fernamt_email.mailbox import CommandRefused, Mailbox
 from fernamt_email.parse import event_key
 from fernamt_email.reading import Reader
 from fernamt_email.settings import ImapSettings
-from fernamt_email.smtp import CAPABILITIES, Submission
+from fernamt_email.smtp import Submission
 
 BATCH: Final = 100
 """Mails whose sizes are asked for at once."""
@@ -33,12 +33,12 @@ class Imap:
         self._context = context
         self._identity = Identity.of(channel.id, channel.settings)
         self._submission = Submission(channel.settings, self._identity, context)
-        self._reader = Reader(self._identity, context)
+        self._reader = Reader(self._identity, context, channel.settings.language)
         self._stuck = False
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""
-        return CAPABILITIES
+        return self._submission.capabilities()
 
     def id_for(self, message: OutboundMessage) -> str:
         """See ``ChoosesId``: one Message-ID for all who get this entry."""

@@ -9,7 +9,7 @@ from fernamt_email.identity import Identity
 from fernamt_email.reading import Reader
 from fernamt_email.server import Handed, House, MailServer
 from fernamt_email.settings import ListenerSettings
-from fernamt_email.smtp import CAPABILITIES, Submission
+from fernamt_email.smtp import Submission
 
 
 class Listener:
@@ -20,11 +20,11 @@ class Listener:
         self._context = context
         self._identity = Identity.of(channel.id, channel.settings)
         self._submission = Submission(channel.settings, self._identity, context)
-        self._reader = Reader(self._identity, context)
+        self._reader = Reader(self._identity, context, channel.settings.language)
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""
-        return CAPABILITIES
+        return self._submission.capabilities()
 
     def id_for(self, message: OutboundMessage) -> str:
         """See ``ChoosesId``: one Message-ID for all who get this entry."""

@@ -13,7 +13,7 @@ from typing import Final
 from attrs import field, frozen
 
 from fernamt import Unparsable
-from fernamt_email.automatic import is_automatic
+from fernamt_email.automatic import Origin, origin_of
 from fernamt_email.body import Body, body_of
 from fernamt_email.headers import Headers, mended
 from fernamt_email.identity import NO_ID_DOMAIN
@@ -50,9 +50,13 @@ class Mail:
     """What it answers, nearest first."""
     subject: str = field(repr=False)
     at: datetime | None
-    automatic: bool
+    origin: Origin
     body: Body
     report: Report | None
+
+    @property
+    def automatic(self) -> bool:
+        return self.origin.is_automatic
 
 
 def parse(raw: bytes, *, key: str) -> Mail:
@@ -130,7 +134,7 @@ def _mail(message: Message, key: str) -> Mail:
         references=tuple(one for one in nearest_first if one != own_id)[:MAX_REFERENCES],
         subject=headers.text("subject")[:MAX_SUBJECT],
         at=headers.date(),
-        automatic=is_automatic(headers, sender),
+        origin=origin_of(headers, sender),
         body=body_of(message),
         report=report,
     )

@@ -10,7 +10,9 @@ from fernamt import (
     INLINE_MAX_BYTES,
     Attachment,
     Blob,
+    ChannelError,
     ConnectorContext,
+    Consent,
     DeliveryState,
     Ignored,
     InboundEvent,
@@ -21,12 +23,14 @@ from fernamt import (
     Thread,
     Unparsable,
     Unparsed,
+    Unreachable,
 )
 from fernamt_email.address import person
 from fernamt_email.body import File
 from fernamt_email.identity import Identity
 from fernamt_email.parse import Mail, event_key, parse
-from fernamt_email.report import Report
+from fernamt_email.report import Fate, Report
+from fernamt_email.status import Language, explained
 
 THREAD_FROM_BYTES: Final = 16_384
 """Smaller mails are parsed on the loop: even one made to be slow cannot hold it up for long."""
@@ -35,9 +39,10 @@ THREAD_FROM_BYTES: Final = 16_384
 class Reader:
     """Reads the mails of one channel, each in memory: whoever calls has kept to the size limit before."""
 
-    def __init__(self, identity: Identity, context: ConnectorContext) -> None:
+    def __init__(self, identity: Identity, context: ConnectorContext, language: Language = "en") -> None:
         self._identity = identity
         self._context = context
+        self._language = language
 
     async def read(self, content: bytes, *, trace: bytes = b"") -> tuple[list[InboundEvent], bytes | Blob]:
         """Return what a mail says, and its raw form as ``Intake.accept`` wants it.
@@ -74,7 +79,7 @@ class Reader:
         if self._identity.made(mail.id):
             return [Ignored(reason="our own mail")]
         if mail.report and self._identity.made(mail.report.original_id):
-            told = _receipts(mail, mail.report)
+            told = _told(mail, mail.report, self._language)
             if told:
                 return told
         if not mail.sender:
@@ -99,7 +104,8 @@ class Reader:
                 place=mail.id,
             ),
             at=mail.at,
-            automatic=mail.automatic or self._identity.is_ours(mail.sender),
+            automatic=mail.automatic or self._identity.is_ours(mail.sender) or self._identity.is_of_ours(mail.id),
+            silent=mail.origin.is_silent,
         )
 
     async def _attachment(self, file: File) -> Attachment:
@@ -111,23 +117,28 @@ class Reader:
         )
 
 
-def _receipts(mail: Mail, report: Report) -> list[InboundEvent]:
-    """Return what a report on a mail of ours tells: nothing, if it tells neither of failure nor of delay."""
-    failed: list[InboundEvent] = [
-        Receipt(
-            key=f"{mail.key}:{n}",
-            state=DeliveryState.FAILED,
-            id=report.original_id,
-            address=person(fate.address),
-            error=Rejected(fate.reason, code=fate.status),
-            at=mail.at,
-        )
-        for n, fate in enumerate(report.fates)
-        if fate.action == "failed"
-    ]
-    if failed or all(fate.action != "delayed" for fate in report.fates):
-        return failed
-    return [Ignored(reason="delayed: the other server still tries")]
+def _told(mail: Mail, report: Report, language: Language) -> list[InboundEvent]:
+    """Return what a report on a mail of ours tells of each recipient; nothing, if it tells nothing that we can use."""
+    found = (_event(mail, report, n, fate, language) for n, fate in enumerate(report.fates))
+    return [one for one in found if one is not None]
+
+
+def _event(mail: Mail, report: Report, n: int, fate: Fate, language: Language) -> InboundEvent | None:
+    key, address = f"{mail.key}:{n}", person(fate.address) if "@" in fate.address else None
+    if fate.action == "complained":
+        return Consent(key=key, address=address, allowed=False, scope="marketing") if address else None
+    tells: dict[str, tuple[DeliveryState, ChannelError | None]] = {
+        "failed": (DeliveryState.FAILED, Rejected(explained(fate.status, fate.said, language), code=fate.status)),
+        "delayed": (
+            DeliveryState.SENT,
+            Unreachable(explained(fate.status, fate.said, language, late=True), certain=True, code=fate.status),
+        ),
+        "delivered": (DeliveryState.DELIVERED, None),
+    }
+    if fate.action not in tells:
+        return None
+    state, error = tells[fate.action]
+    return Receipt(key=key, state=state, id=report.original_id, address=address, error=error, at=mail.at)
 
 
 async def _pieces(data: bytes) -> AsyncIterator[bytes]:

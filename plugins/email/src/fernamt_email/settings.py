@@ -10,6 +10,7 @@ from attrs import Attribute, field, frozen
 
 from fernamt import Secret
 from fernamt_email.address import MAILBOX
+from fernamt_email.status import Language
 
 Security: TypeAlias = Literal["tls", "starttls", "none"]
 
@@ -65,6 +66,11 @@ def _one_line(_: Any, attribute: Attribute[str], value: str) -> None:
 def _delimiter(_: Any, attribute: Attribute[str], value: str) -> None:
     if value not in ("", "+", "-", "=", "_", "."):
         raise ValueError(f"{attribute.name} is {value!r}; it must be one of + - = _ . or empty")
+
+
+def _language(_: Any, attribute: Attribute[str], value: str) -> None:
+    if value not in ("en", "de"):
+        raise ValueError(f"{attribute.name} is {value!r}; it must be 'en' or 'de'")
 
 
 def _port(_: Any, attribute: Attribute[Any], value: int | None) -> None:
@@ -136,6 +142,18 @@ class MailSettings:
         metadata=_help(
             "Between our name and the token of a signed reply address (support+token@example.org); empty: no such addresses."
         ),
+    )
+    language: Language = field(
+        default="en",
+        validator=_language,
+        metadata=_help(
+            "en or de: of what we write ourselves, for agents, and for customers whose language nobody knows."
+        ),
+    )
+    automatic_per_day: int = field(
+        default=5,
+        validator=_within(0, 1_000),
+        metadata=_help("So many automatic mails at most to one person within 24 hours, whatever asks for them."),
     )
     max_bytes: int = field(
         default=26_214_400,

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException
+from attrs import evolve
 
 from fernamt import (
     Attachment,
@@ -28,6 +29,7 @@ from fernamt import (
 from fernamt_email.compose import compose
 from fernamt_email.identity import Identity
 from fernamt_email.settings import SMTP_PORTS, MailSettings
+from fernamt_email.status import Language, enhanced_in, explained
 from fernamt_email.tls import client_context
 
 MAX_FILES_BYTES: Final = 25_000_000
@@ -36,7 +38,7 @@ CAPABILITIES: Final = Capabilities(
     html=True,
     subject=True,
     files=(Files(max_bytes=MAX_FILES_BYTES, max_count=50),),
-    receipts=frozenset({DeliveryState.FAILED}),
+    receipts=frozenset({DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.DELIVERED}),
     idempotent=True,  # by the Message-ID that never changes: who gets a repeat gets the same mail
     in_flight=4,
 )
@@ -44,7 +46,6 @@ LOGIN_CODES: Final = frozenset({530, 534, 535})
 THREAD_FROM_BYTES: Final = 262_144
 QUIT_S: Final = 2.0
 
-_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\S)")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 
 
@@ -56,13 +57,17 @@ class Submission:
         self._identity = identity
         self._context = context
 
+    def capabilities(self) -> Capabilities:
+        """See ``Describes``."""
+        return evolve(CAPABILITIES, automatic_per_day=self._settings.automatic_per_day)
+
     async def send(self, message: OutboundMessage) -> Sent:
         """Make one attempt. Errors as in ``Connector.send``; what fails before DATA certainly did not happen."""
         written = (self._identity.address, message.to.value, *(address.value for address in message.cc))
         utf8 = not all(address.isascii() for address in written)
         mail = await self._composed(message, utf8=utf8)
         async with self._session() as client:
-            with _mapped(certain=True):
+            with _mapped(self._settings.language, certain=True):
                 if utf8 and not client.supports_extension("smtputf8"):
                     raise Unsupported("the mail server takes no addresses with characters beyond ASCII")
                 options = ["SMTPUTF8", "BODY=8BITMIME"] if utf8 else []
@@ -72,14 +77,14 @@ class Submission:
                 sender = "" if message.automatic else self._identity.address  # RFC 3834, 3.3
                 await client.mail(sender, options=options, encoding=encoding)
                 await client.rcpt(message.to.value, encoding=encoding)
-            with _mapped(certain=False):
+            with _mapped(self._settings.language, certain=False):
                 await client.data(mail)
         return Sent(ids=(self._identity.message_id(message.entry_key),))
 
     async def verify(self) -> str:
         """Connect and log in; return our address. Errors as in ``send``."""
         async with self._session() as client:
-            with _mapped(certain=True):
+            with _mapped(self._settings.language, certain=True):
                 await client.noop()
         return self._identity.address
 
@@ -144,32 +149,32 @@ class Submission:
 
 
 @contextmanager
-def _mapped(*, certain: bool) -> Iterator[None]:
+def _mapped(language: Language, *, certain: bool) -> Iterator[None]:
     """Turn what the library raises into our errors; *certain*: without a reply nothing can have been taken."""
     try:
         yield
     except SMTPResponseException as why:
-        raise _refusal(why, certain=certain) from why
+        raise _refusal(why, language, certain=certain) from why
     except (SMTPException, OSError) as why:
         raise Unreachable(f"the mail server did not answer: {why}", certain=certain) from why
     except ValueError as why:  # an address that would break out of its command
         raise Rejected("an address cannot be written into an SMTP command") from why
 
 
-def _refusal(why: SMTPResponseException, *, certain: bool) -> ChannelError:
+def _refusal(why: SMTPResponseException, language: Language, *, certain: bool) -> ChannelError:
     """Return what a reply means for the message: the one table of codes."""
-    enhanced = _ENHANCED.match(why.message.strip())
+    status, code = enhanced_in(why.message), _code(why)
+    said = explained(status, _said(why), language) if status else _said(why)
     if why.code in LOGIN_CODES:
-        return NeedsLogin(_said(why), code=_code(why))
+        return NeedsLogin(_said(why), code=code)
     if 400 <= why.code < 500:
-        return Unreachable(_said(why), certain=True, code=_code(why))
-    if (enhanced and enhanced[0] == "5.2.2") or (
-        why.code == 552 and not enhanced
-    ):  # a full mailbox is emptied some day
-        return Unreachable(_said(why), certain=True, code=_code(why))
+        return Unreachable(said, certain=True, code=code)
+    # A full mailbox is emptied some day. Of 552 without more nobody knows which of both limits it is.
+    if status.endswith(".2.2") or (why.code == 552 and not status):
+        return Unreachable(said, certain=True, code=code)
     if why.code >= 500:
-        return Rejected(_said(why), code=_code(why))
-    return Unreachable(f"the mail server answered nonsense: {_said(why)}", certain=certain, code=_code(why))
+        return Rejected(said, code=code)
+    return Unreachable(f"the mail server answered nonsense: {_said(why)}", certain=certain, code=code)
 
 
 def _said(why: SMTPResponseException) -> str:
