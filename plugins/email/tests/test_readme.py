@@ -52,7 +52,11 @@ def test_every_setting_is_in_a_table_with_its_default(readme: str) -> None:
     fields = [field for section in (*KINDS.values(), SmtpSettings) for field in attrs.fields(section)]
     assert rows == {(field.name, field.metadata["help"]) for field in fields}
     for field in fields:
-        if isinstance(field.default, str | int | float) and field.default != "":
+        if isinstance(field.default, bool):
+            assert re.search(rf"^\| `{field.name}` \| `{str(field.default).lower()}` \|", readme, re.MULTILINE), (
+                field.name
+            )
+        elif isinstance(field.default, str | int | float) and field.default != "":
             shown = f'"{field.default}"' if isinstance(field.default, str) else f"{field.default:.10g}"
             assert re.search(rf"^\| `{field.name}` \| `{re.escape(shown)}` \|", readme, re.MULTILINE), field.name
         if field.default is attrs.NOTHING:

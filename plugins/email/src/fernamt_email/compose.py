@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from fernamt import Attachment, OutboundMessage, Rejected
 from fernamt_email.address import MAILBOX
-from fernamt_email.identity import NO_ID_DOMAIN, Identity
+from fernamt_email.identity import NO_ID_DOMAIN, Identity, tag_of
 
 LATEST_REFERENCES: Final = 20
 """So many ids at the end of References, beside the first: threads of years keep their root and a bearable header."""
@@ -53,6 +53,7 @@ def compose(
     at: datetime,
     files: Sequence[bytes],
     utf8: bool = False,
+    tagged: bool = False,
 ) -> bytes:
     """Return the mail for one recipient, with CRLF lines, in ASCII unless *utf8*.
 
@@ -62,6 +63,7 @@ def compose(
         sender_name: Shown beside our address; may be empty.
         at: For the Date field.
         files: The contents of ``message.attachments``, in their order.
+        tagged: Whether the subject carries a sign of the conversation.
         utf8: Header fields in UTF-8 (RFC 6532), for servers that take addresses beyond ASCII.
 
     Raises:
@@ -75,7 +77,7 @@ def compose(
         mail["Cc"] = tuple(_mailbox(address.value) for address in message.cc)
     if reply_to != identity.address:
         mail["Reply-To"] = _mailbox(reply_to, sender_name)
-    mail["Subject"] = subject_of(message)
+    mail["Subject"] = " ".join(filter(None, (subject_of(message), tag_of(message.reply_token) if tagged else "")))
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = identity.message_id(message.entry_key)
     answered, chain = references_of(message)

@@ -13,11 +13,12 @@ from typing import Final
 from attrs import field, frozen
 
 from fernamt import Unparsable
-from fernamt_email.automatic import Origin, origin_of
+from fernamt_email.automatic import Origin
 from fernamt_email.body import Body, body_of
-from fernamt_email.headers import Headers, mended
+from fernamt_email.headers import Headers, children, mended
 from fernamt_email.identity import NO_ID_DOMAIN
 from fernamt_email.report import Report, report_of
+from fernamt_email.sender import Sender, sender_of
 
 MAX_PARTS: Final = 200
 MAX_LINES: Final = 1_000_000
@@ -53,6 +54,8 @@ class Mail:
     origin: Origin
     body: Body
     report: Report | None
+    enclosed: Sender | None = None
+    """Who wrote the one mail that it has as a file."""
 
     @property
     def automatic(self) -> bool:
@@ -115,18 +118,15 @@ def event_key(raw: bytes) -> str:
 
 def _mail(message: Message, key: str) -> Mail:
     headers = Headers(message)
-    name, sender = next(
-        iter(headers.addresses("from", "sender", "reply-to", "return-path")),
-        ("", ""),
-    )
+    sender = sender_of(headers)
     own_id = next(iter(headers.ids("message-id")), "")
     nearest_first = dict.fromkeys(headers.ids("in-reply-to") + headers.ids("references")[::-1])
     report = report_of(message)
     return Mail(
         key=key,
         id=own_id or f"<{key[:32]}@{NO_ID_DOMAIN}>",
-        sender=sender,
-        sender_name=name,
+        sender=sender.address,
+        sender_name=sender.name,
         recipients=tuple(dict.fromkeys(address for _, address in headers.addresses("to", "cc"))),
         arrived_for=tuple(
             address for _, address in headers.addresses("delivered-to", "x-original-to", "envelope-to", "to", "cc")
@@ -134,7 +134,15 @@ def _mail(message: Message, key: str) -> Mail:
         references=tuple(one for one in nearest_first if one != own_id)[:MAX_REFERENCES],
         subject=headers.text("subject")[:MAX_SUBJECT],
         at=headers.date(),
-        origin=origin_of(headers, sender),
+        origin=sender.origin,
         body=body_of(message),
         report=report,
+        enclosed=_enclosed(message),
     )
+
+
+def _enclosed(message: Message) -> Sender | None:
+    mails = [
+        inner for part in children(message) if part.get_content_type() == "message/rfc822" for inner in children(part)
+    ]
+    return sender_of(Headers(mails[0])) if len(mails) == 1 else None

@@ -8,6 +8,7 @@ from typing import Final
 
 from fernamt import (
     INLINE_MAX_BYTES,
+    Address,
     Attachment,
     Blob,
     ChannelError,
@@ -25,9 +26,10 @@ from fernamt import (
     Unparsed,
     Unreachable,
 )
-from fernamt_email.address import person
+from fernamt_email.address import normalised, person
 from fernamt_email.body import File
-from fernamt_email.identity import Identity
+from fernamt_email.forward import Forwarded, enclosed, forwarded
+from fernamt_email.identity import Identity, untagged
 from fernamt_email.parse import Mail, event_key, parse
 from fernamt_email.report import Fate, Report
 from fernamt_email.status import Language, explained
@@ -87,26 +89,48 @@ class Reader:
         return [await self._received(mail)]
 
     async def _received(self, mail: Mail) -> Received:
+        hint, subject = untagged(mail.subject)
+        ours = self._identity.is_ours(mail.sender) or self._identity.is_of_ours(mail.id)
+        passed_on = self._passed_on(mail, subject)
+        sender, name = mail.sender, mail.sender_name
+        if passed_on is not None:
+            sender, name, subject = passed_on.address, passed_on.name, passed_on.subject
         returned = (mail.report.original_id,) if mail.report and mail.report.original_id else ()
         return Received(
             key=mail.key,
             id=mail.id,
-            sender=person(mail.sender),
-            sender_name=mail.sender_name,
-            cc=tuple(dict.fromkeys(person(one) for one in mail.recipients if not self._identity.is_ours(one))),
-            subject=mail.subject,
+            sender=person(sender),
+            sender_name=name,
+            cc=() if passed_on else self._others(mail, sender),
+            subject=subject,
             text=mail.body.text,
             html=mail.body.html,
             attachments=tuple([await self._attachment(file) for file in mail.body.files]),
             thread=Thread(
                 token=next(filter(None, map(self._identity.token_in, mail.arrived_for)), ""),
-                references=(*returned, *mail.references),
+                references=() if passed_on else (*returned, *mail.references),
+                hint=hint,
                 place=mail.id,
+                learns=True,
             ),
             at=mail.at,
-            automatic=mail.automatic or self._identity.is_ours(mail.sender) or self._identity.is_of_ours(mail.id),
+            automatic=mail.automatic or ours or passed_on is not None,
             silent=mail.origin.is_silent,
         )
+
+    def _passed_on(self, mail: Mail, subject: str) -> Forwarded | None:
+        """Return whose mail a colleague passes on to us. It says no more than From would, which anybody can write."""
+        if not self._identity.is_agent(mail.sender) or mail.automatic:
+            return None
+        found = enclosed(subject, mail.enclosed) or forwarded(subject, mail.body.text)
+        if found is None or self._identity.is_ours(found.address) or self._identity.is_agent(found.address):
+            return None
+        return found
+
+    def _others(self, mail: Mail, sender: str) -> tuple[Address, ...]:
+        """Return who else got this mail: they take part, so their answers join by reference."""
+        others = (one for one in mail.recipients if not self._identity.is_ours(one))
+        return tuple(dict.fromkeys(person(one) for one in others if normalised(one) != normalised(sender)))
 
     async def _attachment(self, file: File) -> Attachment:
         return Attachment(

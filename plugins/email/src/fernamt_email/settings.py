@@ -143,6 +143,26 @@ class MailSettings:
             "Between our name and the token of a signed reply address (support+token@example.org); empty: no such addresses."
         ),
     )
+    subject_token: bool = field(
+        default=False,
+        metadata=_help(
+            "Whether our subjects carry a sign of the conversation, [#c-4fk2qz], for programs that lose references."
+        ),
+    )
+    signed_sender: bool = field(
+        default=False,
+        metadata=_help(
+            "Whether the signed reply address is also the envelope's sender, so that reports and out-of-office notes without"
+            " references find back; your provider must let you send from support+anything."
+        ),
+    )
+    agents: tuple[str, ...] = field(
+        default=(),
+        validator=_addresses_or_domains,
+        metadata=_help(
+            "Colleagues whose forwarded mails count as written by the original sender; @example.org stands for a whole domain."
+        ),
+    )
     language: Language = field(
         default="en",
         validator=_language,

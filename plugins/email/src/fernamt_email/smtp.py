@@ -74,12 +74,16 @@ class Submission:
                 if client.supports_extension("size"):
                     options.append(f"SIZE={len(mail)}")
                 encoding = "utf-8" if utf8 else "ascii"
-                sender = "" if message.automatic else self._identity.address  # RFC 3834, 3.3
+                sender = "" if message.automatic else self._envelope_sender(message)  # RFC 3834, 3.3
                 await client.mail(sender, options=options, encoding=encoding)
                 await client.rcpt(message.to.value, encoding=encoding)
             with _mapped(self._settings.language, certain=False):
                 await client.data(mail)
         return Sent(ids=(self._identity.message_id(message.entry_key),))
+
+    def _envelope_sender(self, message: OutboundMessage) -> str:
+        signed = self._settings.signed_sender
+        return self._identity.reply_address(message.reply_token) if signed else self._identity.address
 
     async def verify(self) -> str:
         """Connect and log in; return our address. Errors as in ``send``."""
@@ -93,7 +97,15 @@ class Submission:
 
         def build() -> bytes:
             name, now = self._settings.sender_name, self._context.clock.now()
-            return compose(message, self._identity, sender_name=name, at=now, files=files, utf8=utf8)
+            return compose(
+                message,
+                self._identity,
+                sender_name=name,
+                at=now,
+                files=files,
+                utf8=utf8,
+                tagged=self._settings.subject_token,
+            )
 
         try:
             large = sum(map(len, files)) + len(message.text) + len(message.html) > THREAD_FROM_BYTES
