@@ -115,6 +115,13 @@ class Mailbox:
         """Move a mail to the folder for what is done (RFC 6851, else RFC 4315)."""
         await self._call(self._move, uid)
 
+    async def append(self, folder: str, mail: bytes, message_id: str) -> None:
+        """Put a mail that is read already into *folder*, made if it is missing; nothing, if one with that id is there.
+
+        That folder is selected then: this is a connection's last task.
+        """
+        await self._call(partial(self._append, folder, mail), message_id)
+
     async def wait(self, seconds: float) -> None:
         """Return when the server announces new mail, at the latest after *seconds* (RFC 2177, or just the time)."""
         if self._idles:
@@ -165,6 +172,14 @@ class Mailbox:
             client.copy([uid], folder)
             client.delete_messages([uid], silent=True)
             client.uid_expunge([uid])
+
+    def _append(self, folder: str, mail: bytes, message_id: str) -> None:
+        client = self._logged_in
+        if not client.folder_exists(folder):
+            client.create_folder(folder)
+        client.select_folder(folder, readonly=True)
+        if not client.search(["HEADER", "Message-ID", message_id]):
+            client.append(folder, mail, flags=[rb"\Seen"])
 
     def _look(self, first: int) -> list[int]:
         self._logged_in.take_announcement()
