@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
+
+from aiohttp import web
 
 from fernamt import (
     Capabilities,
@@ -18,8 +21,10 @@ from fernamt_email.identity import Identity
 from fernamt_email.mailbox import CommandRefused, Mailbox
 from fernamt_email.parse import event_key
 from fernamt_email.reading import Reader
+from fernamt_email.sent_copy import SentCopies
 from fernamt_email.settings import ImapSettings
 from fernamt_email.smtp import Submission
+from fernamt_email.unsubscribe import Unsubscribing
 
 BATCH: Final = 100
 """Mails whose sizes are asked for at once."""
@@ -32,13 +37,24 @@ class Imap:
         self._settings = channel.settings
         self._context = context
         self._identity = Identity.of(channel.id, channel.settings)
-        self._submission = Submission(channel.settings, self._identity, context)
-        self._reader = Reader(self._identity, context, channel.settings.language)
+        self._unsubscribing = Unsubscribing(self._identity, context, channel.url)
+        self._submission = Submission(
+            channel.settings,
+            self._identity,
+            context,
+            unsubscribing=self._unsubscribing,
+            keep=SentCopies(channel.settings, context).keep,
+        )
+        self._reader = Reader(self._identity, context, channel.settings.language, self._unsubscribing)
         self._stuck = False
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""
         return self._submission.capabilities()
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """See ``Serves``: where the reader of outreach stops it."""
+        return self._unsubscribing.routes()
 
     def id_for(self, message: OutboundMessage) -> str:
         """See ``ChoosesId``: one Message-ID for all who get this entry."""

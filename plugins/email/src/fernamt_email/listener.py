@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+
+from aiohttp import web
 
 from fernamt import Capabilities, Channel, ConnectorContext, NotStored, OutboundMessage, Sent, Unreachable
 from fernamt_email.identity import Identity
@@ -10,6 +13,7 @@ from fernamt_email.reading import Reader
 from fernamt_email.server import Handed, House, MailServer
 from fernamt_email.settings import ListenerSettings
 from fernamt_email.smtp import Submission
+from fernamt_email.unsubscribe import Unsubscribing
 
 
 class Listener:
@@ -19,12 +23,17 @@ class Listener:
         self._settings = channel.settings
         self._context = context
         self._identity = Identity.of(channel.id, channel.settings)
-        self._submission = Submission(channel.settings, self._identity, context)
-        self._reader = Reader(self._identity, context, channel.settings.language)
+        self._unsubscribing = Unsubscribing(self._identity, context, channel.url)
+        self._submission = Submission(channel.settings, self._identity, context, unsubscribing=self._unsubscribing)
+        self._reader = Reader(self._identity, context, channel.settings.language, self._unsubscribing)
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""
         return self._submission.capabilities()
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """See ``Serves``: where the reader of outreach stops it."""
+        return self._unsubscribing.routes()
 
     def id_for(self, message: OutboundMessage) -> str:
         """See ``ChoosesId``: one Message-ID for all who get this entry."""

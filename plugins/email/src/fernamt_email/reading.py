@@ -33,6 +33,7 @@ from fernamt_email.identity import Identity, untagged
 from fernamt_email.parse import Mail, event_key, parse
 from fernamt_email.report import Fate, Report
 from fernamt_email.status import Language, explained
+from fernamt_email.unsubscribe import Unsubscribing
 
 THREAD_FROM_BYTES: Final = 16_384
 """Smaller mails are parsed on the loop: even one made to be slow cannot hold it up for long."""
@@ -41,10 +42,17 @@ THREAD_FROM_BYTES: Final = 16_384
 class Reader:
     """Reads the mails of one channel, each in memory: whoever calls has kept to the size limit before."""
 
-    def __init__(self, identity: Identity, context: ConnectorContext, language: Language = "en") -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        context: ConnectorContext,
+        language: Language = "en",
+        unsubscribing: Unsubscribing | None = None,
+    ) -> None:
         self._identity = identity
         self._context = context
         self._language = language
+        self._unsubscribing = unsubscribing
 
     async def read(self, content: bytes, *, trace: bytes = b"") -> tuple[list[InboundEvent], bytes | Blob]:
         """Return what a mail says, and its raw form as ``Intake.accept`` wants it.
@@ -84,6 +92,8 @@ class Reader:
             told = _told(mail, mail.report, self._language)
             if told:
                 return told
+        if self._unsubscribing and (stopped := self._unsubscribing.event_of(mail.subject, key=mail.key)):
+            return [stopped]
         if not mail.sender:
             return [Unparsed(key=mail.key, reason="the mail names no sender")]
         return [await self._received(mail)]

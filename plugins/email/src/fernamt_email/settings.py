@@ -123,6 +123,48 @@ class SmtpSettings:
     )
 
 
+def _form(_: Any, attribute: Attribute[str], value: str) -> None:
+    if value and "{text}" not in value:
+        raise ValueError(
+            f"{attribute.name} has no {{text}}, where the answer itself stands; write it where that belongs"
+        )
+
+
+def _names(_: Any, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
+    for one in value:
+        login, _, name = one.partition("=")
+        if not (login.strip() and name.strip()):
+            raise ValueError(f"{attribute.name} has {one!r}; write it as 'maria = Maria Schmidt'")
+
+
+@frozen(kw_only=True)
+class LayoutSettings:
+    """``[channels.<id>.layout]``: what stands around an answer, by the customer's language."""
+
+    text_en: str = field(
+        default="",
+        validator=_form,
+        metadata=_help("The text in English: {text} is the answer, {agent} its writer; empty: just the answer."),
+    )
+    text_de: str = field(default="", validator=_form, metadata=_help("The same in German."))
+    html_en: str = field(
+        default="",
+        validator=_form,
+        metadata=_help("The HTML in English, with the same places; empty: answers without HTML stay so."),
+    )
+    html_de: str = field(default="", validator=_form, metadata=_help("The same in German."))
+    agent_names: tuple[str, ...] = field(
+        default=(),
+        validator=_names,
+        metadata=_help(
+            "What readers see for {agent}, by login: 'maria = Maria Schmidt'; others are shown by their login."
+        ),
+    )
+    quote: bool = field(
+        default=True, metadata=_help("Whether what the customer wrote last stands below an answer that a person wrote.")
+    )
+
+
 @frozen(kw_only=True)
 class MailSettings:
     """What both kinds have in common: who we are, and how we send."""
@@ -181,6 +223,9 @@ class MailSettings:
         metadata=_help("The largest mail that is taken whole, in bytes."),
     )
     smtp: SmtpSettings = field(metadata=_help("The server that takes our mail, a table of its own."))
+    layout: LayoutSettings = field(
+        factory=LayoutSettings, metadata=_help("Signatures and HTML around our answers, a table of its own.")
+    )
 
 
 @frozen(kw_only=True)
@@ -205,6 +250,12 @@ class ImapSettings(MailSettings):
     done_folder: str = field(
         default="Processed",
         metadata=_help("Where a mail goes once it is stored; created if missing; empty: it stays where it is."),
+    )
+    sent_folder: str = field(
+        default="",
+        metadata=_help(
+            "Where a copy of each answer goes, Sent for instance; empty: nowhere. Some providers keep one by themselves."
+        ),
     )
     idle_s: float = field(
         default=540.0,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException
 from attrs import evolve
@@ -28,9 +28,14 @@ from fernamt import (
 )
 from fernamt_email.compose import compose
 from fernamt_email.identity import Identity
+from fernamt_email.layout import Style
 from fernamt_email.settings import SMTP_PORTS, MailSettings
 from fernamt_email.status import Language, enhanced_in, explained
 from fernamt_email.tls import client_context
+from fernamt_email.unsubscribe import Unsubscribing
+
+Keep: TypeAlias = Callable[[bytes, str], Awaitable[None]]
+"""Takes a mail and its Message-ID."""
 
 MAX_FILES_BYTES: Final = 25_000_000
 CAPABILITIES: Final = Capabilities(
@@ -52,14 +57,27 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 class Submission:
     """The way out of a channel, by a connection of its own for every mail."""
 
-    def __init__(self, settings: MailSettings, identity: Identity, context: ConnectorContext) -> None:
+    def __init__(
+        self,
+        settings: MailSettings,
+        identity: Identity,
+        context: ConnectorContext,
+        *,
+        unsubscribing: Unsubscribing | None = None,
+        keep: Keep | None = None,
+    ) -> None:
+        """*keep* is told of each mail that was taken; what it does must not fail."""
         self._settings = settings
+        self._unsubscribing = unsubscribing or Unsubscribing(identity, context, "")
+        self._keep = keep
         self._identity = identity
         self._context = context
+        self._style = Style(layout=settings.layout, language=settings.language, tagged=settings.subject_token)
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""
-        return evolve(CAPABILITIES, automatic_per_day=self._settings.automatic_per_day)
+        settings = self._settings
+        return evolve(CAPABILITIES, automatic_per_day=settings.automatic_per_day, quotes=settings.layout.quote)
 
     async def send(self, message: OutboundMessage) -> Sent:
         """Make one attempt. Errors as in ``Connector.send``; what fails before DATA certainly did not happen."""
@@ -79,7 +97,10 @@ class Submission:
                 await client.rcpt(message.to.value, encoding=encoding)
             with _mapped(self._settings.language, certain=False):
                 await client.data(mail)
-        return Sent(ids=(self._identity.message_id(message.entry_key),))
+        message_id = self._identity.message_id(message.entry_key)
+        if self._keep is not None and not message.bulk:
+            await self._keep(mail, message_id)
+        return Sent(ids=(message_id,))
 
     def _envelope_sender(self, message: OutboundMessage) -> str:
         signed = self._settings.signed_sender
@@ -94,6 +115,9 @@ class Submission:
 
     async def _composed(self, message: OutboundMessage, *, utf8: bool) -> bytes:
         files = [await self._content(file, message) for file in message.attachments]
+        if message.answered is not None:  # a reader knows the time of where we are
+            answered = evolve(message.answered, at=message.answered.at.astimezone())
+            message = evolve(message, answered=answered)
 
         def build() -> bytes:
             name, now = self._settings.sender_name, self._context.clock.now()
@@ -104,7 +128,8 @@ class Submission:
                 at=now,
                 files=files,
                 utf8=utf8,
-                tagged=self._settings.subject_token,
+                style=self._style,
+                unsubscribe=self._unsubscribing.addresses(message.to) if message.bulk else (),
             )
 
         try:
