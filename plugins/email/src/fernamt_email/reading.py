@@ -121,7 +121,7 @@ class Reader:
                 references=() if passed_on else (*returned, *mail.references),
                 hint=hint,
                 place=mail.id,
-                learns=True,
+                learns=bool(mail.references) and passed_on is None,
             ),
             at=mail.at,
             automatic=mail.automatic or ours or passed_on is not None,

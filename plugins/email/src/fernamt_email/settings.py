@@ -205,7 +205,7 @@ class MailSettings:
             "Colleagues whose forwarded mails count as written by the original sender; @example.org stands for a whole domain."
         ),
     )
-    language: Language = field(
+    house_language: Language = field(
         default="en",
         validator=_language,
         metadata=_help(

@@ -72,7 +72,7 @@ class Submission:
         self._keep = keep
         self._identity = identity
         self._context = context
-        self._style = Style(layout=settings.layout, language=settings.language, tagged=settings.subject_token)
+        self._style = Style(layout=settings.layout, language=settings.house_language, tagged=settings.subject_token)
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""
@@ -85,7 +85,7 @@ class Submission:
         utf8 = not all(address.isascii() for address in written)
         mail = await self._composed(message, utf8=utf8)
         async with self._session() as client:
-            with _mapped(self._settings.language, certain=True):
+            with _mapped(self._settings.house_language, certain=True):
                 if utf8 and not client.supports_extension("smtputf8"):
                     raise Unsupported("the mail server takes no addresses with characters beyond ASCII")
                 options = ["SMTPUTF8", "BODY=8BITMIME"] if utf8 else []
@@ -95,7 +95,7 @@ class Submission:
                 sender = "" if message.automatic else self._envelope_sender(message)  # RFC 3834, 3.3
                 await client.mail(sender, options=options, encoding=encoding)
                 await client.rcpt(message.to.value, encoding=encoding)
-            with _mapped(self._settings.language, certain=False):
+            with _mapped(self._settings.house_language, certain=False):
                 await client.data(mail)
         message_id = self._identity.message_id(message.entry_key)
         if self._keep is not None and not message.bulk:
@@ -109,7 +109,7 @@ class Submission:
     async def verify(self) -> str:
         """Connect and log in; return our address. Errors as in ``send``."""
         async with self._session() as client:
-            with _mapped(self._settings.language, certain=True):
+            with _mapped(self._settings.house_language, certain=True):
                 await client.noop()
         return self._identity.address
 
