@@ -13,7 +13,7 @@ from fernamt._store.engine import Store
 from fernamt._store.reception import Line
 from fernamt._store.writer import Writer
 from fernamt.errors import Unreachable
-from fernamt.inbound import Consent, Receipt, Received, Thread
+from fernamt.inbound import Acknowledgement, Consent, Receipt, Received, Thread
 from fernamt.model import Address, DeliveryState
 
 from .stage import Impatient
@@ -183,3 +183,36 @@ def test_what_is_late_stays_sent_and_says_why(desk: Desk) -> None:
     )
     desk.take(late)
     assert desk.rows("SELECT state, reason FROM delivery") == [("sent", "busy")]
+
+
+# ---- acknowledged
+def acknowledged(key: str, sender: Address = ANN, **more: Any) -> Received:
+    said = Acknowledgement(text="It is number #{number}.", subject="Number {number}")
+    return mail(key, sender, acknowledgement=said, **more)
+
+
+def test_who_opens_a_conversation_is_told_its_number_once_a_day_and_nobody_has_answered_them_by_that(
+    desk: Desk,
+) -> None:
+    accepted = desk.take(acknowledged("a", subject="My secret"), acknowledged("b"))
+    accepted += desk.take(acknowledged("c"), acknowledged("d", BOB))
+    assert numbers(accepted) == [("1", 1, False), ("2", 1, False), ("3", 1, False), ("4", 1, False)]
+    found = desk.rows(
+        "SELECT d.conversation, a.handle, c.text, c.data FROM delivery d JOIN address a ON a.id = d.address"
+        " JOIN content c ON c.entry = d.entry ORDER BY d.id"
+    )
+    assert [row[:3] for row in found] == [(1, str(ANN), "It is number #1."), (4, str(BOB), "It is number #4.")]
+    assert found[0][3] == '{"automatic":true,"subject":"Number 1"}'
+    assert state(desk) == "open"
+    assert desk.log(1) == [(1, "received"), (2, "sent")]
+    with desk.session.transaction() as tx:
+        tx.do.one("UPDATE delivery SET queued_at = queued_at - 86400000001")
+    desk.take(acknowledged("e"))
+    assert desk.log(5) == [(1, "received"), (2, "sent")]
+
+
+def test_a_repeat_an_answer_and_a_machine_are_not_acknowledged(desk: Desk) -> None:
+    desk.take(acknowledged("a"))
+    desk.take(acknowledged("a"), acknowledged("b", thread=Thread(references=("<a>",))))
+    desk.take(acknowledged("c", BOB, automatic=True), acknowledged("d", EVE, by_us=True))
+    assert desk.rows("SELECT count(*) FROM delivery") == [(1,)]

@@ -50,6 +50,7 @@ from fernamt.hookspecs import Duty, Refusal, Route, Subject, hookimpl
 from fernamt.http import Http, HttpReply
 from fernamt.inbound import (
     Accepted,
+    Acknowledgement,
     Changed,
     Consent,
     Cursor,
@@ -124,6 +125,7 @@ from fernamt.settings import Secret
 
 __all__ = (
     "Accepted",
+    "Acknowledgement",
     "Action",
     "AddEntry",
     "Address",

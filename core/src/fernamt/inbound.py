@@ -43,6 +43,15 @@ class Part:
     """``None``: nobody says; a short silence ends it."""
 
 
+@frozen(kw_only=True)
+class Acknowledgement:
+    """What somebody hears at once who opens a conversation. It never holds words of theirs."""
+
+    text: str
+    """``{number}`` stands for the number of the conversation, here and in the subject."""
+    subject: str = ""
+
+
 _UNTHREADED = Thread()
 
 
@@ -78,6 +87,8 @@ class Received:
     """An out-of-office note, a list, a bounce: starts no menu and gets no automatic reply."""
     silent: bool = False
     """Shown, and nobody has to look: it reopens nothing and leaves the state as it is, as an out-of-office note does."""
+    acknowledgement: Acknowledgement | None = None
+    """Sent if this opens a conversation and nobody's machine wrote it, once in 24 hours to one person; it is no answer yet."""
     by_us: bool = False
     """An echo: a colleague wrote it in the provider's own app."""
 

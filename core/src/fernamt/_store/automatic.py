@@ -11,6 +11,7 @@ from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.statements import Statements
 
 _DAY_US: Final = 86_400_000_000
+_ANY: Final = 2**62
 IS_AUTOMATIC: Final = '"automatic":true'
 """How the data of an entry that a machine wrote say so: in a text of theirs the quotes would be escaped."""
 IS_SILENT: Final = '"silent":true'
@@ -41,16 +42,31 @@ def _machine(do: Statements, channel: int, delivery: OpenDelivery) -> bool:
 
 
 def _today(do: Statements, channel: int, delivery: OpenDelivery) -> int:
-    """Count over all conversations that the recipient began, for who loses the thread begins a new one each time."""
+    since_us = delivery.queued_at - _DAY_US
+    return automatic_since(
+        do, delivery.address, channel, since_us, conversation=delivery.conversation, before=delivery.id
+    )
+
+
+def automatic_since(
+    do: Statements,
+    address: int,
+    channel: int,
+    since_us: int,
+    *,
+    conversation: int = 0,
+    before: int = _ANY,
+    author: str = "%",
+) -> int:
+    """Return how many automatic messages a person got on a channel, or is to get.
+
+    That counts over all conversations that they began, and *conversation*: who loses the thread begins a new one each time.
+    """
     [[count]] = do.rows(
         "SELECT count(*) FROM entry e JOIN content c ON c.entry = e.id JOIN delivery d ON d.entry = e.id"
         " WHERE e.conversation IN (SELECT conversation FROM thread WHERE address = ? AND channel = ? UNION ALL SELECT ?)"
         " AND e.kind = 'sent' AND d.address = ? AND d.channel = ? AND d.id < ? AND d.queued_at > ?"
-        " AND d.state <> 'refused' AND c.data LIKE ?",
-        (
-            *(delivery.address, channel, delivery.conversation),
-            *(delivery.address, channel, delivery.id, delivery.queued_at - _DAY_US),
-            f"%{IS_AUTOMATIC}%",
-        ),
+        " AND d.state <> 'refused' AND c.data LIKE ? AND c.author LIKE ?",
+        (address, channel, conversation, address, channel, before, since_us, f"%{IS_AUTOMATIC}%", author),
     )
     return int(count)

@@ -11,7 +11,9 @@ from typing import Any, Final, TypeAlias
 import orjson
 from attrs import frozen
 
-from fernamt._store.automatic import IS_AUTOMATIC, IS_SILENT, Before, automatic_before
+from fernamt._store.answered import answered_by, heard
+from fernamt._store.automatic import IS_AUTOMATIC, Before, automatic_before
+from fernamt._store.consents import MARKETING, stopped_by
 from fernamt._store.conversations import attachments_of
 from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.names import ERASED, Names
@@ -27,12 +29,10 @@ from fernamt.model import (
     Template,
     moment,
 )
-from fernamt.outbound import Answered, OutboundMessage
+from fernamt.outbound import OutboundMessage
 
 _REFERENCES_MAX: Final = 50
 _N_MAX: Final = 2**31
-MARKETING: Final = "marketing"
-"""The scope of consent that outreach needs."""
 _Place: TypeAlias = tuple[int, int]
 """A conversation, and the number of an entry there."""
 _Tied: TypeAlias = Mapping[_Place, Sequence[_Place]]
@@ -98,7 +98,7 @@ class _Known:
                 (channel,),
             )
         )
-        self._stopped = _stopped(do, names, channel, {row[3] for row in self._written.values()})
+        self._stopped = stopped_by(do, names, channel, {row[3] for row in self._written.values()})
         own = {(conversation, n): linked for conversation, n, linked, *_ in self._written.values()}
         tied = _tied(do, [key for key, linked in own.items() if linked])
         keys = sorted({*own, *(key for keys in tied.values() for key in keys)})
@@ -115,8 +115,8 @@ class _Known:
         )
         self._received = _latest_first(received, _grouped(words), tied)
         self._sent = _latest_first(sent, _grouped(ids), tied)
-        self._answered = _answered(
-            do, {row[4] for rows in self._received.values() for row in _heard(rows)[:1]} if quotes else ()
+        self._answered = answered_by(
+            do, {row[4] for rows in self._received.values() for row in heard(rows)[:1]} if quotes else ()
         )
         automatic = [
             one for one in deliveries if one.id in self._written and IS_AUTOMATIC in (self._written[one.id][6] or "")
@@ -128,7 +128,7 @@ class _Known:
         data: dict[str, Any] = orjson.loads(data_json) if data_json else {}
         key = delivery.conversation, n
         received = self._received[key]
-        heard = _heard(received)
+        spoken = heard(received)
         conversation, customer = self._whose[delivery.conversation]
         message = OutboundMessage(
             key=names.message_key(delivery.id, delivery.parts + 1),
@@ -137,19 +137,19 @@ class _Known:
             to=Address.parse(handle),
             text=text,
             html=html or "",
-            subject=data.get("subject") or _subject(heard),
+            subject=data.get("subject") or _subject(spoken),
             cc=tuple(Address.parse(one) for number, one in self._readers[delivery.entry] if number != delivery.id),
             attachments=attachments_of(files),
             buttons=tuple(Button(*button) for button in data.get("buttons", ())),
             template=_template(data.get("template")),
-            reply_to=next((row[1] for row in heard if row[1]), ""),
+            reply_to=next((row[1] for row in spoken if row[1]), ""),
             references=_references(received, self._sent[key]),
             reply_token=names.reply_token(delivery.conversation),
             automatic=bool(data.get("automatic")),
             bulk=delivery.bulk,
             author=author or "",
             language=conversation.language or customer.language,
-            answered=self._answered.get(heard[0][4]) if heard else None,
+            answered=self._answered.get(spoken[0][4]) if spoken else None,
             sent_ids=tuple(orjson.loads(ids)[parts_ids:]),
         )
         before = self._before.get(delivery.id, Before())
@@ -232,45 +232,6 @@ def _references(received: list[Row], sent: list[Row]) -> tuple[str, ...]:
     numbered = [(row[0], row[1]) for row in received if row[1]]
     numbered += [(n, one) for n, ids in sent for one in orjson.loads(ids)]
     return tuple(dict.fromkeys(one for _, one in sorted(numbered, key=itemgetter(0))))
-
-
-def _stopped(do: Statements, names: Names, channel: int, handles: Collection[str]) -> dict[tuple[str, str], str]:
-    """Return by (address, scope) why it gets nothing: by its own word, or by one from before it was erased."""
-    marks = {handle: names.erased_mark(handle) for handle in handles}
-    rows = do.among(
-        "SELECT a.handle, c.scope, c.allowed, c.evidence FROM address a JOIN consent c ON c.address = a.id"
-        " WHERE c.channel = ? AND c.scope IN (?, ?) AND a.handle IN {}",
-        [*marks, *marks.values()],
-        (channel, "", MARKETING),
-    )
-    words = {(handle, scope): (allowed, evidence) for handle, scope, allowed, evidence in rows}
-    said = {
-        (handle, scope): words.get((handle, scope)) or words.get((mark, scope), (True, ""))
-        for handle, mark in marks.items()
-        for scope in ("", MARKETING)
-    }
-    return {key: f"the recipient opted out ({word})" for key, (allowed, word) in said.items() if not allowed}
-
-
-def _heard(received: Sequence[Row]) -> Sequence[Row]:
-    """Return what people wrote, or all of it if nobody did: an out-of-office note is no message to answer."""
-    return [row for row in received if IS_SILENT not in (row[2] or "")] or received
-
-
-def _answered(do: Statements, entries: Collection[int]) -> dict[int, Answered]:
-    rows = do.among(
-        "SELECT e.id, a.handle, c.data, c.text, e.at FROM entry e JOIN content c ON c.entry = e.id"
-        " JOIN address a ON a.id = e.author WHERE e.id IN {}",
-        sorted(entries),
-    )
-    found = {}
-    for number, handle, data_json, text, at_us in rows:
-        data: dict[str, Any] = orjson.loads(data_json) if data_json else {}
-        at = datetime.fromisoformat(data["at"]) if "at" in data else moment(at_us)
-        found[number] = Answered(
-            sender=Address.parse(handle), sender_name=data.get("sender_name", ""), text=text, at=at
-        )
-    return found
 
 
 def whose(do: Statements, numbers: Collection[int]) -> dict[int, tuple[Conversation, Customer]]:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
 
+from fernamt._store.acknowledgements import Acknowledgements
 from fernamt._store.conversations import Conversations
 from fernamt._store.names import Names, id_hash
 from fernamt._store.people import People
@@ -102,6 +103,7 @@ class _Plan:
         self._raw_rows = self._batch.rows("insert raw")
         self._raw: int | None = None
         self._facts: list[Fact] = []
+        self._acknowledged = Acknowledgements(tx, self._batch, self._conversations)
 
     # ---- look up
     def look_up(self, submissions: Sequence[Submission]) -> list[list[bytes]]:
@@ -194,6 +196,7 @@ class _Plan:
         line, conversations = submission.line, self._conversations
         author, customer = self._people.sender(event)
         row, follows = self._join(line, event, author, customer)
+        is_new = not row.last_n
         if row.state == ConversationState.SOLVED and not event.silent:
             conversations.enter(row, "reopened")
         state = row.state
@@ -220,7 +223,10 @@ class _Plan:
                     self._know(id_hash(line.number, one), row)
         for person in event.cc:
             conversations.take_part(row, self._people.number(person, evidence="named in copy")[0])
-        return Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
+        accepted = Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
+        if event.acknowledgement is not None and is_new and not (event.automatic or event.by_us):
+            self._acknowledged.add(author, line.number, row, event.acknowledgement)
+        return accepted
 
     def _know(self, digest: bytes, row: ConversationRow) -> None:
         """Remember a provider's id, unless another message had it before: the first one keeps it."""
