@@ -45,7 +45,13 @@ class Imap:
             unsubscribing=self._unsubscribing,
             keep=SentCopies(channel.settings, context).keep,
         )
-        self._reader = Reader(self._identity, context, channel.settings.house_language, self._unsubscribing)
+        self._reader = Reader(
+            self._identity,
+            context,
+            channel.settings.house_language,
+            self._unsubscribing,
+            channel.settings.layout if channel.settings.acknowledge else None,
+        )
         self._stuck = False
 
     def capabilities(self) -> Capabilities:

@@ -25,7 +25,13 @@ class Listener:
         self._identity = Identity.of(channel.id, channel.settings)
         self._unsubscribing = Unsubscribing(self._identity, context, channel.url)
         self._submission = Submission(channel.settings, self._identity, context, unsubscribing=self._unsubscribing)
-        self._reader = Reader(self._identity, context, channel.settings.house_language, self._unsubscribing)
+        self._reader = Reader(
+            self._identity,
+            context,
+            channel.settings.house_language,
+            self._unsubscribing,
+            channel.settings.layout if channel.settings.acknowledge else None,
+        )
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""

@@ -26,12 +26,14 @@ from fernamt import (
     Unparsed,
     Unreachable,
 )
+from fernamt_email.acknowledge import acknowledgement
 from fernamt_email.address import normalised, person
 from fernamt_email.body import File
 from fernamt_email.forward import Forwarded, enclosed, forwarded
 from fernamt_email.identity import Identity, untagged
 from fernamt_email.parse import Mail, event_key, parse
 from fernamt_email.report import Fate, Report
+from fernamt_email.settings import LayoutSettings
 from fernamt_email.status import Language, explained
 from fernamt_email.unsubscribe import Unsubscribing
 
@@ -48,11 +50,13 @@ class Reader:
         context: ConnectorContext,
         language: Language = "en",
         unsubscribing: Unsubscribing | None = None,
+        acknowledges: LayoutSettings | None = None,
     ) -> None:
         self._identity = identity
         self._context = context
         self._language = language
         self._unsubscribing = unsubscribing
+        self._acknowledges = acknowledges
 
     async def read(self, content: bytes, *, trace: bytes = b"") -> tuple[list[InboundEvent], bytes | Blob]:
         """Return what a mail says, and its raw form as ``Intake.accept`` wants it.
@@ -126,6 +130,9 @@ class Reader:
             at=mail.at,
             automatic=mail.automatic or ours or passed_on is not None,
             silent=mail.origin.is_silent,
+            acknowledgement=acknowledgement(mail.body.text, self._acknowledges, self._language)
+            if self._acknowledges
+            else None,
         )
 
     def _passed_on(self, mail: Mail, subject: str) -> Forwarded | None:

@@ -160,6 +160,16 @@ class LayoutSettings:
             "What readers see for {agent}, by login: 'maria = Maria Schmidt'; others are shown by their login."
         ),
     )
+    received_en: str = field(
+        default="We received your message. Its number is #{number}. We will get back to you.",
+        validator=_not_empty,
+        metadata=_help("With acknowledge, what is said in English; {number} is the conversation's."),
+    )
+    received_de: str = field(
+        default="Ihre Nachricht ist angekommen. Sie hat die Nummer #{number}. Wir melden uns bei Ihnen.",
+        validator=_not_empty,
+        metadata=_help("The same in German."),
+    )
     quote: bool = field(
         default=True, metadata=_help("Whether what the customer wrote last stands below an answer that a person wrote.")
     )
@@ -211,6 +221,10 @@ class MailSettings:
         metadata=_help(
             "en or de: of what we write ourselves, for agents, and for customers whose language nobody knows."
         ),
+    )
+    acknowledge: bool = field(
+        default=False,
+        metadata=_help("Whether who opens a conversation is told its number at once, one in 24 hours to one person."),
     )
     automatic_per_day: int = field(
         default=5,
