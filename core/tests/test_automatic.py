@@ -216,3 +216,27 @@ def test_a_repeat_an_answer_and_a_machine_are_not_acknowledged(desk: Desk) -> No
     desk.take(acknowledged("a"), acknowledged("b", thread=Thread(references=("<a>",))))
     desk.take(acknowledged("c", BOB, automatic=True), acknowledged("d", EVE, by_us=True))
     assert desk.rows("SELECT count(*) FROM delivery") == [(1,)]
+
+
+# ---- who else gets an answer
+async def test_a_hidden_copy_is_seen_by_nobody_else(post: Post) -> None:
+    await post.start(in_flight=3)
+    await post.answer(cc=(BOB,), bcc=(EVE,))
+    seen = {}
+    for _ in range(3):
+        call = await post.called()
+        seen[str(call.message.to)] = {str(one) for one in call.message.cc}
+        call.sent()
+        await post.until()
+    [ann] = {*seen} - {str(BOB), str(EVE)}
+    assert seen == {ann: {str(BOB)}, str(BOB): {ann}, str(EVE): {ann, str(BOB)}}
+
+
+def test_an_answer_to_all_goes_to_whoever_was_named_beside_us(desk: Desk) -> None:
+    desk.take(mail("a", cc=(BOB, EVE)))
+    desk.write(conversation=1, kind="sent", text="to Ann")
+    desk.write(conversation=1, kind="sent", text="to all", to_all=True, cc=(BOB,))
+    found = desk.rows(
+        "SELECT e.n, a.handle FROM delivery d JOIN address a ON a.id = d.address JOIN entry e ON e.id = d.entry ORDER BY d.id"
+    )
+    assert found == [(2, str(ANN)), (3, str(ANN)), (3, str(BOB)), (3, str(EVE))]

@@ -26,6 +26,7 @@ under ``CI=true`` it fails.
 
 from __future__ import annotations
 
+import json
 import shutil
 import smtplib
 import socketserver
@@ -295,7 +296,7 @@ def mail_channel(
 
     The passwords are ``env:MAIL_PASSWORD``. *settings* are further keys of the channel, ``sweep_s=2`` for instance.
     """
-    further = "".join(f"{name} = {value!r}\n" for name, value in settings.items())
+    further = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
     return _CHANNEL.format(
         channel=channel,
         support=support,

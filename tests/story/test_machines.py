@@ -106,6 +106,35 @@ def test_a_machine_that_marks_nothing_and_loses_the_thread_is_left_alone_after_a
         assert len(dovecot.mails(ann.user)) == 2
 
 
+def test_who_writes_first_hears_its_number_once_and_no_machine_does(
+    tmp_path: Path,
+    free_port: int,
+    dovecot: Dovecot,
+    postfix: Postfix,
+    support: Party,
+    ann: Party,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(PASSWORD_VARIABLE, PASSWORD)
+    channel = mail_channel(dovecot, postfix, support, acknowledge=True, sent_folder="Sent")
+    daemon = Daemon(tmp_path, free_port, channel)
+    with running(daemon):
+        postfix.hand_in(mail_from(ann, support, "Wo ist mein Paket?", subject="Geheim"), sender=ann, to=support)
+        [told] = dovecot.wait_for_mails(ann.user, 1)
+        mail = email.message_from_bytes(told, policy=email.policy.default)
+        assert (mail["subject"], mail["auto-submitted"]) == ("Ihre Nachricht ist angekommen (#1)", "auto-replied")
+        assert b"Geheim" not in told
+        postfix.hand_in(mail_from(ann, support, "Noch eine Frage"), sender=ann, to=support)
+        dovecot.wait_for_mails(support.user, 2, "Processed")
+        assert daemon.say("reply", "2", "Morgen.", "--wait").returncode == 0
+        dovecot.wait_for_mails(ann.user, 2)
+        until(lambda: len(dovecot.mails(support.user, "Sent")) == 2)
+        assert [one["state"] for one in sorted(inbox(daemon), key=lambda one: int(one["number"]))] == [
+            "open",
+            "waiting",
+        ]
+
+
 # What becomes of a mail that Postfix took from us: the reply of the next server, the state that follows, and the words for it.
 REPORTS = [
     ("550 5.1.1 User unknown", "failed", "Das Postfach gibt es nicht"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -34,3 +35,28 @@ def answered_by(do: Statements, entries: Collection[int]) -> dict[int, Answered]
             sender=Address.parse(handle), sender_name=data.get("sender_name", ""), text=text, at=at
         )
     return found
+
+
+def subject_of(received: Sequence[Row]) -> str:
+    """Return the subject that the customer used last, marked as answered once."""
+    for _, _, data, *_ in received:
+        subject = orjson.loads(data).get("subject", "") if data else ""
+        if subject:
+            return subject if subject.lower().startswith(("re:", "aw:")) else f"Re: {subject}"
+    return ""
+
+
+def window_of(received: Sequence[Row]) -> tuple[datetime | None, datetime | None]:
+    """Return when the latest message came, and until when it lets us answer if it says so."""
+    if not received:
+        return None, None
+    _, _, data, at, _ = received[0]
+    until = orjson.loads(data).get("window_until") if data else None
+    return moment(at), datetime.fromisoformat(until) if until else None
+
+
+def references_of(received: Sequence[Row], sent: Sequence[Row]) -> tuple[str, ...]:
+    """Return the ids of a conversation, the oldest first."""
+    numbered = [(row[0], row[1]) for row in received if row[1]]
+    numbered += [(n, one) for n, ids in sent for one in orjson.loads(ids)]
+    return tuple(dict.fromkeys(one for _, one in sorted(numbered, key=itemgetter(0))))

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 from attrs import frozen
 
-from fernamt._store.answered import answered_by, heard
+from fernamt._store.answered import answered_by, heard, references_of, subject_of, window_of
 from fernamt._store.automatic import IS_AUTOMATIC, Before, automatic_before
 from fernamt._store.consents import MARKETING, stopped_by
 from fernamt._store.conversations import attachments_of
@@ -27,7 +27,6 @@ from fernamt.model import (
     Customer,
     CustomerId,
     Template,
-    moment,
 )
 from fernamt.outbound import OutboundMessage
 
@@ -137,13 +136,17 @@ class _Known:
             to=Address.parse(handle),
             text=text,
             html=html or "",
-            subject=data.get("subject") or _subject(spoken),
-            cc=tuple(Address.parse(one) for number, one in self._readers[delivery.entry] if number != delivery.id),
+            subject=data.get("subject") or subject_of(spoken),
+            cc=tuple(
+                Address.parse(one)
+                for number, one in self._readers[delivery.entry]
+                if number != delivery.id and one not in data.get("bcc", ())
+            ),
             attachments=attachments_of(files),
             buttons=tuple(Button(*button) for button in data.get("buttons", ())),
             template=_template(data.get("template")),
             reply_to=next((row[1] for row in spoken if row[1]), ""),
-            references=_references(received, self._sent[key]),
+            references=references_of(received, self._sent[key]),
             reply_token=names.reply_token(delivery.conversation),
             automatic=bool(data.get("automatic")),
             bulk=delivery.bulk,
@@ -162,7 +165,7 @@ class _Known:
             stopped = "its words were erased"
         elif before.machine:
             stopped = "a machine wrote last, and machines do not answer machines"
-        last_at, window_until = _window(received)
+        last_at, window_until = window_of(received)
         return Prepared(
             message=message,
             conversation=conversation,
@@ -208,30 +211,6 @@ def _latest_first(rows: Sequence[Row], words: Mapping[int, list[Row]], tied: _Ti
 
 def _template(words: list[str] | None) -> Template | None:
     return None if words is None else Template(name=words[0], language=words[1], values=tuple(words[2:]))
-
-
-def _subject(received: Sequence[Row]) -> str:
-    """Return the subject that the customer used last, marked as answered once."""
-    for _, _, data, *_ in received:
-        subject = orjson.loads(data).get("subject", "") if data else ""
-        if subject:
-            return subject if subject.lower().startswith(("re:", "aw:")) else f"Re: {subject}"
-    return ""
-
-
-def _window(received: list[Row]) -> tuple[datetime | None, datetime | None]:
-    """Return when the latest message came, and until when it lets us answer if it says so."""
-    if not received:
-        return None, None
-    _, _, data, at, _ = received[0]
-    until = orjson.loads(data).get("window_until") if data else None
-    return moment(at), datetime.fromisoformat(until) if until else None
-
-
-def _references(received: list[Row], sent: list[Row]) -> tuple[str, ...]:
-    numbered = [(row[0], row[1]) for row in received if row[1]]
-    numbered += [(n, one) for n, ids in sent for one in orjson.loads(ids)]
-    return tuple(dict.fromkeys(one for _, one in sorted(numbered, key=itemgetter(0))))
 
 
 def whose(do: Statements, numbers: Collection[int]) -> dict[int, tuple[Conversation, Customer]]:

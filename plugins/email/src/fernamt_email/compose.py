@@ -104,9 +104,12 @@ def compose(
 
 
 def subject_of(message: OutboundMessage) -> str:
-    """Return the subject; that of an answer says so, once, whatever the language of the mailer that said it before."""
+    """Return the subject; that of an answer says so, once, whatever the language of the mailer that said it before.
+
+    A machine's mail keeps its own: it may be a notice beside the correspondence.
+    """
     subject = _one_line(message.subject, "the subject").strip()
-    if not message.reply_to or _REPLY_PREFIX.match(subject):
+    if not message.reply_to or message.automatic or _REPLY_PREFIX.match(subject):
         return subject
     return f"Re: {subject}".rstrip()
 
