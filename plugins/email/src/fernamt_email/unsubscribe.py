@@ -50,7 +50,7 @@ class Unsubscribing:
     def addresses(self, to: Address) -> tuple[str, ...]:
         """Return what ``List-Unsubscribe`` names for a recipient."""
         token = quote(self._context.sign(f"{_PURPOSE}{to}", valid=VALID), safe="")
-        by_mail = f"mailto:{self._identity.address}?subject=unsubscribe%20{token}"
+        by_mail = f"mailto:{quote(self._identity.address, safe='@+')}?subject=unsubscribe%20{token}"
         return (f"{self._url}unsubscribe?token={token}", by_mail) if self._url else (by_mail,)
 
     def event_of(self, subject: str, *, key: str) -> Consent | None:
