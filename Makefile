@@ -14,8 +14,8 @@ DRILL ?= kill
 STORE ?= sqlite
 KILLS ?= 20
 TESTS ?=
-# A third of the time is waiting for servers: three workers keep two cores busy.
-WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
+# Half of the time is waiting, for servers and for what is said to come late: four workers keep two cores busy.
+WORKERS := -n 4 --dist loadfile --no-loadscope-reorder
 
 # What the type checker reads: every folder of code that holds a Python file by now.
 TYPED = $(foreach dir,$(wildcard core/src core/tests plugins/*/src plugins/*/tests\

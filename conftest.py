@@ -5,26 +5,56 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Generator
-from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 import pytest
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
+ALONE: Final = (
+    "tests/architecture/test_wheels.py",
+    "tests/story/test_kill.py",
+    "tests/story/test_runners.py",
+    "tests/story/test_wire.py",
+)
+"""Files of few and long tests that share nothing: each of them may run beside the others."""
+
+
+def unit(nodeid: str) -> str:
+    """Return what one worker runs in one go: a whole file, because what its tests share is made once, or a test alone."""
+    file = nodeid.partition("::")[0]
+    return nodeid if file in ALONE else file
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the slow tests last; within both halves the order stays that of the layers.
 
-    But of the slow files that which may take longest begins first: otherwise all workers wait for one at the end.
+    But of the slow ones those which may take longest begin first: otherwise all workers wait for one at the end.
     """
     slow = [item for item in items if item.get_closest_marker("slow") is not None]
-    allowed_s = Counter[Path]()
+    allowed_s = Counter[str]()
     for item in slow:
         timeout = item.get_closest_marker("timeout")
-        allowed_s[item.path] += timeout.args[0] if timeout is not None else 0
-    slow.sort(key=lambda item: -allowed_s[item.path])
+        allowed_s[unit(item.nodeid)] += timeout.args[0] if timeout is not None else 0
+    slow.sort(key=lambda item: -allowed_s[unit(item.nodeid)])
     items[:] = [item for item in items if item.get_closest_marker("slow") is None] + slow
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand the tests out by :func:`unit`; there is no xdist beside a wheel."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Units(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return unit(nodeid)
+
+        def _reschedule(self, node: Any) -> None:
+            # One that waits behind the one that runs is enough, and all that xdist needs: both may take a minute.
+            if not self.workqueue or self._pending_of(self.assigned_work[node]) < 2:
+                super()._reschedule(node)
+
+    return Units(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

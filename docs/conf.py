@@ -24,7 +24,10 @@ exclude_patterns = ["_build"]
 nitpicky = True
 myst_heading_anchors = 4
 pygments_style = "friendly"
+# Two hyphens are an option, not a dash.
+smartquotes = False
 html_theme = "furo"
+html_show_copyright = False
 html_title = f"Fernamt {release}"
 html_copy_source = False
 html_show_sphinx = False

@@ -61,6 +61,7 @@ def test_every_command_has_an_example_and_explains_each_of_its_options(
     assert err == ""
     assert f"Example: fernamt {command}" in out
     assert "\x1b" not in out
+    assert [line for line in out.splitlines() if len(line) > 100] == []
     options = [line for line in out.splitlines() if line.startswith(("  --", "  NUMBER", "  TEXT"))]
     assert [line for line in options if ": " not in line] == []
 
@@ -83,6 +84,8 @@ def test_the_version_is_the_distribution_s(capsys: pytest.CaptureFixture[str]) -
         (["show"], "NUMBER"),
         (["show", "x"], "NUMBER"),
         (["quarantine", "3"], "3"),
+        (["new", "connector"], "Help: fernamt new connector --help"),
+        (["plugins", "check", "--bogus"], "Help: fernamt plugins check --help"),
         (["--bogus"], "--bogus"),
     ],
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from fernamt.cli import main
+from fernamt.cli import main, plugincheck
 from fernamt.testing.rules import RULES
 
 PROJECT = """
@@ -23,7 +24,7 @@ from core.tests.conformance.right import Right
 class TestImagined(RightSuite):
     connector = {connector}
 """
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture
@@ -32,8 +33,9 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tests").mkdir()
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", str(root))
-    recordings = root / "core" / "tests" / "conformance" / "recordings"
-    (tmp_path / "tests" / "recordings").symlink_to(recordings)
+    conformance = root / "core" / "tests" / "conformance"
+    for name in ("recordings", "sent"):
+        (tmp_path / "tests" / name).symlink_to(conformance / name)
     return tmp_path
 
 
@@ -77,16 +79,43 @@ def test_a_waiver_of_a_rule_that_there_is_not_leaves_no_tier(plugin: Path, capsy
     assert capsys.readouterr().out == "fernamt conformance: none\n"
 
 
+@pytest.mark.parametrize(
+    ("project", "needed"),
+    [
+        ('[project.optional-dependencies]\ndev = ["pytest-asyncio>=1.4"]', r"install -e '.*\[dev\]'"),
+        ('[dependency-groups]\ntest = ["pytest-asyncio>=1.4", {include-group = "x"}]', "install 'pytest-asyncio>=1.4'"),
+        ("", "See them: pytest "),
+    ],
+)
+def test_tests_that_lack_something_are_told_with_what_brings_it(tmp_path: Path, project: str, needed: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"{PROJECT}{project}\n")
+    shown = "ERROR: Unknown config option: asyncio_mode\n"
+
+    said = plugincheck._why_not(tmp_path, tmp_path / "tests" / "test_conformance.py", shown)
+
+    assert re.match(rf"The tests did not run: ERROR: Unknown config option: asyncio_mode\. .*{needed}", said)
+
+
 def test_a_rule_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     for rule in RULES:
         assert main(["plugins", "check", "--explain", rule.id]) == 0
         assert "Why." in capsys.readouterr().out
-    assert main(["plugins", "check", "--explain", "in.nothing"]) == 2
+    assert main(["plugins", "check", "--explain", "in.repeat-sam-key"]) == 2
+    assert "Did you mean 'in.repeat-same-key'?" in capsys.readouterr().err
 
 
 def test_what_cannot_be_checked_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugins", "check", "fernamt-nowhere"]) == 1
-    assert "not installed" in capsys.readouterr().err
+    assert "fernamt-nowhere is not installed. Install it from its source first: " in capsys.readouterr().err
+    assert main(["plugins", "check", str(tmp_path / "courier.py")]) == 2
+    assert "a single file is tried with fernamt dev FILE" in capsys.readouterr().err
+    assert main(["plugins", "check", str(tmp_path)]) == 2
+    assert "its pyproject.toml names no project" in capsys.readouterr().err
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     assert main(["plugins", "check", str(tmp_path)]) == 1
     assert "has no conformance tests" in capsys.readouterr().err
+    (tmp_path / "pyproject.toml").write_text(f'{PROJECT}[project.entry-points.fernamt]\nimagined = "imagined"\n')
+    assert main(["plugins", "check", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "fernamt-imagined is not installed here" in said
+    assert re.search(rf"Install it first: .*pip install .*{tmp_path}$", said.strip())

@@ -24,7 +24,7 @@ from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
 from fernamt.cli import main
 from fernamt.cli.writing import follow
-from fernamt.inbound import InboundEvent, Received, Thread, Unparsed
+from fernamt.inbound import InboundEvent, Lines, Received, Thread, Unparsed
 from fernamt.model import Address, Attachment, DeliveryState, Remote
 
 ANN = Address("email", "ann@example.org")
@@ -250,6 +250,19 @@ def test_show_tells_the_whole_conversation(desk: Desk) -> None:
     assert re.search(r"\n  3  sent  agent:maria  mail, ", out)
     assert "\n     to  email:ann@example.org  queued  not tried yet. mail is starting: see fernamt channels\n" in out
     assert "\n     to  email:bob@example.org  queued  " in out
+
+
+def test_show_folds_what_its_reader_knows_until_all_is_asked_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    quoted = "On Monday Ann wrote:\n> one\n> two\n> three"
+    number = desk.mailed(f"Thanks!\n\n{quoted}\n\nBye", folded=(Lines(2, 6),), marks=("signed",))
+    assert "\n     signed, not verified\n     Thanks!" in desk.called("show", str(number))
+    assert "\n     Thanks!\n\n     [4 quoted lines; --full shows them]\n\n     Bye\n" in desk.called(
+        "show", str(number)
+    )
+    assert "\n     > two\n" in desk.called("show", str(number), "--full")
+    [entry] = desk.json("show", str(number))["entries"]
+    assert (entry["text"], entry["data"]["folded"]) == (f"Thanks!\n\n{quoted}\n\nBye", [[2, 6, "quote"]])
 
 
 def test_show_says_what_became_of_an_answer_and_what_comes_next(desk: Desk) -> None:

@@ -20,6 +20,8 @@ import pytest
 
 from fernamt.cli import main
 from fernamt.cli.dev.customer import speaking, written
+from fernamt.cli.dev.onefile import suite_of
+from fernamt.cli.dev.place import Place
 from fernamt.cli.dev.workpiece import opened
 from fernamt.cli.outcome import Failure
 from fernamt.cli.scaffold import By, Wish, rendered
@@ -40,10 +42,10 @@ def made(folder: Path, by: By) -> Path:
 class Terminal:
     """A terminal in which ``fernamt dev`` runs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *words: str) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "fernamt", "dev", str(folder), "--port", "0"],
+            [sys.executable, "-m", "fernamt", "dev", str(folder), "--port", "0", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -80,17 +82,20 @@ class Terminal:
         self.type("/quit")
         return self.process.wait(timeout=PATIENCE_S)
 
+    def closed(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
+
 
 @pytest.fixture
 def terminal(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]:
     terminal = Terminal(made(tmp_path / "fernamt-acme", request.param))
     yield terminal
-    if terminal.process.poll() is None:
-        terminal.process.terminate()
-        terminal.process.wait()
-    for stream in (terminal.process.stdin, terminal.process.stdout):
-        assert stream is not None
-        stream.close()
+    terminal.closed()
 
 
 @pytest.mark.slow
@@ -114,7 +119,7 @@ def test_while_a_save_is_broken_the_last_good_version_answers_and_the_place_is_t
     package = terminal.folder / "src" / "fernamt_acme"
     events, connector = package / "events.py", package / "connector.py"
     good, whole = events.read_text(), connector.read_text()
-    url = terminal.shows("http://127").split()[-1]
+    url = terminal.shows("What goes by").split()[-1]
     terminal.type("Wo ist mein Paket? 🙂")
     terminal.shows(r"customer  Wo ist mein Paket\? 🙂 +\(entry 1 of conversation 1\)")
     terminal.shows(r"desk  You wrote: Wo ist mein Paket\? 🙂 +\(sent\)")
@@ -171,7 +176,8 @@ def check_the_inspector(url: str, folder: Path) -> None:
             return str(answer.read().decode())
 
     text = shown(url)
-    assert "Received" in text
+    assert re.search(r"Received \S+: Wo ist mein Paket", text)
+    assert "<td></td>" not in text, "everything has its time"
     assert "attempt 1: sent" in text
     assert "/messages: 200" in text
     assert "token=" not in text
@@ -190,11 +196,127 @@ def check_the_inspector(url: str, folder: Path) -> None:
     assert said["expect"][0]["text"] == "Wo ist mein Paket? 🙂"
 
 
-def test_a_folder_without_a_plugin_is_refused_with_the_remedy(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+COURIER = """
+import json
+from attrs import frozen
+from fernamt import Address, BadSignature, Received, Secret, Sent, Webhook, hookimpl
+
+@frozen(kw_only=True)
+class CourierSettings:
+    api: str
+    token: Secret
+    pieces: int = 3
+
+class Courier:
+    def __init__(self, channel, context):
+        self.settings, self.http = channel.settings, context.http
+
+    async def send(self, message):
+        await self.http.request("POST", self.settings.api, json={"text": message.text})
+        return Sent()
+
+    def webhooks(self):
+        return [Webhook(path="events", verify=self.verify, parse=self.parse)]
+
+    def verify(self, request):
+        if request.headers.get("X-Pieces") != str(self.settings.pieces):
+            raise BadSignature("not so many pieces")
+
+    def parse(self, request):
+        said = json.loads(request.body)
+        return [Received(key=said["id"], id=said["id"], sender=Address("phone", "+49301"), text=said["text"])]
+
+@hookimpl
+def fernamt_register(registry):
+    registry.connector("courier", settings=CourierSettings, factory=Courier, about="By courier")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_plugin_of_one_file_is_called_recorded_talked_to_and_reloaded(tmp_path: Path) -> None:
+    file = tmp_path / "plugins.d" / "courier.py"
+    file.parent.mkdir()
+    # Called like a module that everybody needs: a file shadows nobody.
+    (file.parent / "json.py").write_text("raise SystemExit")
+    file.write_text(COURIER)
+    terminal = Terminal(file, "--set", "pieces=2")
+    try:
+        assert "token = a secret" in terminal.shows(r"made up.*api = http://127")
+        address = terminal.shows("its provider may call").split()[-1]
+        url = terminal.shows("What goes by").split()[-1]
+        body = json.dumps({"id": "c-1", "text": "Wo ist mein Paket?"}).encode()
+        call = urllib.request.Request(address, body, {"X-Pieces": "2", "Content-Type": "application/json"})
+        with urllib.request.urlopen(call, timeout=PATIENCE_S) as answer:
+            assert answer.status == 200
+        terminal.shows(r"customer  Wo ist mein Paket\? +\(entry 1 of conversation 1\)")
+        terminal.shows(r"desk  You wrote: Wo ist mein Paket\? +\(sent\)")
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        with browser.open(url, timeout=10) as page:
+            found = re.search(r'<a href="(/_dev/\d+)">called', page.read().decode())
+        assert found is not None
+        with browser.open(urllib.parse.urljoin(url, f"{found[1]}/save"), data=b"", timeout=10) as page:
+            assert "recordings/0001-seen.json" in page.read().decode()
+        terminal.shows("reloaded")
+        terminal.type("Noch da?")
+        terminal.shows(r"customer  Noch da\?")
+
+        file.write_text(COURIER.replace("self.settings, self.http = ", "self.setings, self.http = nothing, "))
+        terminal.shows(r"broken  courier.py:\d+: NameError.*the last good version goes on answering")
+        terminal.type("Immer noch?")
+        terminal.shows(r"desk  You wrote: Immer noch\? +\(sent\)")
+        assert terminal.ended() == 0
+    finally:
+        terminal.closed()
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "says"),
+    [
+        ("courier.py", f"{COURIER.partition('    registry.')[0]}    pass\n", "offers no kind of channel"),
+        ("my-courier.py", COURIER, "is called like the plugin, NAME.py"),
+        ("courier.txt", COURIER, "is called like the plugin, NAME.py"),
+    ],
+)
+def test_a_file_that_nobody_can_talk_to_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, source: str, says: str
 ) -> None:
-    assert main(["dev", str(tmp_path)]) == 2
-    assert "it has no pyproject.toml. Go into one, or name it: fernamt dev FOLDER." in capsys.readouterr().err
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / name).write_text(source)
+
+    with pytest.raises(Failure, match=re.escape(says)):
+        suite_of(tmp_path / name, tmp_path / "metadata", "")
+
+
+def test_a_file_with_the_name_of_an_installed_plugin_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    (tmp_path / "fernamt_courier-1.dist-info").mkdir()
+    (tmp_path / "fernamt_courier-1.dist-info" / "METADATA").write_text("Name: fernamt-courier\nVersion: 1\n")
+    (tmp_path / "fernamt_courier-1.dist-info" / "entry_points.txt").write_text("[fernamt]\ncourier = courier\n")
+    (tmp_path / "courier.py").write_text(COURIER)
+
+    with pytest.raises(Failure, match="fernamt-courier 1 is installed and claims the name courier"):
+        suite_of(tmp_path / "courier.py", tmp_path / "metadata", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            [""],
+            "it has no pyproject.toml. Go into a plugin's folder, or name it, or a single file: fernamt dev FOLDER,",
+        ),
+        (["nowhere.py"], "there is no such folder or file"),
+        (["courier.py", "--set", "api"], "--set api says no key and value: write --set KEY=VALUE."),
+    ],
+)
+def test_what_is_no_plugin_is_refused_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    (tmp_path / "courier.py").write_text(COURIER)
+
+    assert main(["dev", str(tmp_path / words[0]), *words[1:]]) == 2
+    assert says in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -210,7 +332,7 @@ def test_a_project_that_offers_nothing_is_told(tmp_path: Path, change: tuple[str
     project.write_text(project.read_text().replace(*change))
 
     with pytest.raises(Failure, match=re.escape(says)):
-        opened(folder, tmp_path / "metadata")
+        opened(Place(folder), tmp_path / "metadata")
 
 
 # ---- what a customer writes

@@ -53,12 +53,14 @@ def test_its_tests_its_types_and_its_style_are_right_at_once(
 
     ran(tools / "ruff", "check", "--no-cache")
     ran(tools / "ruff", "format", "--check", "--no-cache")
-    said = ran(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    # Most rules apply to a webhook: there the kit's command runs them, and they are not run twice.
+    others = ("-k", "not test_rule") if by == "webhook" else ()
+    said = ran(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *others)
     assert "failed" not in said
     assert "passed" in said
     # With --strict of its own pyproject.toml.
     assert "Success" in ran(sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path_factory.getbasetemp() / "mypy"))
-    if by == "webhook":  # most rules apply to it
+    if by == "webhook":
         assert "silver" in ran(sys.executable, "-m", "fernamt", "plugins", "check", ".")
 
 

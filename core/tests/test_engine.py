@@ -1,6 +1,7 @@
 """The store as such: where it may be, that its schema is ours, and what counts as its being away."""
 
 import contextlib
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,15 @@ def test_a_store_that_is_not_there_yet_says_what_makes_it(tmp_path: Path) -> Non
     assert not (tmp_path / "none.db").exists()
     (tmp_path / "none.db").touch()
     with pytest.raises(ConfigError, match=f"its schema is empty, this version of Fernamt needs {HEAD}"):
+        store.require_schema()
+    store.close()
+
+
+def test_a_store_that_is_not_for_this_user_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "theirs.db").touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    store = Store.open(f"sqlite:///{tmp_path}/theirs.db", CLOCK)
+    with pytest.raises(PermissionError, match=r"Permission denied: '.*theirs\.db'"):
         store.require_schema()
     store.close()
 

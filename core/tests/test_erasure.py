@@ -229,6 +229,20 @@ def test_whoever_writes_again_after_an_erasure_is_somebody_new_and_a_repeat_is_s
     assert [entry.text for entry in desk.view(again).entries] == ["hello again"]
 
 
+def test_a_room_that_an_erased_person_began_begins_anew_for_the_others(desk: Desk) -> None:
+    room, other = (Thread(place=f"kingfisher's {what}", shared=True) for what in ("room", "other room"))
+    began = desk.mailed("kingfisher", ANN, thread=room)
+    assert desk.mailed("yes", BOB, thread=room) == began
+    guest = desk.mailed("hello", BOB, thread=other)
+    assert desk.mailed("kingfisher again", ANN, thread=other) == guest
+
+    desk.erase(began)
+
+    assert "kingfisher" not in str(desk.rows("SELECT place FROM thread WHERE conversation = ?", began))
+    assert desk.mailed("anybody?", BOB, thread=room) not in (began, guest)
+    assert desk.mailed("still here", BOB, thread=other) == guest
+
+
 def test_an_erasure_that_broke_off_is_finished_by_doing_it_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     own, _ = filled(desk)
     number = desk.view(own).customer_number

@@ -34,6 +34,18 @@ async def test_who_sleeps_wakes_when_his_time_has_come_and_not_before() -> None:
     assert clock.slept == [5, 60]
 
 
+async def test_a_skewed_clock_runs_with_the_true_one_and_is_wrong_by_what_was_said() -> None:
+    clock = FakeContext().clock
+    theirs = clock.skewed(-90)
+    sleeping = asyncio.ensure_future(theirs.sleep(5))
+    await asyncio.sleep(0)
+
+    clock.advance(5)
+    await sleeping
+
+    assert clock.now() - theirs.now() == timedelta(seconds=90)
+
+
 async def test_the_intake_knows_repeats_refuses_when_told_to_and_keeps_cursors() -> None:
     context = FakeContext(cursors={"inbox": "7"})
     context.intake.refuse = 1

@@ -17,7 +17,7 @@ import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 from attrs import define, field, frozen
 
-from fernamt import Http, Rejected, Throttled, Unreachable
+from fernamt import Http, HttpReply, Rejected, Throttled, Unreachable
 from fernamt._runtime.http import MAX_CONNECTIONS_PER_HOST, MAX_REPLY_BYTES, ClientHttp
 from fernamt._runtime.reachable import PrivateAddress, PublicResolver, is_public
 
@@ -575,3 +575,43 @@ async def test_a_download_that_is_given_up_closes_its_connection(start: Start, h
     assert await anext(pieces) == b"half"
     await pieces.aclose()
     await asyncio.wait_for(provider.lost.wait(), 5)
+
+
+# ---- when to come again
+NOON = "Sat, 21 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("said", "after_s"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": " 1.5 "}, 1.5),
+        ({"Retry-After": "Sat, 21 Nov 2026 12:02:00 GMT", "Date": NOON}, 120.0),
+        ({"Retry-After": "Saturday, 21-Nov-26 12:02:00 GMT", "Date": NOON}, 120.0),
+        ({"Retry-After": "Sat Nov 21 12:02:00 2026", "Date": "Sat Nov 21 12:00:00 2026"}, 120.0),
+        ({"Retry-After": "Sat, 21 Nov 2026 13:02:00 +0100", "Date": NOON}, 120.0),
+        ({"Retry-After": "Sat, 21 Nov 2026 11:00:00 GMT", "Date": NOON}, 0.0),
+        ({"Retry-After": "Sat, 21 Nov 2026 12:02:00 GMT"}, 30.0),
+        ({"Retry-After": "Sat Nov 21 12:02:00 2026", "Date": NOON}, 30.0),
+        ({"Retry-After": "soon", "Date": NOON}, 30.0),
+        ({"Retry-After": "-7", "Date": NOON}, 30.0),
+        ({"Retry-After": "nan", "Date": NOON}, 30.0),
+        ({"Retry-After": "²", "Date": NOON}, 30.0),
+        ({"Retry-After": "", "Date": NOON}, 30.0),
+        ({}, 30.0),
+    ],
+)
+def test_when_to_come_again_is_read_in_both_forms_and_by_the_providers_clock(
+    said: dict[str, str], after_s: float
+) -> None:
+    assert HttpReply(status=429, headers=said, body=b"").retry_after_s(30.0) == after_s
+
+
+async def test_a_download_comes_again_at_the_date_that_it_was_told(start: Start, http: ClientHttp) -> None:
+    later = "Retry-After: Sat, 21 Nov 2026 12:02:00 GMT"
+    provider = await start(answers(b"", "429 Too Many Requests", f"Date: {NOON}", later))
+
+    with pytest.raises(Throttled) as caught:
+        async for _ in http.download(f"http://127.0.0.1:{provider.port}/x", max_bytes=100):
+            pass
+    assert caught.value.after_s == 120

@@ -381,6 +381,12 @@ def test_an_entry_point_that_no_kind_could_name_is_refused(name: str, site: Site
     assert "is not made of small letters" in site.load(name).failures[0].cause
 
 
+def test_the_cores_own_name_is_no_plugins(site: Site) -> None:
+    site.install("core", module="loader_odd")
+
+    assert site.load("core").failures[0].cause == "'core' is the core's own name"
+
+
 def test_damaged_metadata_refuses_its_plugin_only(site: Site) -> None:
     site.install("damaged")
     site.install("healthy")

@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 import orjson
@@ -11,7 +13,7 @@ import pytest
 from fernamt._runtime.http import ClientHttp
 from fernamt.errors import Unreachable
 from fernamt.inbound import Response
-from fernamt.testing import FaultyProvider, ProviderCall, ProviderFault
+from fernamt.testing import FakeClock, FaultyProvider, ProviderCall, ProviderFault
 
 
 @pytest.fixture
@@ -88,6 +90,18 @@ async def test_a_throttled_call_says_when_to_come_again_if_it_is_told_to(
         assert (answer.status, answer.headers.get("Retry-After")) == (429, said)
 
 
+@pytest.mark.parametrize("by_s", [0, 3600, -3600])
+async def test_a_date_to_come_again_is_one_of_the_providers_own_clock(
+    provider: FaultyProvider, session: aiohttp.ClientSession, by_s: float
+) -> None:
+    clock = FakeClock()
+    provider.clock = clock.skewed(by_s)
+    provider.next(ProviderFault.throttled_until(17))
+    async with session.post(provider.url) as answer:
+        date, again = (parsedate_to_datetime(answer.headers[name]) for name in ("Date", "Retry-After"))
+    assert (date - clock.now(), again - date) == (timedelta(seconds=by_s), timedelta(seconds=17))
+
+
 async def test_a_late_answer_is_late(provider: FaultyProvider, session: aiohttp.ClientSession) -> None:
     provider.next(ProviderFault.slow(0.05))
     began = time.monotonic()
@@ -136,6 +150,29 @@ async def test_a_call_is_kept_whole(provider: FaultyProvider, session: aiohttp.C
         "t",
     )
     assert call.json() == {"text": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "written"),
+    [
+        (b'{"b":1,"a":"\xc3\xa4"}', "application/json", '{\n  "b": 1,\n  "a": "ä"\n}'),
+        (b"to=ann&text=hi", "application/x-www-form-urlencoded", "to=ann&text=hi"),
+        (
+            b"\x89PNG",
+            "image/png",
+            "<4 bytes, SHA-256 0f4636c78f65d3639ece5a064b5ae753e3408614a14fb18ab4d7540d2c248543>",
+        ),
+        (b"--x7f\r\n\r\nhi\r\n--x7f--", "multipart/form-data; boundary=x7f", "--boundary\r\n\r\nhi\r\n--boundary--"),
+    ],
+)
+async def test_a_transcript_says_what_was_asked_without_chance_and_without_secrets(
+    provider: FaultyProvider, session: aiohttp.ClientSession, body: bytes, media_type: str, written: str
+) -> None:
+    headers = {"X-Token": "hush", "Content-Type": media_type, "X-Kind": "text"}
+    async with session.put(f"{provider.url}/v1/send?to=ann", data=body, headers=headers):
+        pass
+    head = f"PUT /v1/send?to=ann\ncontent-type: {media_type.replace('x7f', 'boundary')}\nx-kind: text\nx-token: masked"
+    assert provider.transcript() == [f"{head}\n\n{written}"]
 
 
 async def test_key_and_answer_are_the_providers_own(session: aiohttp.ClientSession) -> None:

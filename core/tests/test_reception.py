@@ -154,6 +154,48 @@ def test_a_forged_reply_token_joins_nothing(desk: Desk, token: str) -> None:
     assert desk.take(mail("b", EVE, thread=Thread(token=token, place="b")))[0].conversation == "2"
 
 
+ROOM = Thread(place="room", shared=True)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_whoever_writes_at_a_shared_place_joins_the_one_conversation_there(desk: Desk, together: bool) -> None:
+    events = [chat("a", ANN, thread=ROOM), chat("b", BOB, thread=ROOM), chat("c", ANN, thread=ROOM)]
+    accepted = desk.take(*events, line=CHAT) if together else [desk.take(event, line=CHAT)[0] for event in events]
+    assert numbers(accepted) == [("1", 1, False), ("1", 2, False), ("1", 3, False)]
+    taking_part = "SELECT a.handle FROM participant p JOIN address a ON a.id = p.address WHERE p.conversation = 1"
+    assert desk.rows(taking_part) == [(str(BOB),)]
+    assert desk.rows("SELECT c.id FROM conversation c JOIN address a ON a.customer = c.customer") == [(1,)]
+
+
+def test_a_shared_place_is_one_on_its_channel_only_and_not_the_same_as_ones_own(desk: Desk) -> None:
+    desk.take(chat("a", ANN, thread=ROOM), line=CHAT)
+    alone = Thread(place="room")
+    assert desk.take(chat("b", ANN, thread=alone), line=CHAT)[0].conversation == "2"
+    assert desk.take(chat("c", BOB, thread=alone), line=CHAT)[0].conversation == "3"
+    assert desk.take(chat("d", BOB, thread=ROOM), line=MAIL)[0].conversation == "4"
+    assert desk.take(chat("e", EVE, thread=Thread(place="other", shared=True)), line=CHAT)[0].conversation == "5"
+
+
+def test_what_is_shared_without_a_place_is_everybodys_own(desk: Desk) -> None:
+    nowhere = Thread(shared=True)
+    events = [chat("a", ANN, thread=nowhere), chat("b", BOB, thread=nowhere), chat("c", ANN, thread=nowhere)]
+    assert [desk.take(event, line=CHAT)[0].conversation for event in events] == ["1", "2", "1"]
+
+
+def test_an_answer_in_a_room_to_somebody_elses_message_stays_in_its_conversation(desk: Desk) -> None:
+    desk.take(chat("a", ANN, thread=ROOM), line=CHAT)
+    answer = Thread(place="room", shared=True, references=("a",))
+    assert numbers(desk.take(chat("b", BOB, thread=answer), line=CHAT)) == [("1", 2, False)]
+
+
+def test_a_room_whose_concern_was_solved_long_ago_begins_a_new_one_for_all(desk: Desk) -> None:
+    over = Line(number=2, id="chat", reopen_days=-1.0)
+    desk.take(chat("a", ANN, thread=ROOM), line=CHAT)
+    desk.write(conversation=1, kind="solved")
+    assert desk.take(chat("b", BOB, thread=ROOM), line=over)[0].conversation == "2"
+    assert desk.take(chat("c", ANN, thread=ROOM), line=CHAT)[0].conversation == "2"
+
+
 def test_a_solved_conversation_reopens_within_the_time_and_is_followed_by_a_new_one_after_it(desk: Desk) -> None:
     desk.take(chat("m1"), line=CHAT)
     desk.write(conversation=1, kind="solved")

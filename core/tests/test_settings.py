@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import pickle
 import subprocess
 import sys
@@ -214,7 +215,7 @@ def test_a_channel_without_a_name_is_called_by_its_id(tmp_path: Path) -> None:
             "[channels.a]\nhost = 'x'",
             (1, "channels.a.kind", "is missing", "Say what it is, for instance kind = 'email.imap'"),
         ),
-        ("[channels.a]\nknid = 'x'", (1, "channels.a.kind", "is missing", "Did you mean 'knid'?")),
+        ("[channels.a]\nknid = 'x'", (1, "channels.a.kind", "is missing", "Is 'knid' meant to be it?")),
         (
             "[channels.a]\nkind = 'E Mail'",
             (
@@ -319,13 +320,31 @@ def test_a_file_that_is_no_toml_is_refused_with_its_line(
     assert fix
 
 
-@pytest.mark.parametrize("name", ["missing.toml", "."])
-def test_a_file_that_cannot_be_read_is_refused(name: str, tmp_path: Path) -> None:
-    [(line, _, problem, fix)] = refused(tmp_path / name)
+@pytest.mark.parametrize(
+    ("name", "problem", "fix"),
+    [
+        ("missing.toml", "there is no such file", "Make it (the page of each plugin begins with a section that works)"),
+        (".", "it cannot be read: Is a directory", "Name another one with -c"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(name: str, problem: str, fix: str, tmp_path: Path) -> None:
+    [(line, _, said, remedy)] = refused(tmp_path / name)
 
-    assert line == 0
-    assert problem.startswith("it cannot be read: ")
-    assert fix == "Make it, or name another one with -c"
+    assert (line, said) == (0, problem)
+    assert remedy.startswith(fix)
+
+
+def test_a_file_that_this_user_may_not_read_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    [(_, _, problem, fix)] = refused(tmp_path / "fernamt.toml")
+
+    assert (problem, fix) == (
+        "it cannot be read: Permission denied",
+        "Let this user read it, or run this as the daemon's",
+    )
 
 
 def test_the_environment_overrides_the_file_and_is_named_when_it_is_wrong(tmp_path: Path) -> None:
@@ -471,7 +490,7 @@ def test_a_field_with_a_converter_is_validated_after_it(tmp_path: Path) -> None:
 def test_a_class_that_no_section_can_fill_is_known_before_any_file_is_read() -> None:
     @frozen
     class Odd:
-        when: "Never"  # type: ignore[name-defined]  # noqa: F821, UP037 - a name that does not exist is what is tried
+        when: Never  # type: ignore[name-defined]  # noqa: F821 - a name that does not exist is what is tried
 
     with pytest.raises(NameError, match="Never"):
         check_class(Odd)

@@ -527,7 +527,7 @@ async def test_a_look_up_that_a_crash_interrupted_is_asked_again_by_the_next_eve
         raise AssertionError
 
     house.answers = never
-    look_up = LookUp(question=CardQuestion("7"), timeout_s=0.3)
+    look_up = LookUp(question=CardQuestion("7"), timeout_s=60.0)
     answers = {**LOOKS_UP, "Started": (say("thanks"), look_up)}
     dead = house.runner(answers)
     event = house.event(Started(""))
@@ -548,7 +548,7 @@ async def test_a_look_up_that_a_crash_interrupted_is_asked_again_by_the_next_eve
 
 def _aged(tx: Any, payloads: Any) -> list[None]:
     """Let time pass for every session."""
-    tx.do.one("UPDATE session SET at = at - 1000000")
+    tx.do.one("UPDATE session SET at = at - 100000000")
     return [None for _ in payloads]
 
 

@@ -20,7 +20,7 @@ from fernamt.errors import FernamtError, NotStored
 from fernamt.inbound import Received, Thread
 from fernamt.model import Address
 
-ANN = Address("phone", "+49301")
+ANN, BOB = Address("phone", "+49301"), Address("phone", "+49302")
 CHAT = Line(number=1, id="chat")
 
 
@@ -329,6 +329,15 @@ async def test_the_same_event_at_two_runners_is_one_entry(runners: Runners) -> N
     assert (accepted.n, accepted.repeat) == (1, True)
     assert runners.runs == 2
     assert runners.rows("SELECT count(*) FROM entry") == [(1,)]
+
+
+@on_postgres
+async def test_two_people_who_write_first_in_a_room_at_two_runners_share_one_conversation(runners: Runners) -> None:
+    room = Thread(place="room", shared=True)
+    runners.between = [message("m1", BOB, thread=room)]
+    [accepted] = await runners.ours(message("m2", ANN, thread=room))
+    assert (accepted.n, runners.runs) == (2, 2)
+    assert runners.rows("SELECT count(*) FROM conversation") == [(1,)]
 
 
 @on_postgres

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from conftest import ALONE
 from tests.architecture.workspace import ROOT, settings
 
 SCREEN_LINES = 24
@@ -62,6 +63,10 @@ def test_every_layer_of_tests_is_collected_and_the_deepest_comes_first() -> None
     assert {folder.name for folder in (ROOT / "tests").iterdir() if list(folder.glob("test_*.py"))} <= {
         Path(path).name for path in paths
     }
+
+
+def test_the_tests_that_run_alone_are_there() -> None:
+    assert [name for name in ALONE if not (ROOT / name).is_file()] == []
 
 
 def test_make_alone_lists_its_targets_on_one_screen() -> None:

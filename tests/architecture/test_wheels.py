@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.workspace import CORE, MEMBERS, ROOT, package, settings
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 UV = Path(sys.executable).with_name("uv")
 
@@ -46,23 +48,25 @@ def install(venv: Path, *what: str | Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
-    """Build every member once, from a copy of its folder."""
-    place = tmp_path_factory.mktemp("wheels")
-    built = {}
-    for member in MEMBERS:
-        source = shutil.copytree(member, place / "source" / member.name, ignore=shutil.ignore_patterns("tests"))
-        target = place / member.name
-        done = run(UV, "build", "--quiet", "--wheel", "--no-sources", "--out-dir", target, source, cwd=place)
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Give the wheel of a member, built once from a copy of its folder."""
+
+    @cache
+    def built(member: Path) -> Path:
+        place = tmp_path_factory.mktemp("wheel")
+        source = shutil.copytree(member, place / member.name, ignore=shutil.ignore_patterns("tests"))
+        done = run(UV, "build", "--quiet", "--wheel", "--no-sources", "--out-dir", place, source, cwd=place)
         assert done.returncode == 0, done.stdout
-        (built[member],) = target.glob("*.whl")
+        [file] = place.glob("*.whl")
+        return file
+
     return built
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
-def test_a_wheel_holds_one_typed_package_and_no_test(member: Path, wheels: dict[Path, Path]) -> None:
-    names = [name for name in zipfile.ZipFile(wheels[member]).namelist() if ".dist-info/" not in name]
+def test_a_wheel_holds_one_typed_package_and_no_test(member: Path, wheel: Callable[[Path], Path]) -> None:
+    names = [name for name in zipfile.ZipFile(wheel(member)).namelist() if ".dist-info/" not in name]
     shipped = package(member).name
 
     assert f"{shipped}/py.typed" in names
@@ -71,11 +75,13 @@ def test_a_wheel_holds_one_typed_package_and_no_test(member: Path, wheels: dict[
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
-def test_its_tests_pass_with_only_its_own_dependencies(member: Path, wheels: dict[Path, Path], tmp_path: Path) -> None:
+def test_its_tests_pass_with_only_its_own_dependencies(
+    member: Path, wheel: Callable[[Path], Path], tmp_path: Path
+) -> None:
     venv, desk = tmp_path / "venv", tmp_path / "desk"
     assert run(UV, "venv", "--quiet", "--seed", "-p", sys.executable, venv, cwd=tmp_path).returncode == 0
     declared = settings(member).get("dependency-groups", {}).get("test", [])
-    install(venv, *TOOLS, *declared, *{wheels[CORE], wheels[member]})
+    install(venv, *TOOLS, *declared, *{wheel(CORE), wheel(member)})
     python = venv / "bin" / "python"
 
     imported = run(python, "-W", "error", "-c", IMPORT_ALL.format(name=package(member).name), cwd=tmp_path)

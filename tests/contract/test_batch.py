@@ -11,7 +11,7 @@ import pytest
 
 from tests.story.daemon import Daemon, post, running
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 SECRET = "a-secret-of-the-probe"
 MESSAGES: list[Any] = [{"id": f"m{number}", "from": "ann", "text": f"text {number}"} for number in range(50)]
 MESSAGES[20] = {"id": "m20", "text": "nobody sent this"}

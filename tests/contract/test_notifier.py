@@ -1,5 +1,6 @@
 """The contract holds a source that only gives notice: pages and files come later, once, though the daemon dies between."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,9 +66,9 @@ def test_pages_and_files_come_once_and_in_order_though_the_daemon_is_killed_betw
     assert "404" in gone["reason"]
     assert "could not be fetched" in daemon.say("show", number).stdout
 
-    told = daemon.told("backfill", "notifier", "--wait")
+    told = json.loads(daemon.say("backfill", "notifier", "--wait", "--json").stdout)
     assert (told["state"], told["events"], told["new"]) == ("done", COUNT, 0)
-    again = daemon.told("backfill", "notifier", "--from", "20", "--wait")
+    again = json.loads(daemon.say("backfill", "notifier", "--from", "20", "--wait", "--json").stdout)
     assert (again["events"], again["new"]) == (4, 0)
     refused = daemon.say("backfill", "nowhere")
     assert refused.returncode == 1

@@ -25,7 +25,7 @@ from fernamt.settings import read_settings
 from tests.story.daemon import Daemon, running, until
 from tests.story.plugins import install
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 PUBLIC = "https://calls.example.org"
 TOKEN = "the provider's token"

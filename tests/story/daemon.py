@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -11,12 +12,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fernamt.cli import main
+
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 _T = TypeVar("_T")
 
 
@@ -43,7 +47,11 @@ class Daemon:
 
     def start(self, *doom: str) -> None:
         """Start it; with *doom*, a point and a count, it is killed there as by ``kill -9``."""
-        daemon = [str(ROOT / "drills" / "doomed.py"), str(self.file), *doom] if doom else self._words("run")
+        daemon = (
+            [str(ROOT / "drills" / "doomed.py"), str(self.file), *doom]
+            if doom
+            else ["-m", "fernamt", *self._words("run")]
+        )
         with (self.folder / "daemon.log").open("ab") as log:
             self._process = subprocess.Popen([sys.executable, *daemon], env=self._environment, stderr=log)
 
@@ -82,18 +90,34 @@ class Daemon:
         return (self.folder / "daemon.log").read_text()
 
     def say(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command beside the daemon."""
-        command = [sys.executable, *self._words(*words)]
+        """Run a command beside the daemon, in a process of its own."""
+        command = [sys.executable, "-m", "fernamt", *self._words(*words)]
         return subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60)
 
+    def here(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in this process, which takes milliseconds: a process of its own for every look costs a second.
+
+        Here are none of the daemon's plugins: a command that imports them is one for :meth:`say`.
+        """
+
+        def run() -> subprocess.CompletedProcess[str]:
+            with redirect_stdout(io.TextIOWrapper(io.BytesIO())) as out, redirect_stderr(io.StringIO()) as said:
+                code = main(self._words(*words))
+                out.flush()
+            shown = out.buffer.getvalue().decode()
+            return subprocess.CompletedProcess(words, code, shown, said.getvalue())
+
+        with ThreadPoolExecutor(1) as beside:  # the caller's thread may have a loop already
+            return beside.submit(run).result(60)
+
     def told(self, *words: str) -> Any:
-        """Run a listing and return what its ``--json`` says."""
-        done = self.say(*words, "--json")
+        """Run a listing :meth:`here` and return what its ``--json`` says."""
+        done = self.here(*words, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     def _words(self, *words: str) -> list[str]:
-        return ["-m", "fernamt", words[0], "--config", str(self.file), *words[1:]]
+        return [words[0], "--config", str(self.file), *words[1:]]
 
 
 @contextmanager

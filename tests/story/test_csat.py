@@ -1,5 +1,6 @@
 """A stranger's subscriber asks how satisfied somebody was, remembers that it did, and closes what nobody answers."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ def test_an_answer_is_taken_once_though_the_daemon_is_killed_before_it_is_commit
     log = desk.shows(1, note)
     assert [kind for kind, _ in log] == ["received", "solved", "sent", "received", "csat.answer", "solved", "note"]
     assert desk.work() == []
-    offers = {line["name"]: line for line in daemon.told("plugins")}["csat"]
+    offers = {line["name"]: line for line in json.loads(daemon.say("plugins", "--json").stdout)}["csat"]
     assert [offers[it] for it in ("subscribers", "jobs", "services")] == [["ask"], ["report"], ["HoursQuestion"]]
 
 

@@ -10,9 +10,26 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.blocks import ROOT, blocks, resembles
 from tests.story.daemon import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+PAGES = ("README.md", "docs/quickstart.md")
+_PROVED_HERE = "tests/story/test_demo.py"
+# What is different each time: the time, and the id of a mail.
+_DIFFERENT = re.compile(r"\d\d:\d\d \(.*?\)|(?<=accepted as )<.*?>, .*")
+
+
+def on_page(page: str) -> tuple[str, str]:
+    """Return what a page says that the demo shows, and what answering shows."""
+    found = [one.text for one in blocks(page, (ROOT / page).read_text()) if one.role == _PROVED_HERE]
+    steps = [step.partition("\n") for text in found for step in f"\n{text}".split("\n$ ")[1:]]
+    shown = {command: _DIFFERENT.sub("...", output) for command, _, output in steps}
+    [demo] = [output for command, output in shown.items() if command.endswith(("run", "demo"))]
+    [reply] = [output for command, output in shown.items() if " reply " in command]
+    return demo, reply
+
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def test_a_mail_comes_in_is_shown_and_the_answer_arrives_in_the_same_thread(tmp_path: Path) -> None:
@@ -28,6 +45,10 @@ def test_a_mail_comes_in_is_shown_and_the_answer_arrives_in_the_same_thread(tmp_
         [command] = re.findall(r"^ +(\S+ reply .*)$", said, re.MULTILINE)
         done = subprocess.run(f"{command} --wait", shell=True, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+        for page in PAGES:
+            told, answered = on_page(page)
+            assert resembles(told, said), f"{page} shows another demo than this:\n{said}"
+            assert resembles(answered, done.stdout), f"{page} shows another answer than this:\n{done.stdout}"
         until(lambda: "Anna has got mail" in output.read_text())
         answer = email.message_from_bytes(
             (tmp_path / "demo/mailbox-of-anna/1.eml").read_bytes(), policy=email.policy.default

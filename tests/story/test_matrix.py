@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import itertools
 import os
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,11 +17,11 @@ from nio import (
     MemoryDownloadResponse,
     RegisterResponse,
     RoomCreateResponse,
+    RoomPreset,
     RoomSendResponse,
     UploadResponse,
 )
 
-from fernamt.cli import main
 from tests.story.daemon import Daemon, running, until
 from tests.story.relay import Relay
 from tests.story.synapse import Service, Synapse
@@ -94,24 +91,9 @@ async def ann(synapse: Synapse) -> AsyncIterator[Person]:
         yield one
 
 
-class Desk(Daemon):
-    """A daemon whose commands run in this process: one of its own for every look costs a second each."""
-
-    def say(self, *words: str) -> subprocess.CompletedProcess[str]:
-        def run() -> subprocess.CompletedProcess[str]:
-            shown, told = io.TextIOWrapper(io.BytesIO()), io.StringIO()
-            with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(told):
-                code = main([words[0], "--config", str(self.file), *words[1:]])
-                shown.flush()
-            return subprocess.CompletedProcess(words, code, shown.buffer.getvalue().decode(), told.getvalue())
-
-        with ThreadPoolExecutor(1) as beside:
-            return beside.submit(run).result(60)
-
-
 @pytest.fixture
 def daemon(tmp_path: Path, synapse: Synapse, service: Service) -> Iterator[Daemon]:
-    one = Desk(tmp_path, service.port, service.channel(synapse.url, display_name="Hilfe"))
+    one = Daemon(tmp_path, service.port, service.channel(synapse.url, display_name="Hilfe"))
     yield one
     one.stop()
 
@@ -132,7 +114,7 @@ def said(daemon: Daemon, count: int) -> list[tuple[str, str]]:
 
 
 async def test_a_customer_writes_in_a_room_and_is_answered_there(ann: Person, daemon: Daemon, service: Service) -> None:
-    """And files go both ways, an edit, a reaction, a deletion and a receipt are told."""
+    """And files go both ways, an edit, a reaction, a deletion and a receipt are told, as is that the agent has read."""
     with running(daemon):
         room = await ann.opens(invites=service.user)
         question = await ann.says(room, "Wo ist mein Packet?")
@@ -149,7 +131,7 @@ async def test_a_customer_writes_in_a_room_and_is_answered_there(ann: Person, da
             "url": up.content_uri,
             "info": {"mimetype": "image/png"},
         }
-        await ann.says(room, "So kam es an", **shown)
+        pictured = await ann.says(room, "So kam es an", **shown)
         assert said(daemon, 3) == [
             ("received", "Wo ist mein Packet?"),
             ("edited", "Wo ist mein Paket?"),
@@ -162,12 +144,14 @@ async def test_a_customer_writes_in_a_room_and_is_answered_there(ann: Person, da
         form = os.urandom(150_000)
         (daemon.folder / "formular.pdf").write_bytes(form)
         attach = ("--attach", str(daemon.folder / "formular.pdf"))
-        assert daemon.say("reply", "1", "Bitte füllen Sie das aus.", *attach, "--as", "eva").returncode == 0
+        assert daemon.here("reply", "1", "Bitte füllen Sie das aus.", *attach, "--as", "eva").returncode == 0
         answer = await ann.hears("Bitte füllen Sie das aus.")
         assert (answer.sender, answer.source["content"]["filename"]) == (service.user, "formular.pdf")
         got = await ann.client.download(answer.source["content"]["url"])
         assert isinstance(got, MemoryDownloadResponse), got
         assert got.body == form
+        marks = ann.client.rooms[room].read_receipts
+        await ann.looks(lambda: service.user in marks and marks[service.user].event_id == pictured, "that we read it")
 
         thumb = {"rel_type": "m.annotation", "event_id": answer.event_id, "key": "👍"}
         await ann.does(room, "m.reaction", {"m.relates_to": thumb})
@@ -178,10 +162,27 @@ async def test_a_customer_writes_in_a_room_and_is_answered_there(ann: Person, da
         until(lambda: entries(daemon)[3]["deliveries"][0]["state"] == "read")
 
 
+async def test_two_people_in_a_room_have_one_conversation_and_hear_one_answer(
+    ann: Person, synapse: Synapse, daemon: Daemon, service: Service
+) -> None:
+    async with person(synapse) as bob:
+        with running(daemon):
+            room = await ann.opens(invites=service.user, preset=RoomPreset.public_chat)
+            await ann.says(room, "Unser Paket fehlt.")
+            await bob.client.join(room)
+            await bob.says(room, "Es ging an meine Adresse.")
+            assert said(daemon, 2) == [("received", "Unser Paket fehlt."), ("received", "Es ging an meine Adresse.")]
+            assert len(daemon.told("inbox")) == 1
+            assert daemon.say("reply", "1", "Wir suchen es.", "--as", "eva").returncode == 0
+            await ann.hears("Wir suchen es.")
+            await bob.hears("Wir suchen es.")
+            assert len(ann.heard("Wir suchen es.")) == 1
+
+
 async def test_a_transaction_that_is_repeated_makes_no_second_entry(
     ann: Person, tmp_path: Path, synapse: Synapse, service: Service, free_port: int
 ) -> None:
-    daemon = Desk(tmp_path, free_port, service.channel(synapse.url))
+    daemon = Daemon(tmp_path, free_port, service.channel(synapse.url))
     with Relay.running(service.port, free_port) as relay, running(daemon):
         room = await ann.opens(invites=service.user)
         await ann.says(room, "eins")
@@ -215,7 +216,7 @@ async def test_a_daemon_that_is_killed_in_the_middle_loses_and_doubles_nothing(
     daemon.start("outbox.answered", "1")
     daemon.ready()
     assert [text for _, text in said(daemon, 3)] == ["eins", "zwei", "drei"]
-    daemon.say("reply", "1", "vier", "--as", "eva")
+    daemon.here("reply", "1", "vier", "--as", "eva")
     daemon.died()
     with running(daemon):
         until(lambda: entries(daemon)[3]["deliveries"][0]["state"] == "sent")
@@ -233,7 +234,7 @@ async def test_what_waited_for_a_homeserver_goes_out_and_a_lost_store_is_filled_
         await ann.says(room, "eins")
         said(daemon, 1)
         synapse.kill()
-        assert daemon.say("reply", "1", "zwei", "--as", "eva").returncode == 0
+        assert daemon.here("reply", "1", "zwei", "--as", "eva").returncode == 0
         until(lambda: entries(daemon)[1]["deliveries"][0]["state"] != "sending")
         assert entries(daemon)[1]["deliveries"][0]["state"] == "queued"
         synapse.start()
@@ -243,7 +244,7 @@ async def test_what_waited_for_a_homeserver_goes_out_and_a_lost_store_is_filled_
     for file in daemon.folder.glob("fernamt.db*"):
         file.rename(file.with_name(f"lost-{file.name}"))
     with running(daemon):
-        assert daemon.say("backfill", "rooms", "--wait").returncode == 0
+        assert daemon.here("backfill", "rooms", "--wait").returncode == 0
         await ann.says(room, "vier")
         # The homeserver may tell what waited before the history is read: the order is that of arrival.
         assert sorted(text for _, text in said(daemon, 3)) == ["drei", "eins", "vier"]
@@ -255,7 +256,7 @@ async def test_an_encrypted_room_is_refused_and_a_solved_one_is_left(
     ann: Person, tmp_path: Path, synapse: Synapse, service: Service
 ) -> None:
     configuration = f"{service.channel(synapse.url)}[plugins.matrix]\nleave_after_h = 0\n"
-    daemon = Desk(tmp_path, service.port, configuration)
+    daemon = Daemon(tmp_path, service.port, configuration)
     encryption = {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}
     with running(daemon):
         secret = await ann.opens(invites=service.user, initial_state=[encryption])
@@ -272,10 +273,10 @@ async def test_an_encrypted_room_is_refused_and_a_solved_one_is_left(
         await ann.says(room, "Danke, alles gut")
         said(daemon, 1)
         await ann.looks(lambda: service.user in ann.client.rooms[room].users if room in ann.client.rooms else None)
-        assert daemon.say("solve", "1", "--as", "eva").returncode == 0
+        assert daemon.here("solve", "1", "--as", "eva").returncode == 0
         await ann.looks(lambda: service.user not in ann.client.rooms[room].users)
         # Whoever has something to add opens a room of his own and asks her into it.
-        assert daemon.say("reply", "1", "Noch etwas", "--as", "eva").returncode == 0
+        assert daemon.here("reply", "1", "Noch etwas", "--as", "eva").returncode == 0
         [invited] = await ann.looks(lambda: [*ann.client.invited_rooms])
         await ann.client.join(invited)
         assert (await ann.hears("Noch etwas")).sender == service.user

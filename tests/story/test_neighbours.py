@@ -8,7 +8,7 @@ import pytest
 from tests.story.daemon import Daemon, post, running, until
 from tests.story.plugins import HEALTHY, install
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 OFFER = 'registry.connector("{name}", settings=Nothing, factory={factory}, about="it breaks")'
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -48,7 +49,7 @@ from fernamt._store.notices import Notices
 from fernamt._store.reception import Line, Reception
 from fernamt._store.subscriptions import subscribe
 from fernamt._store.writer import Writer
-from fernamt.connector import Answers, Clock, Connector, Reconciles, Serves, Verifies, Webhooks
+from fernamt.connector import Answers, Clock, Connector, MarksRead, Reconciles, Serves, Verifies, Webhooks
 from fernamt.errors import ConfigError, FernamtError
 from fernamt.model import ChannelId
 from fernamt.settings import Settings, secrets_in
@@ -133,7 +134,6 @@ class App:
             _log.error("plugin_failed", plugin=failure.name, cause=str(failure), exc_info=failure.error)
         await asyncio.to_thread(erase_again, self._store, planned.loaded)
         self._writer.start()
-        await self._writer.write(subscribe, subscriptions_of(planned.loaded))
         # One for all channels: what one transaction stores is looked up, and its conversations locked, in one go.
         reception = Reception(Names(self._store.keys()))
         self._exchange = Exchange(
@@ -147,14 +147,16 @@ class App:
         hooks: dict[str, Hook] = {}
         for one in planned.channels:
             await self._add(one, reception, equipment, hooks)
+        marking = [name for name, connector in self._connectors.items() if isinstance(connector, MarksRead)]
+        await self._writer.write(subscribe, subscriptions_of(planned.loaded, marking))
         self._web.serve(hooks, down={one.section.id for one in planned.channels} - self._connectors.keys())
         host, port = settings.address
         try:
             self.port = await self._web.start(host, port)
         except OSError as why:
-            raise ConfigError(
-                "listen", f"{settings.listen} cannot be listened on: {why.strerror}", fix="Is another daemon running?"
-            ) from why
+            said = os.strerror(why.errno) if why.errno else why.strerror
+            fix = "Is another daemon running? Otherwise choose another port"
+            raise ConfigError("listen", f"{settings.listen} cannot be listened on: {said}", fix=fix) from why
         if self._notices:
             loop = asyncio.get_running_loop()
             self._notices.listen(lambda topics: loop.call_soon_threadsafe(self._hub.wake, topics))
@@ -163,6 +165,7 @@ class App:
         for channel in self._channels:
             self._begin(f"channel-{channel.line.id}", channel.run())
         work: dict[str, Any] = {"writer": self._writer, "redact": redactor.text, "reached": self._reached}
+        work["marking"] = marking
         self._workers = plugin_workers(planned.loaded, equipment.context, store=self._store, **work)
         for worker in self._workers:
             self._woken.enter_context(self._hub.waking(worker.wake, worker.owner))

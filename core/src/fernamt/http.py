@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 import orjson
@@ -27,6 +28,21 @@ class HttpReply:
         except orjson.JSONDecodeError as why:
             raise Unreachable(f"the answer with status {self.status} is no JSON: {why}", certain=False) from why
         return value
+
+    def retry_after_s(self, default_s: float) -> float:
+        """Return in how many seconds to come again, for ``Throttled``: what ``Retry-After`` says, in either of its forms.
+
+        A date is counted from the ``Date`` of the same answer, so it does not matter whose clock is off. *default_s*: nothing
+        is said, or nothing that can be understood.
+        """
+        said = self.headers.get("Retry-After", "").strip()
+        if said.isascii() and said.replace(".", "", 1).isdigit():
+            return float(said)
+        try:
+            wait = parsedate_to_datetime(said) - parsedate_to_datetime(self.headers.get("Date", ""))
+        except (TypeError, ValueError):  # no date, or only one of them has a zone
+            return default_s
+        return max(0.0, wait.total_seconds())
 
 
 class Http(Protocol):

@@ -31,6 +31,9 @@ class Thread:
     learns: bool = False
     """The nearest and the farthest reference, if unknown, become ids of what the event joins: what refers to them later joins
     too. Only where ``ChoosesId`` fixes our own ids before they can be seen."""
+    shared: bool = False
+    """Whoever writes at this place joins the one conversation there: a room or a group, where all read every answer. Only
+    where the provider itself says who writes there, and never without a place."""
 
 
 @frozen(kw_only=True)
@@ -52,6 +55,18 @@ class Acknowledgement:
     subject: str = ""
 
 
+@frozen
+class Lines:
+    """Lines of a text, which end with a line feed and nothing else, that a reader knows already: shown folded, never cut off."""
+
+    first: int
+    """The first of them; the first of the text is 0."""
+    end: int
+    """The line behind the last of them."""
+    kind: str = "quote"
+    """``quote``: was said before; ``signature``: who writes, or on what."""
+
+
 _UNTHREADED = Thread()
 
 
@@ -66,6 +81,8 @@ class Received:
     part: Part | None = None
     sender: Address
     text: str = field(default="", repr=False)
+    folded: tuple[Lines, ...] = ()
+    """Of the text, in their order, none within another: new words may lie between them."""
     id: str = ""
     """The provider's id, for later references, edits and receipts."""
     aliases: tuple[Address, ...] = ()
@@ -83,6 +100,8 @@ class Received:
     """The provider's time. The order of entries is the order of arrival."""
     window_until: datetime | None = None
     """Until when the provider lets us answer freely."""
+    marks: tuple[str, ...] = ()
+    """What a reader should know beside the words: ``signed`` (nobody checked by whom), ``encrypted``, or words of the channel."""
     automatic: bool = False
     """An out-of-office note, a list, a bounce: starts no menu and gets no automatic reply."""
     silent: bool = False

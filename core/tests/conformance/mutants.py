@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
@@ -22,9 +24,11 @@ from typing import Any, Literal
 from uuid import uuid4
 
 import aiohttp
+from aiohttp import web
 from attrs import evolve, field, frozen
 
 from fernamt import (
+    Address,
     BadSignature,
     Capabilities,
     DeliveryState,
@@ -49,10 +53,13 @@ from fernamt import (
 )
 from fernamt.registry import ConnectorOffer
 from fernamt.testing.conformance import ConnectorConformance, judge
+from fernamt.testing.guard import local_only
 from fernamt.testing.recording import Recording
+from fernamt.testing.rig import rigged
 from fernamt.testing.rules import RULES
+from fernamt.testing.rules.wire import transcripts
 
-from .right import Right, RightSuite, not_empty
+from .right import Right, RightServer, RightSuite, not_empty
 
 
 @frozen(kw_only=True)
@@ -79,7 +86,20 @@ def breaks(rule: str, **more: Any) -> Callable[[type], type]:
 
 
 def _suite(connector: type, more: Mapping[str, Any]) -> type[ConnectorConformance]:
-    return type(f"Suite{connector.__name__}", (RightSuite,), {"connector": connector, "__module__": __name__, **more})
+    said = {"connector": connector, "sent": as_it_is, "__module__": __name__, **more}
+    return type(f"Suite{connector.__name__}", (RightSuite,), said)
+
+
+def as_it_is(suite: ConnectorConformance) -> Mapping[str, str]:
+    """Return what goes out now: whoever makes a mistake records it with all the rest."""
+
+    async def recorded() -> Mapping[str, str]:
+        with local_only() as seen:
+            async with rigged(suite, seen) as rig:
+                return await transcripts(rig)
+
+    with ThreadPoolExecutor(1) as pool:  # the rule that asks runs on a loop
+        return pool.submit(asyncio.run, recorded()).result()
 
 
 def caught(mutant: Mutant) -> dict[str, str]:
@@ -329,6 +349,33 @@ class WaitsAsItLikes(Right):
         return 30.0
 
 
+@breaks("out.retry-after-date")
+class KnowsSecondsAlone(Right):
+    def after_s(self, reply: HttpReply) -> float:
+        said = reply.headers.get("Retry-After", "")
+        return float(said) if said.isdigit() else 30.0
+
+
+@breaks("out.retry-after-skew")
+class CountsFromItsOwnClock(Right):
+    def after_s(self, reply: HttpReply) -> float:
+        said = reply.headers.get("Retry-After", "")
+        if said.isdigit():
+            return float(said)
+        return max(0.0, (parsedate_to_datetime(said) - self.context.clock.now()).total_seconds())
+
+
+@breaks("out.as-recorded", sent=RightSuite.sent)
+class SaysMoreThanItDid(Right):
+    async def written(self, message: OutboundMessage) -> dict[str, Any]:
+        return {**await super().written(message), "priority": "high"}
+
+
+@breaks("out.as-recorded", sent=lambda _self: {})
+class WasNeverRecorded(Right):
+    pass
+
+
 @breaks("out.errors-are-ours")
 class TripsOverNonsense(Right):
     def understood(self, reply: HttpReply) -> dict[str, Any]:
@@ -367,6 +414,55 @@ class BringsAClientOfItsOwn(Right):
 class SaysSentAndSendsNothing(Right):
     async def send(self, message: OutboundMessage) -> Sent:
         return Sent(ids=(message.key,))
+
+
+# ---- a crash while sending
+@breaks("crash.repeat-is-known")
+class KeysByItsStart(Nameless):
+    """What was committed survives a crash, and this connector counts its starts in it."""
+
+    def __init__(self, channel: Any, context: Any) -> None:
+        super().__init__(channel, context)
+        self.start = f"s{len(context.cursors) + 1}"
+        context.cursors[self.start] = "started"
+
+    async def send(self, message: OutboundMessage) -> Sent:
+        await super().send(evolve(message, key=f"{message.key}{self.start}"))
+        return Sent(ids=(f"n-{message.key}",))
+
+
+@breaks("crash.repeat-is-known")
+class TakesARepeatForSent(Right):
+    async def send(self, message: OutboundMessage) -> Sent:
+        return await super().send(message) if message.attempt == 1 else Sent(ids=(self.id_for(message),))
+
+
+@breaks("crash.same-ids")
+class CountsAttemptsInTheId(Nameless):
+    async def send(self, message: OutboundMessage) -> Sent:
+        return Sent(ids=tuple(f"{one}-{message.attempt}" for one in (await super().send(message)).ids))
+
+
+@breaks("crash.lookup-knows")
+class LooksIntoItsMemory(Right):
+    def __init__(self, channel: Any, context: Any) -> None:
+        super().__init__(channel, context)
+        self.tried: set[str] = set()
+
+    async def send(self, message: OutboundMessage) -> Sent:
+        self.tried.add(message.key)
+        return await super().send(message)
+
+    async def lookup(self, message: OutboundMessage) -> Sent | Literal["not_sent", "unknown"]:
+        return Sent(ids=(self.id_for(message),)) if message.key in self.tried else "not_sent"
+
+
+@breaks("crash.can-be-settled")
+class NeverLearns(Nameless):
+    can = evolve(Right.can, idempotent=False)
+
+    def our_key(self, one: Any) -> str:
+        return ""
 
 
 # ---- what nobody may read
@@ -858,6 +954,107 @@ class ClaimsAReceiptThatNobodySaw(Right):
 @breaks("ability.receipts-claimed")
 class ForgetsToClaimAReceipt(Right):
     can = evolve(Right.can, receipts=Right.can.receipts - {DeliveryState.READ})
+
+
+# ---- lines, small signs, handlers
+@breaks("ability.perform-or-unsupported")
+class LeavesOutWhatItCannot(Right):
+    async def perform(self, turn: Turn) -> None:
+        with contextlib.suppress(Unsupported):
+            await super().perform(turn)
+
+
+@breaks("ability.perform-in-trouble")
+class TripsOverALine(Right):
+    async def perform(self, turn: Turn) -> None:
+        try:
+            await super().perform(turn)
+        except Unreachable as why:
+            raise RuntimeError(why.reason) from why
+
+
+@breaks("ability.dial-rings")
+class ForgetsTheCall(Right):
+    async def dial(self, to: Address, *, session: str) -> Sent:
+        await super().dial(to, session=session)
+        return Sent()
+
+
+@breaks("ability.dial-once")
+class RingsAgain(Right):
+    async def dial(self, to: Address, *, session: str) -> Sent:
+        try:
+            return await super().dial(to, session=session)
+        except Unreachable:
+            return await super().dial(to, session=session)
+
+
+@breaks("ability.dial-uncertain")
+class IsSureThatNothingRings(Right):
+    async def dial(self, to: Address, *, session: str) -> Sent:
+        try:
+            return await super().dial(to, session=session)
+        except Unreachable as why:
+            raise Unreachable(why.reason, certain=True) from why
+
+
+@breaks("ability.dial-names-session")
+class KeepsTheSessionToItself(Right):
+    def named(self, session: str) -> str:
+        return "a call"
+
+
+@breaks("ability.routes-mountable")
+class ServesWhereItIsCalled(Right):
+    def routes(self) -> Sequence[web.RouteDef]:
+        return [*super().routes(), web.get("events", self.widget)]
+
+
+@breaks("ability.routes-sturdy")
+class TripsOverStrangers(Right):
+    def visitor(self, request: web.Request) -> str:
+        return self.context.unsign(request.query["token"])
+
+
+@breaks("ability.routes-believe-nobody")
+class BelievesEverybody(Right):
+    def visitor(self, request: web.Request) -> str:
+        return "a visitor"
+
+
+@breaks("ability.typing-is-shown")
+class TypesInSecret(Right):
+    async def show_typing(self, to: Address, *, reply_to: str) -> None:
+        pass
+
+
+@breaks("ability.typing-is-no-message")
+class WritesThatItWrites(Right):
+    async def show_typing(self, to: Address, *, reply_to: str) -> None:
+        self.checked(await self.call("POST", "/messages", json={"to": to.value, "text": "..."}))
+
+
+@breaks("ability.read-is-marked")
+class ReadsInSecret(Right):
+    async def mark_read(self, ids: Sequence[str]) -> None:
+        pass
+
+
+@breaks("ability.read-is-no-message")
+class WritesThatItRead(Right):
+    async def mark_read(self, ids: Sequence[str]) -> None:
+        self.checked(await self.call("POST", "/messages", json={"to": "ann", "text": "Gelesen"}))
+
+
+class NothingWaits(RightServer):
+    """A fake server whose history nobody wrote."""
+
+    hold = None  # type: ignore[assignment]
+
+
+@breaks("ability.all-tried", server=lambda _self: NothingWaits())
+class HasAHistoryThatNobodyTried(Right):
+    pass
 
 
 # ---- the distribution

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 from xml.sax.saxutils import escape
 
+from aiohttp import web
 from attrs import evolve, field, frozen
 
 from fernamt import (
@@ -27,6 +28,7 @@ from fernamt import (
     HttpReply,
     Ignored,
     InboundEvent,
+    Json,
     LineAction,
     NeedsLogin,
     OutboundMessage,
@@ -156,7 +158,7 @@ class Right:
         return said
 
     def after_s(self, reply: HttpReply) -> float:
-        return float(reply.headers.get("Retry-After", "30"))
+        return reply.retry_after_s(30)
 
     # ---- in, by itself
     every_s = 1.0
@@ -212,6 +214,57 @@ class Right:
     def escaped(self, text: str) -> str:
         return escape(text)
 
+    # ---- a line that is told, and calls that we make
+    async def perform(self, turn: Turn) -> None:
+        for action in turn.actions:
+            await self.line("/line", {"call": turn.session.call_id, "do": self.done(action)})
+
+    def done(self, action: LineAction) -> str:
+        match action:
+            case Say():
+                return " ".join(one.text for one in action.prompts)
+            case HangUp():
+                return "bye"
+            case _:
+                raise Unsupported(f"the messenger cannot {type(action).__name__}")
+
+    async def dial(self, to: Address, *, session: str) -> Sent:
+        said = await self.line("/calls", {"to": to.value, "session": self.named(session)})
+        return Sent(ids=(said["id"],))
+
+    def named(self, session: str) -> str:
+        return session
+
+    async def line(self, path: str, said: Json) -> dict[str, Any]:
+        reply = await self.context.http.request("POST", f"{self.settings.api}{path}", json=said)
+        found = reply.json()
+        if reply.status != 200 or not isinstance(found, dict):
+            raise Unreachable("the messenger's lines have trouble", certain=False, code=str(reply.status))
+        return found
+
+    # ---- small signs
+    async def show_typing(self, to: Address, *, reply_to: str) -> None:
+        self.checked(await self.call("POST", "/typing", json={"to": to.value, "below": reply_to}))
+
+    async def mark_read(self, ids: Sequence[str]) -> None:
+        self.checked(await self.call("POST", "/read", json=[*ids]))
+
+    # ---- handlers of its own
+    def routes(self) -> Sequence[web.RouteDef]:
+        return [web.get("widget", self.widget), web.post("words/{visitor}", self.words)]
+
+    async def widget(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text=f"for {self.visitor(request)}")
+
+    async def words(self, request: web.Request) -> web.StreamResponse:
+        sender = Address("right", self.visitor(request))
+        words = await request.text()
+        await self.context.intake.accept([Received(key=words, sender=sender, text=words)])
+        return web.Response()
+
+    def visitor(self, request: web.Request) -> str:
+        return self.context.unsign(request.query.get("token", ""))
+
     # ---- in, when we are called
     def webhooks(self) -> Sequence[Webhook]:
         return [Webhook(path="events", verify=self.check, parse=self.parse)]
@@ -248,7 +301,13 @@ class Right:
                 return Received(key=self.key(one), id=one["id"], sender=sender, text=one["text"])
             case "delivered" | "read" | "failed" as state:
                 error = Rejected("the messenger could not deliver it") if state == "failed" else None
-                return Receipt(key=self.receipt_key(one), id=one["id"], state=DeliveryState(state), error=error)
+                return Receipt(
+                    key=self.receipt_key(one),
+                    id=one["id"],
+                    message_key=self.our_key(one),
+                    state=DeliveryState(state),
+                    error=error,
+                )
             case "typing":
                 return Ignored(reason="somebody types")
             case other:
@@ -256,6 +315,9 @@ class Right:
 
     def key(self, one: Any) -> str:
         return str(one["id"])
+
+    def our_key(self, one: Any) -> str:
+        return str(one.get("key", ""))
 
     def receipt_key(self, one: Any) -> str:
         return f"{one['type']}:{one['id']}"
@@ -271,7 +333,7 @@ class RightServer(FaultyProvider):
     page = 5
 
     def __init__(self) -> None:
-        super().__init__(honours_keys=True, answer=self.told, sends=lambda call: call.path == "/messages")
+        super().__init__(honours_keys=True, answer=self.told, sends=lambda call: call.path in {"/messages", "/calls"})
         self.held: list[dict[str, Any]] = []
         self.past: list[dict[str, Any]] = []
         self.sent: set[str] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from fernamt.testing.rule import Rule
 from fernamt.testing.rules import RULES
 
 from .mutants import MUTANTS, Mutant, PackagedSuite
-from .right import RightSuite
+from .right import TOKEN, RightSuite
 
 
 class TestRight(RightSuite):
@@ -48,6 +49,23 @@ def test_a_mutant_is_caught_by_its_own_rule(mutant: Mutant) -> None:
 
     assert verdict.state == "broken"
     assert ":" in verdict.said or "," in verdict.said, "it says what was seen, and what to do"
+
+
+def test_what_goes_out_is_written_down_and_a_difference_is_shown(tmp_path: Path) -> None:
+    class Suite(RightSuite):
+        sent_folder = tmp_path / "sent"
+
+    [rule] = [one for one in RULES if one.id == "out.as-recorded"]
+    nothing = judge(Suite(), rule)
+    written = judge(Suite(), rule, records=True)
+    kept = judge(Suite(), rule)
+    (tmp_path / "sent" / "text.txt").write_text((tmp_path / "sent" / "text.txt").read_text().replace("ann", "bob"))
+    changed = judge(Suite(), rule)
+
+    assert [one.state for one in (nothing, written, kept, changed)] == ["broken", "kept", "kept", "broken"]
+    assert "--fernamt-record" in nothing.said
+    assert '-  "to": "bob",\n+  "to": "ann",' in changed.said
+    assert TOKEN.reveal() not in "".join(one.read_text() for one in (tmp_path / "sent").iterdir())
 
 
 def test_nobody_replaces_the_test_that_runs_the_rules() -> None:

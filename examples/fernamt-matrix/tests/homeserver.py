@@ -17,6 +17,7 @@ US = "@support:customer.test"
 ANN = "@ann:customer.test"
 ROOM = "!room"
 _CLIENT = "/_matrix/client/v3/"
+_DOWNLOAD = "/_matrix/client/v1/media/download/"
 
 
 @define
@@ -69,6 +70,21 @@ class FakeHomeserver(FaultyProvider):
         self.everywhere = trouble in {Trouble.LOGIN, Trouble.THROTTLED}
         await super().meet(trouble)
 
+    async def hold_history(self, *texts: str) -> None:
+        """Let somebody have invited us, and said this in the room."""
+        invitation = {"type": "m.room.member", "sender": ANN, "state_key": US, "content": {"membership": "invite"}}
+        said = ({"msgtype": "m.text", "body": text} for text in texts)
+        self.put(ROOM, invitation, *({"type": "m.room.message", "sender": ANN, "content": one} for one in said))
+
+    async def hold_media(self, content: bytes) -> str:
+        """Keep a file that somebody sent."""
+        self.files[name := f"mxc://customer.test/{next(self._numbers)}"] = content
+        return name
+
+    async def lose_media(self) -> None:
+        """Forget every file."""
+        self.files.clear()
+
     def put(self, room: str, *events: dict[str, Any]) -> None:
         """Let something have happened in a room."""
         for one in events:
@@ -82,6 +98,9 @@ class FakeHomeserver(FaultyProvider):
             name = f"mxc://customer.test/{next(self._numbers)}"
             self.files[name] = call.body
             return _ok({"content_uri": name})
+        if call.path.startswith(_DOWNLOAD):
+            content = self.files.get(f"mxc://{call.path.removeprefix(_DOWNLOAD)}")
+            return _error(404, "M_NOT_FOUND") if content is None else Response(body=content)
         if not call.path.startswith(_CLIENT):
             return _ok({})
         words = words_of(call)

@@ -265,9 +265,7 @@ async def test_history_is_read_room_by_room_from_its_beginning(matrix: Matrix, t
 async def test_a_file_is_fetched_as_a_stream_and_an_address_that_is_none_is_refused(
     matrix: Matrix, there: FakeHomeserver
 ) -> None:
-    there.use(ProviderFault())
-    there.everywhere = True
-    there.next(ProviderFault(body=b"\x89PNG", media_type="image/png"))
+    there.files["mxc://customer.test/a b"] = b"\x89PNG"
     assert b"".join([piece async for piece in matrix.fetch_media("mxc://customer.test/a b")]) == b"\x89PNG"
     assert there.calls[-1].headers["Authorization"] == "Bearer as"
     for ref in ("https://evil.example/a", "mxc://nothing", "mxc:///a", "mxc://a/"):

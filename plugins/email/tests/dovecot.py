@@ -98,7 +98,7 @@ class Dovecot:
             except FileNotFoundError:
                 continue  # moved, or given a flag, between the look and the reading: its name says so
 
-    def wait_for_mails(self, user: str, count: int, folder: str = "INBOX", *, within_s: float = 15.0) -> list[bytes]:
+    def wait_for_mails(self, user: str, count: int, folder: str = "INBOX", *, within_s: float = 60.0) -> list[bytes]:
         """Return the mails of a folder once there are *count*; raises ``TimeoutError`` if there are not in time. Blocks."""
         end = time.monotonic() + within_s
         while len(found := self.mails(user, folder)) < count:

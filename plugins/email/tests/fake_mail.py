@@ -83,6 +83,19 @@ class MailProvider:
             shown[str(one["Message-ID"])] = "\n".join([str(one["Subject"]), *words])
         return [*shown.values()]
 
+    def transcript(self) -> Sequence[str]:
+        """The envelope and the mail, whose boundaries are made by chance."""
+        said = []
+        for envelope in self.sink.mails:
+            assert isinstance(envelope.content, bytes)
+            one = email.message_from_bytes(envelope.content)
+            text = envelope.content.decode("utf-8").replace("\r\n", "\n")
+            for number, boundary in enumerate(filter(None, (part.get_boundary() for part in one.walk())), 1):
+                text = text.replace(boundary, f"boundary-{number}")
+            to = " ".join(map(str, envelope.rcpt_tos))
+            said.append(f"MAIL {envelope.mail_from}\nRCPT {to}\nDATA\n{text}")
+        return said
+
     async def meet(self, trouble: Trouble | None) -> None:
         self.trouble = trouble
         self.sink.replies = dict(self._REPLIES.get(trouble, {})) if trouble else {}

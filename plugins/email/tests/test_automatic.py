@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from email import message_from_string
-
 import pytest
 
 from fernamt_email.automatic import Origin, origin_of
-from fernamt_email.headers import Headers
+from fernamt_email.mime import Part
 
 NOTE, REPORT, LIST, BULK, PERSON = Origin.NOTE, Origin.REPORT, Origin.LIST, Origin.BULK, Origin.PERSON
 
 
 def origin(fields: str, sender: str = "ann@customer.test") -> Origin:
-    return origin_of(Headers(message_from_string(f"{fields}\n\nHi\n")), sender)
+    return origin_of(Part(f"{fields}\n\nHi\n".encode()).headers, sender)
 
 
 @pytest.mark.parametrize(

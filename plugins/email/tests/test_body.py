@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fernamt_email.body import file_name
+from fernamt_email.file_names import file_name
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fernamt import Address, Secret
-from fernamt.testing import ConnectorConformance, Recording
+from fernamt import Address, OutboundMessage, Secret
+from fernamt.testing import ConnectorConformance, Recording, Rig
 
 from .fake_mail import PASSWORD, FakeMailbox, FakeRelay, MailProvider
 
@@ -29,6 +29,16 @@ class MailConformance(ConnectorConformance):
 
     def recipient(self) -> Address:
         return Address("email", "ann@customer.test")
+
+    def messages(self, rig: Rig) -> Mapping[str, OutboundMessage]:
+        """What else a mail says by its headers."""
+        asked = "<frage-1@customer.test>"
+        more: Mapping[str, Any] = {
+            "answer": {"subject": "Re: Größe", "reply_to": asked, "references": (asked, "<e0@support.test>")},
+            "automatic": {"automatic": True},
+            "copied": {"cc": (Address("email", "bob@customer.test"),), "reply_token": "a1b2c3"},
+        }
+        return {**super().messages(rig), **{name: rig.message(**said) for name, said in more.items()}}
 
 
 class TestImap(MailConformance):

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from email.parser import BytesParser
-from email.policy import compat32
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from fernamt_email.charset import decoded
-from fernamt_email.headers import Headers
+from fernamt_email.headers import Headers, head
 
 
 def headers(*lines: bytes) -> Headers:
-    return Headers(BytesParser(policy=compat32).parsebytes(b"\r\n".join(lines) + b"\r\n\r\n"))
+    written = b"\r\n".join(lines) + b"\r\n\r\n"
+    return head(written, 0, len(written))[0]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +54,7 @@ def test_a_subject_is_read_as_its_writer_meant_it(written: bytes, expected: str)
         pytest.param(b"=?utf-8?q?J=C3=B6rg=2C_M?= <j@example.org>", [("Jörg, M", "j@example.org")], id="encoded comma"),
         pytest.param("Jörg <j@example.org>".encode(), [("Jörg", "j@example.org")], id="bare utf-8"),
         pytest.param(b"ann @example.org", [("", "ann@example.org")], id="space inside"),
-        pytest.param(b"Ann ann@example.org", [("", "ann@example.org")], id="no brackets"),
+        pytest.param(b"Ann ann@example.org", [("Ann", "ann@example.org")], id="no brackets"),
         pytest.param(b"a@x.org, b@y.org", [("", "a@x.org"), ("", "b@y.org")], id="two"),
         pytest.param(b"undisclosed-recipients:;", [], id="nobody"),
         pytest.param(b"<>", [], id="empty"),

@@ -14,6 +14,7 @@ from fernamt import (
     DeliveryState,
     Ignored,
     InboundEvent,
+    Lines,
     NotStored,
     Receipt,
     Received,
@@ -69,6 +70,17 @@ async def test_a_mail_becomes_a_message_that_finds_its_conversation(context: Fak
     assert found.thread.token == "t0k3n-1"
     assert found.thread.references == ("<b@example.org>", "<a@example.org>")
     assert (found.subject, found.text, found.automatic) == ("Paket", "Wo ist es?\n", False)
+
+
+async def test_what_was_said_before_is_named_by_its_lines_and_a_signature_that_nobody_checked_is_told(
+    context: FakeContext,
+) -> None:
+    raw = b"From: ann@customer.test\r\nContent-Type: multipart/signed; boundary=x\r\n\r\n--x\r\n\r\nYes.\r\n\r\n"
+    raw += b"On Fri, 20 Nov 2026 at 10:00, Support <support@example.org> wrote:\r\n> All well?\r\n\r\n-- \r\nAnn\r\n--x--\r\n"
+    found = await read_one(context, raw)
+    assert found.folded == (Lines(2, 4), Lines(5, 7, "signature"))
+    assert found.marks == ("signed",)
+    assert "> All well?" in found.text
 
 
 async def test_the_address_where_it_arrived_brings_the_token(context: FakeContext) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from email import message_from_string
 from textwrap import dedent
 
 import pytest
 
+from fernamt_email.mime import Part
 from fernamt_email.report import Fate, Report, report_of
 from fernamt_email.status import explained, meaning
 
@@ -16,7 +16,7 @@ RETURNED = f"From: support@support.test\nTo: Ann <ann@customer.test>\nSubject: R
 
 
 def report(text: str) -> Report | None:
-    return report_of(message_from_string(dedent(text).lstrip().replace("@OURS@", OURS)))
+    return report_of(Part(dedent(text).lstrip().replace("@OURS@", OURS).encode()))
 
 
 def only(text: str) -> Fate:

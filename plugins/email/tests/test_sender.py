@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from email import message_from_string
 
 import pytest
 
 from fernamt_email.forward import Forwarded, forwarded
-from fernamt_email.headers import Headers
+from fernamt_email.mime import Part
 from fernamt_email.sender import sender_of
 
 ANN = ("Ann", "ann@customer.test")
@@ -35,7 +34,7 @@ ANN = ("Ann", "ann@customer.test")
     ],
 )
 def test_who_gets_the_answer(fields: str, expected: tuple[str, str]) -> None:
-    found = sender_of(Headers(message_from_string(f"{fields}\n\nHi\n")))
+    found = sender_of(Part(f"{fields}\n\nHi\n".encode()).headers)
     assert (found.name, found.address) == expected
 
 

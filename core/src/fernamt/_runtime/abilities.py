@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from fernamt.connector import ABILITIES, Connector, Dials, MarksRead, ShowsTyping, abilities_of
+from fernamt.connector import ABILITIES, Connector, Dials, ShowsTyping, abilities_of
 
-DRIVEN: Final = frozenset(ABILITIES) - {Dials, ShowsTyping, MarksRead}
+DRIVEN: Final = frozenset(ABILITIES) - {Dials, ShowsTyping}
 """The abilities that are called; a connector may have others, which come with the machinery that drives them."""
 
 

@@ -270,8 +270,8 @@ def _checked(headers: dict[str, str]) -> dict[str, str]:
 
 def _refuse_status(answer: aiohttp.ClientResponse, max_bytes: int) -> None:
     if answer.status == 429:
-        waits = answer.headers.get("Retry-After", "")
-        raise Throttled("too many downloads", after_s=float(waits) if waits.isascii() and waits.isdigit() else 60.0)
+        reply = HttpReply(status=429, headers=answer.headers, body=b"")
+        raise Throttled("too many downloads", after_s=reply.retry_after_s(60.0))
     if answer.status >= 500:
         raise Unreachable(f"the file is not there now (status {answer.status})", certain=False)
     if answer.status != 200:

@@ -168,6 +168,8 @@ def load_one(name: str, installed: Iterable[Installed] | None = None) -> Offers:
 def _taken(one: Installed, ours: Version, others: list[Any]) -> tuple[Any, Offers]:
     if not _NAME.fullmatch(one.name):
         raise _failed(one, "its name is not made of small letters, digits, '-' and '_'", _report(one))
+    if one.name == "core":
+        raise _failed(one, "'core' is the core's own name", _report(one))
     if unfit := one.unfit(ours):
         raise _failed(one, *unfit)
     try:

@@ -11,6 +11,7 @@ import structlog
 from attrs import evolve
 
 from fernamt._runtime.intake import ChannelIntake
+from fernamt._runtime.marking import marking
 from fernamt._runtime.work import Ending, Handler, Worker
 from fernamt._store.blobs import BlobStore
 from fernamt._store.engine import Store
@@ -54,8 +55,8 @@ class Sources:
         needs_login: Callable[[NeedsLogin], None],
         reached: Callable[[str], None],
     ) -> Worker | None:
-        """Return what carries out the tasks that the connector is able to; ``None``: it has neither ability."""
-        handlers: dict[str, Handler] = {}
+        """Return what carries out the tasks that the connector is able to; ``None``: it has none of these abilities."""
+        handlers: dict[str, Handler] = {**marking(self._line, self._connector, self._store)}
         if isinstance(self._connector, Backfills):
             handlers |= {"fetch": self._fetch, "backfill": self._fetch}
         if isinstance(self._connector, FetchesMedia):

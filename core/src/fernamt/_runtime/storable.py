@@ -84,6 +84,8 @@ def _is_plain(event: Received) -> bool:
         or thread.references
     ):
         return False
+    if event.folded or event.marks:
+        return False
     whole = (
         f"{event.key}{event.text}{event.id}{event.sender_name}{event.subject}{event.choice}{sender.scheme}"
         f"{sender.value}{thread.token}{thread.place}"

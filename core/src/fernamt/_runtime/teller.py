@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from fernamt._runtime.duties import eraser
 from fernamt._runtime.effects import storable_effects
 from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.loader import Loaded
+from fernamt._runtime.marking import reading
 from fernamt._runtime.storable import storable_text
 from fernamt._runtime.work import Ending, Handler, Worker
 from fernamt._store.conversations import NEW
 from fernamt._store.effects import Asking, apply_effects, route
 from fernamt._store.engine import Store
+from fernamt._store.reading import READ_BY, READER
 from fernamt._store.subscriptions import Situation, Subscriptions, advance, situation
 from fernamt._store.tasks import Errand, Task, plan_tasks
 from fernamt._store.transaction import Transaction
@@ -148,8 +150,8 @@ class Router:
             return situation(self._store.statements(connection), "", conversation, first=1, again=True, limit=1)
 
 
-def subscriptions_of(loaded: Loaded) -> Subscriptions:
-    """Return who is to be told of what, as the plugins say that were loaded."""
+def subscriptions_of(loaded: Loaded, marking: Collection[str] = ()) -> Subscriptions:
+    """Return who is to be told of what, as the plugins say that were loaded; *marking*: channels that say what was read."""
     wanted = {
         f"{plugin}.{name}": offer.kinds
         for plugin, offers in loaded.offers.items()
@@ -157,15 +159,24 @@ def subscriptions_of(loaded: Loaded) -> Subscriptions:
     }
     if loaded.plugins.routing:
         wanted["core"] = frozenset({NEW})
+    if marking:
+        wanted[READER] = READ_BY
     return Subscriptions(wanted=wanted, kept={failure.name for failure in loaded.failures})
 
 
 def plugin_workers(
-    loaded: Loaded, context_for: Callable[[str], PluginContext[Any]], *, store: Store, **more: Any
+    loaded: Loaded,
+    context_for: Callable[[str], PluginContext[Any]],
+    *,
+    store: Store,
+    marking: Collection[str] = (),
+    **more: Any,
 ) -> list[Worker]:
     """Return a worker for each plugin that has durable work, and the core's own; *more* is what every worker is given."""
     routing = {"route": Router(loaded.plugins, store).route} if loaded.plugins.routing else {}
     core = [Worker("core", routing, store=store, **more)] if routing else []
+    if marking:
+        core.append(Worker("work:core", {"tell": reading(marking)}, store=store, **more))
     return core + [
         Worker(f"work:{name}", _handlers(loaded, offers, context_for(name), store), store=store, **more)
         for name, offers in loaded.offers.items()

@@ -26,6 +26,8 @@ from fernamt.model import (
 _DAY_US: Final = 86_400_000_000
 _WHOLE: Final = attrgetter(*(column.name for column in fields(ConversationRow)))
 _MOVED: Final = attrgetter("state", "last_n", "last_entry", "changed_at", "id")
+EVERYBODY: Final = 0
+"""Stands for the address at a place that is shared."""
 NEW: Final = ""
 """No kind of entry: whoever subscribes to it is the core itself, which asks plugins where a new conversation goes."""
 

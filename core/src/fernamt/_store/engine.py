@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -107,11 +109,13 @@ class Store:
                 connection.execute(sa.insert(meta), [{"name": name, "value": value} for name, value in rows.items()])
 
     def require_schema(self) -> None:
-        """Raise ``ConfigError`` unless the database is there and its schema is ours."""
+        """Raise ``ConfigError`` unless the database is there and its schema is ours, ``PermissionError`` if it is not for us."""
         if self.is_sqlite and not Path(str(self.url.database)).exists():
             raise ConfigError(
                 "store", f"there is no store at {self.url.database} yet", fix="Start the daemon: fernamt run"
             )
+        if self.is_sqlite and not os.access(str(self.url.database), os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.url.database)
         try:
             found = self._schema()
         except NotStored as why:

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import orjson
 from attrs import frozen
 
+from fernamt._store.conversations import EVERYBODY
 from fernamt._store.engine import Store
 from fernamt._store.names import ERASED, Names
 from fernamt._store.statements import Row, Statements
@@ -193,6 +194,12 @@ class _Erasure:
             do.one("DELETE FROM early_receipt WHERE address = ?", (handle,))
             do.one("DELETE FROM thread WHERE address = ?", (number,))
             do.one("UPDATE consent SET evidence = 'before the erasure' WHERE address = ?", (number,))
+        # Who writes next in a room of theirs begins a new conversation: theirs stays as it was left.
+        do.one(
+            "DELETE FROM thread WHERE address = ? AND conversation IN"
+            f" (SELECT id FROM conversation WHERE customer IN ({_marks(self._customers)}))",
+            (EVERYBODY, *self._customers),
+        )
         for customer in self._customers:
             do.one("UPDATE customer SET name = '', language = '', plan = '' WHERE id = ?", (customer,))
 

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from attrs import field, frozen
 
 from fernamt._store.acknowledgements import Acknowledgements
-from fernamt._store.conversations import Conversations
+from fernamt._store.conversations import EVERYBODY, Conversations
 from fernamt._store.names import Names, id_hash
 from fernamt._store.people import People
 from fernamt._store.receipts import Fact, settle
@@ -33,6 +33,7 @@ from fernamt.inbound import (
     Receipt,
     Received,
     Renamed,
+    Thread,
     Unparsed,
 )
 from fernamt.model import Blob, ConversationId, ConversationState, Json, Remote, microseconds
@@ -149,8 +150,8 @@ class _Plan:
                 if type(event) is not Received:
                     continue
                 person = self._people.known(event.sender)
-                if person is not None:
-                    places.append((person[0], submission.line.number, event.thread.place))
+                if person is not None or event.thread.shared:
+                    places.append(_place(submission.line, event.thread, person[0] if person else EVERYBODY))
                 if event.thread.token:
                     wanted.add(self._names.conversation_of(event.thread.token))
                 if event.thread.hint:
@@ -196,10 +197,9 @@ class _Plan:
         line, conversations = submission.line, self._conversations
         author, customer = self._people.sender(event)
         row, follows = self._join(line, event, author, customer)
-        is_new = not row.last_n
-        if row.state == ConversationState.SOLVED and not event.silent:
+        is_new, state = not row.last_n, row.state
+        if state == ConversationState.SOLVED and not event.silent:
             conversations.enter(row, "reopened")
-        state = row.state
         entry = conversations.enter(row, "sent" if event.by_us else "received", author=author, channel=line.number)
         if event.silent:
             row.state = state
@@ -217,10 +217,10 @@ class _Plan:
             self._fetch_media(line, event, entry, row)
         if event.id and event.id != event.key:
             self._know(id_hash(line.number, event.id), row)
-        if event.thread.learns:
-            for one in {*event.thread.references[:1], *event.thread.references[-1:]}:
-                if key_hash(line, one) not in self._known:
-                    self._know(id_hash(line.number, one), row)
+        references = event.thread.references if event.thread.learns else ()
+        for one in {*references[:1], *references[-1:]}:
+            if key_hash(line, one) not in self._known:
+                self._know(id_hash(line.number, one), row)
         for person in event.cc:
             conversations.take_part(row, self._people.number(person, evidence="named in copy")[0])
         accepted = Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
@@ -241,7 +241,7 @@ class _Plan:
             if not self._conversations.includes(found, author, customer):
                 self._conversations.take_part(found, author)
             return found, 0
-        opened = self._conversations.open(customer, (author, line.number, event.thread.place))
+        opened = self._conversations.open(customer, _place(line, event.thread, author))
         return opened, found.id if found is not None else 0
 
     def _belongs_to(self, line: Line, event: Received, author: int, customer: int) -> ConversationRow | None:
@@ -257,11 +257,10 @@ class _Plan:
             row = self._named(line, reference)
             if row is not None and conversations.includes(row, author, customer):
                 return row
-        if thread.hint:
-            row = conversations.get(self._names.hinted(thread.hint), None)
-            if row is not None and conversations.includes(row, author, customer):
-                return row
-        return conversations.at(author, line.number, thread.place)
+        hinted = conversations.get(self._names.hinted(thread.hint), None) if thread.hint else None
+        if hinted is not None and conversations.includes(hinted, author, customer):
+            return hinted
+        return conversations.at(*_place(line, thread, author))
 
     def _named(self, line: Line, provider_id: str) -> ConversationRow | None:
         known = self._known_by_id(line, provider_id)
@@ -375,6 +374,12 @@ _TAKE: Final[Mapping[type, _Take]] = {
 }
 
 
+def _place(line: Line, thread: Thread, author: int) -> tuple[int, int, str]:
+    """Return where the conversation is looked up that the next message joins."""
+    # A connector that forgot the place must not put a whole channel into one conversation.
+    return (EVERYBODY if thread.shared and thread.place else author, line.number, thread.place)
+
+
 def _data(event: Received, follows: int) -> dict[str, Json]:
     """Return what else is known of a message."""
     part = event.part
@@ -386,6 +391,10 @@ def _data(event: Received, follows: int) -> dict[str, Json]:
         data["cc"] = [str(person) for person in event.cc]
     if part is not None:
         data["part"] = {"group": part.group, "number": part.number, "total": part.total}
+    if event.marks:
+        data["marks"] = list(event.marks)
+    if event.folded:
+        data["folded"] = [[one.first, one.end, one.kind] for one in event.folded]
     if follows:
         data["follows"] = follows
     return data

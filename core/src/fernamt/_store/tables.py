@@ -269,7 +269,7 @@ task = Table(
     metadata,
     _id(),
     Column("owner", Text, nullable=False, doc="the claim under which it runs: work:<plugin>, channel:<id>"),
-    Column("kind", Text, nullable=False, doc="tell, timer, job, fetch, media, duty ..."),
+    Column("kind", Text, nullable=False, doc="tell, timer, job, fetch, media, read, duty ..."),
     Column("key", Text, nullable=False, unique=True),
     Column("conversation", _Id),
     Column("n", Integer, doc="the entry that it is about"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Final
 
@@ -40,9 +41,16 @@ def called(app: App, words: Sequence[str]) -> int:
     helped = io.StringIO()
     shown_on = console(sys.stdout)
     if not is_terminal(sys.stdout):
-        shown_on.file, shown_on.width = helped, _HELP_WIDTH
+        shown_on.file = helped
     try:
         code = app(words, console=shown_on, result_action="return_value", print_error=False, exit_on_error=False)
     finally:
-        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in helped.getvalue().splitlines()))
+        sys.stdout.write("".join(f"{_broken(line.rstrip())}\n" for line in helped.getvalue().splitlines()))
     return code if isinstance(code, int) else DONE
+
+
+def _broken(line: str) -> str:
+    """Return a line of help in lines of the usual width; what goes on stands further in than what began."""
+    indent = line[: len(line) - len(line.lstrip())]
+    further = f"{indent}  " if indent else ""
+    return textwrap.fill(line, _HELP_WIDTH, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)

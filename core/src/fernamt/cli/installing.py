@@ -138,6 +138,16 @@ def remove(
     )
 
 
+def install_command(*words: str) -> str:
+    """Return what somebody types to install *words* into the environment of this program."""
+    here = Path(sys.executable).parent
+    if importlib.util.find_spec("pip") is not None:
+        found = shutil.which("pip")
+        pip = ["pip"] if found is not None and Path(found).parent == here else [sys.executable, "-m", "pip"]
+        return shlex.join([*pip, "install", *words])
+    return shlex.join(["uv", "pip", "install", "--python", sys.executable, *words])
+
+
 def _end(told: Installation, done: str, *, json: bool, quiet: bool) -> int:
     from fernamt.cli.screen import say, show_json
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json as json_library
 import re
 import subprocess
@@ -17,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from attrs import field, frozen
 from cyclopts import Parameter
 
+from fernamt.cli.installing import install_command
 from fernamt.cli.options import Json
 from fernamt.cli.outcome import DONE, FAILED, USAGE, Failure
 
@@ -90,7 +92,7 @@ def check_plugin(
     Example: fernamt plugins check fernamt-email
 
     Args:
-        name: A distribution that was installed from its source folder, or that folder.
+        name: A distribution that was installed from its source folder (pip install -e FOLDER), or that folder.
         json: Print a JSON object with distribution, folder, tier, untested, trouble and rules (kind, rule, tier, about, state,
             said).
         badge: Print only the tier, as a line for a README.
@@ -101,8 +103,10 @@ def check_plugin(
 
     if explain:
         page = page_of(explain)
-        show(harmless(page or f"There is no rule {explain}. All of them: fernamt plugins check NAME"))
-        return DONE if page else USAGE
+        if not page:
+            raise Failure(f"There is no rule {explain}.{_near(explain)} fernamt plugins check NAME lists all.", USAGE)
+        show(harmless(page))
+        return DONE
     if not name:
         say("Which plugin? fernamt plugins check fernamt-email, or the folder of its source")
         return USAGE
@@ -113,14 +117,17 @@ def check_plugin(
     elif badge:
         show(checked.badge())
     else:
-        show(_page(checked.rules))
-        for kind in checked.untested:
-            say(f"The kind {kind} has no conformance class, so there is no tier.")
+        if checked.rules:
+            show(_page(checked.rules))
         if checked.trouble:
             say(checked.trouble)
+        else:
+            for kind in checked.untested:
+                say(f"The kind {kind} has no conformance class, so there is no tier.")
         states = [one.state for one in checked.rules]
         told = ", ".join(f"{states.count(state)} {state}" for state in _STYLES if state in states)
-        say(f"{checked.distribution}: {checked.tier}. Of {counted(len(states), 'rule')}: {told}.")
+        rules = f" Of {counted(len(states), 'rule')}: {told}." if states else ""
+        say(f"{checked.distribution}: {checked.tier}.{rules}")
     return code
 
 
@@ -135,10 +142,17 @@ def page_of(rule: str) -> str:
     )
 
 
+def _near(rule: str) -> str:
+    pages = [file.read_text("utf-8") for file in _PAGES.glob("*.md")]
+    known = re.findall(r"(?m)^## ([a-z]+\.[a-z-]+)$", "\n".join(pages))
+    return next((f" Did you mean {one!r}?" for one in difflib.get_close_matches(rule, known, n=1)), "")
+
+
 def examined(name: str) -> Checked:
     """Run the conformance tests of a plugin in a process of their own; raises ``Failure``."""
     folder = _folder(name)
     distribution = _distribution(folder)
+    _installed(distribution, folder)
     said = tomllib.loads((folder / _QUALITY).read_text("utf-8")) if (folder / _QUALITY).is_file() else {}
     tests = folder / said.get("conformance", "tests/test_conformance.py")
     if not tests.is_file():
@@ -166,8 +180,16 @@ def _folder(name: str) -> Path:
         return Path(name).resolve()
     try:
         said = metadata.distribution(name).read_text("direct_url.json")
-    except metadata.PackageNotFoundError:
-        raise Failure(f"{name} is not installed; name the folder of its source instead") from None
+    except (metadata.PackageNotFoundError, ValueError):
+        if Path(name).suffix == ".py" or "/" in name:
+            raise Failure(
+                f"{name} is no folder: the rules are for a plugin with a pyproject.toml and tests. "
+                "fernamt new connector NAME makes one; a single file is tried with fernamt dev FILE.",
+                USAGE,
+            ) from None
+        raise Failure(
+            f"{name} is not installed. Install it from its source first: {install_command('-e', 'FOLDER')}"
+        ) from None
     url = urlsplit(json_library.loads(said).get("url", "") if said else "")
     folder = Path(unquote(url.path))
     if url.scheme != "file" or not folder.is_dir():
@@ -178,10 +200,29 @@ def _folder(name: str) -> Path:
 
 
 def _distribution(folder: Path) -> str:
+    return str(_project(folder)["name"])
+
+
+def _installed(distribution: str, folder: Path) -> None:
+    """Raise ``Failure`` if none of the plugins of the project is installed: the rules are tried on what is."""
+    from fernamt._runtime.installed import discover
+
+    names = set(_project(folder).get("entry-points", {}).get("fernamt", {}))
+    if names and not names & {one.name for one in discover()}:
+        command = install_command("-e", str(folder))
+        raise Failure(f"{distribution} is not installed here, and that is what is checked. Install it first: {command}")
+
+
+def _project(folder: Path) -> Mapping[str, Any]:
     try:
-        return str(tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]["name"])
+        project: Mapping[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+        project["name"]
     except (OSError, KeyError, tomllib.TOMLDecodeError) as why:
-        raise Failure(f"{folder} is not the folder of a plugin: its pyproject.toml names no project") from why
+        raise Failure(
+            f"{folder} is not the folder of a plugin: its pyproject.toml names no project. fernamt new connector NAME makes one.",
+            USAGE,
+        ) from why
+    return project
 
 
 def _run(folder: Path, tests: Path) -> tuple[Sequence[Mapping[str, Any]], str]:
@@ -205,8 +246,29 @@ def _run(folder: Path, tests: Path) -> tuple[Sequence[Mapping[str, Any]], str]:
         verdicts = json_library.loads(report.read_text("utf-8")) if report.is_file() else []
         # 0: all kept; 1: something failed, which the verdicts say.
         failed = done.returncode not in {0, 1} or not verdicts
-        last = " ".join((done.stdout + done.stderr).strip().splitlines()[-3:])
-        return verdicts, f"The tests did not run: {last}. See them: pytest {tests}" if failed else ""
+        return verdicts, _why_not(folder, tests, done.stdout + done.stderr) if failed else ""
+
+
+def _why_not(folder: Path, tests: Path, shown: str) -> str:
+    """Return why the tests did not run, and what to do."""
+    last = " ".join(shown.strip().splitlines()[-3:])
+    missing = re.search(r"No module named|Unknown config option|fixture .* not found", shown)
+    if missing and (needed := _needed(folder)):
+        return f"The tests did not run: {last}. Install what they need: {install_command(*needed)}"
+    return f"The tests did not run: {last}. See them: pytest {tests}"
+
+
+def _needed(folder: Path) -> Sequence[str]:
+    """Return what an installer is told to bring what the tests of a plugin need; nothing if the plugin does not say it."""
+    said = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+    extras, groups = said["project"].get("optional-dependencies", {}), said.get("dependency-groups", {})
+    for name in ("dev", "test", "tests"):
+        if name in extras:
+            return "-e", f"{folder}[{name}]"
+        if name in groups:
+            # Not by --group, which pip knows since 25.1 only.
+            return [one for one in groups[name] if isinstance(one, str)]
+    return ()
 
 
 def _kinds(distribution: str) -> set[str]:

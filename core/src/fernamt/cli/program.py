@@ -128,6 +128,8 @@ def _options_last(argv: Sequence[str]) -> list[str]:
 def _help_for(words: Sequence[str]) -> str:
     from fernamt.cli.plugincommand import is_plugin
 
-    first = next(iter(words), "-")
+    first, second = (*words, "-", "-")[:2]
+    if (first, second) in {(above, name) for above, name, _ in _BELOW}:
+        return f"fernamt {first} {second} --help"
     known = not first.startswith("-") and (first in program() or is_plugin(first))
     return f"fernamt {first} --help" if known else "fernamt --help"

@@ -15,6 +15,7 @@ from fernamt.cli.outcome import DONE, FAILED, UNREACHABLE, USAGE, Failure
 if TYPE_CHECKING:
     from fernamt._runtime.plan import PlannedChannel
     from fernamt._store.engine import Store
+    from fernamt.cli.dev.place import Place
     from fernamt.connector import Connector
     from fernamt.inbound import Request
     from fernamt.testing import Recording
@@ -56,12 +57,13 @@ def replay(
         times: How often it is sent.
         tamper: Before that send it once with a character changed.
         channel: The id of the channel, if several could take it.
-        alone: Instead of the daemon of the configuration: the folder of a plugin.
+        alone: Instead of the daemon of the configuration: the folder of a plugin, or a plugin of one file.
         json: Print a JSON object with the keys channel, ok and played (tampered, status, made, ok).
         common: What every command takes.
     """
     import asyncio
 
+    from fernamt.cli.dev.place import Place
     from fernamt.cli.screen import show, show_json
     from fernamt.testing import Recording
 
@@ -77,7 +79,7 @@ def replay(
         raise Failure(f"{why}. It must have request and expect: see a recording that fernamt dev saved.") from None
     folder = alone or (None if common.config != COMMON.config or common.config.exists() else Path())
     if folder is not None:
-        where, played = asyncio.run(_alone(folder.resolve(), recording, times, tamper=tamper))
+        where, played = asyncio.run(_alone(Place(folder.resolve()), recording, times, tamper=tamper))
     else:
         where, played = asyncio.run(_running(common.config, recording, channel, times, tamper=tamper))
     ok = all(one.ok for one in played)
@@ -105,7 +107,7 @@ def _line(number: int, one: Played) -> Any:
     return Text.assemble(f"{number}  {what:<9}", (f"{ended:<10}", "green" if one.ok else "bold red"), text)
 
 
-async def _alone(folder: Path, recording: Recording, times: int, *, tamper: bool) -> tuple[str, list[Played]]:
+async def _alone(place: Place, recording: Recording, times: int, *, tamper: bool) -> tuple[str, list[Played]]:
     """Play it to a daemon of its own."""
     import tempfile
 
@@ -113,7 +115,7 @@ async def _alone(folder: Path, recording: Recording, times: int, *, tamper: bool
     from fernamt.cli.dev.workpiece import opened
 
     with tempfile.TemporaryDirectory(prefix="fernamt-replay-") as kept:
-        bench = Bench(opened(folder, Path(kept) / "metadata"), Path(kept), lambda _said: None, level="error")
+        bench = Bench(opened(place, Path(kept) / "metadata"), Path(kept), lambda _said: None, level="error")
         async with bench.running():
             assert bench.store is not None
             player = _Player(bench.store, "dev", bench.app.connector if bench.app else None)

@@ -42,6 +42,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "common/test_readme.py": "tests/test_readme.py",
     "common/0001-text.json": "tests/recordings/0001-text.json",
     "common/0002-batch.json": "tests/recordings/0002-batch.json",
+    "common/text.txt": "tests/sent/text.txt",
 }
 _SERVED: Final[Mapping[str, str]] = {"$by/server.py": "tests/server.py"}
 _WAYS: Final[Mapping[By, str]] = {
@@ -124,7 +125,7 @@ def connector(
         file.write_text(text, "utf-8")
     show(f"{target}: a connector of the kind {name}; {_WAYS[wish.by]}.")
     say(
-        f"Next:\n  cd {target}\n  python -m pip install --group dev --editable .\n"
+        f"Next:\n  cd {target}\n  python -m pip install --editable '.[dev]'\n"
         "  fernamt dev     # talk to it as a customer\n  pytest          # every rule of the conformance kit"
     )
     return DONE

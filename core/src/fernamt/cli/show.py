@@ -26,11 +26,13 @@ def show(
     *,
     raw: int | None = None,
     save_attachment: tuple[int, str, Path] | None = None,
+    full: bool = False,
     json: Json = False,
     common: Common = COMMON,
 ) -> int:
     """Show one conversation and where its answers stand.
 
+    Of what was said before and comes quoted again, and of signatures, only the number of lines is shown.
     What was merged into it is shown among its own entries, in the order of time; 7/3 is entry 3 of conversation 7.
 
     Example: fernamt show 12 --save-attachment 1 invoice.pdf /tmp/invoice.pdf
@@ -39,6 +41,7 @@ def show(
         number: Of the conversation; fernamt inbox lists them.
         raw: Instead, write the bytes that this entry was read from to stdout.
         save_attachment: Instead, save a file: the entry, the file's name there, and where to write it.
+        full: Show quoted lines and signatures, too.
         json: Print a JSON object with the keys number, merged, kind, state, subject, customer_number, customer, addresses,
             participants and entries. An entry has conversation, n, kind, at, author, channel, text, attachments, remote, data, provider_id, has_raw and deliveries.
         common: What every command takes.
@@ -69,7 +72,7 @@ def show(
         elif json:
             show_json({**plain(view), "subject": view.subject})
         else:
-            show_on_screen(*_page(view, store.clock.now()))
+            show_on_screen(*_page(view, store.clock.now(), full=full))
     return DONE
 
 
@@ -84,13 +87,13 @@ def _require(connection: sa.Connection, number: int) -> None:
         raise _missing(number)
 
 
-def _page(view: ConversationView, now: datetime) -> list[RenderableType]:
+def _page(view: ConversationView, now: datetime, *, full: bool) -> list[RenderableType]:
     from rich.text import Text
 
     names = _names(view)
     page: list[RenderableType] = [*_head(view, names)]
     for entry in view.entries:
-        page += [Text(), *_entry(entry, view.number, names, now)]
+        page += [Text(), *_entry(entry, view.number, names, now, full=full)]
     return page
 
 
@@ -139,7 +142,7 @@ def _person(author: str, names: dict[str, str]) -> str:
     return f"{names[author]} <{handle}>" if author in names else handle or "Fernamt"
 
 
-def _entry(entry: EntryView, shown: int, names: dict[str, str], now: datetime) -> list[RenderableType]:
+def _entry(entry: EntryView, shown: int, names: dict[str, str], now: datetime, *, full: bool) -> list[RenderableType]:
     from rich.padding import Padding
     from rich.text import Text
 
@@ -151,20 +154,42 @@ def _entry(entry: EntryView, shown: int, names: dict[str, str], now: datetime) -
     who = Text.assemble((f"{place}  ", "bold"), kind, f"  {_person(entry.author, names)}")
     when = f"{minute(entry.at, now)} ({ago(entry.at, now)})" if is_today(entry.at, now) else minute(entry.at, now)
     head = aligned(who, Text(", ".join(filter(None, (one_line(entry.channel), when))), "dim"))
-    below = [*_words(entry), *_files(entry), *(line for one in entry.deliveries for line in _delivery(one, now))]
+    below = [
+        *_marks(entry),
+        *_words(entry, full=full),
+        *_files(entry),
+        *(line for one in entry.deliveries for line in _delivery(one, now)),
+    ]
     return [head, *(Padding(line, (0, 0, 0, 5)) for line in below)]
 
 
-def _words(entry: EntryView) -> list[Text]:
+def _marks(entry: EntryView) -> list[Text]:
     from rich.text import Text
 
+    from fernamt.cli.folding import language, shown_marks
+    from fernamt.cli.words import one_line
+
+    marks = one_line(shown_marks(entry.data, language=language()))
+    return [Text(marks, "yellow")] if marks else []
+
+
+def _words(entry: EntryView, *, full: bool) -> list[Text]:
+    from rich.text import Text
+
+    from fernamt.cli.folding import language, shown_lines
     from fernamt.cli.words import harmless
 
-    lines = harmless(entry.text).expandtabs(4).strip("\n").splitlines()
-    if not lines and (told := _told(entry)):
+    shown = [
+        Text(line, "dim" if faint else "")
+        for words, faint in shown_lines(entry.text, entry.data, full=full, language=language())
+        for line in harmless(words).expandtabs(4).splitlines() or [""]
+    ]
+    while shown and not shown[-1].plain:
+        shown.pop()
+    first = next((n for n, line in enumerate(shown) if line.plain), 0)
+    if not shown and (told := _told(entry)):
         return [Text(told, "dim")]
-    # What is quoted was read above.
-    return [Text(line, "dim" if line.startswith(">") else "") for line in lines]
+    return shown[first:]
 
 
 def _told(entry: EntryView) -> str:

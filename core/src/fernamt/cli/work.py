@@ -92,7 +92,7 @@ def _page(views: tuple[TaskView, ...], now: datetime) -> Table:
     for column in (page.columns[0], page.columns[5]):
         column.justify = "right"
     for view in views:
-        about = "" if not view.conversation else f"#{view.conversation}" + (f", {view.n}" if view.n else "")
+        about = "" if (view.conversation or 0) <= 0 else f"#{view.conversation}" + (f", {view.n}" if view.n else "")
         page.add_row(
             Text(str(view.number), "bold"),
             Text(one_line(view.kind)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
@@ -230,8 +231,8 @@ class _Reading:
                 Finding(("channels", name, "enabled"), "must be true or false", "Write it without quotes")
             )
         if "kind" not in core:
-            near = did_you_mean("kind", table) if table else ""
-            fix = near if near.startswith("Did") else "Say what it is, for instance kind = 'email.imap'"
+            slip = get_close_matches("kind", list(table), n=1)
+            fix = f"Is {slip[0]!r} meant to be it?" if slip else "Say what it is, for instance kind = 'email.imap'"
             self.found.append(Finding(("channels", name, "kind"), "is missing", fix))
             core["kind"] = "unknown"
         section = self.fill(ChannelSection, {**core, "id": name}, "channels", name)

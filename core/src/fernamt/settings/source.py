@@ -60,8 +60,14 @@ def read_source(file: Path) -> Source:
         if len(content) > MAX_FILE_BYTES:
             raise _refused(file, "it is larger than 1 MB", "Name the configuration file with -c")
         text = content.decode().replace("\r\n", "\n")
+    except FileNotFoundError:
+        fix = "Make it (the page of each plugin begins with a section that works), or name another one with -c"
+        raise _refused(file, "there is no such file", fix) from None
+    except PermissionError as why:
+        fix = "Let this user read it, or run this as the daemon's"
+        raise _refused(file, f"it cannot be read: {why.strerror}", fix) from None
     except OSError as why:
-        raise _refused(file, f"it cannot be read: {why.strerror}", "Make it, or name another one with -c") from None
+        raise _refused(file, f"it cannot be read: {why.strerror}", "Name another one with -c") from None
     except UnicodeDecodeError:
         raise _refused(file, "it is not UTF-8 text", "Save it as UTF-8") from None
     try:

@@ -2,14 +2,24 @@
 
 from fernamt.testing.client import loopback_http
 from fernamt.testing.conformance import ConnectorConformance
-from fernamt.testing.context import FakeBlobs, FakeClock, FakeContext, FakeIntake
+from fernamt.testing.context import FakeBlobs, FakeClock, FakeContext, FakeIntake, SkewedClock
 from fernamt.testing.guard import local_only
 from fernamt.testing.provider import FaultyProvider, ProviderCall, ProviderFault
 from fernamt.testing.proxy import FaultProxy, WireFault
 from fernamt.testing.readme import settings_table
 from fernamt.testing.recording import Recording
 from fernamt.testing.rig import Rig
-from fernamt.testing.trouble import FakeServer, Holds, HoldsMedia, Poisons, Puts, ReadElsewhere, Trouble
+from fernamt.testing.trouble import (
+    FakeServer,
+    Holds,
+    HoldsHistory,
+    HoldsMedia,
+    Poisons,
+    Puts,
+    ReadElsewhere,
+    Transcribes,
+    Trouble,
+)
 from fernamt.testing.webhooks import FaultyWebhooks, WebhookFaults
 
 __all__ = (
@@ -23,6 +33,7 @@ __all__ = (
     "FaultyProvider",
     "FaultyWebhooks",
     "Holds",
+    "HoldsHistory",
     "HoldsMedia",
     "Poisons",
     "ProviderCall",
@@ -31,6 +42,8 @@ __all__ = (
     "ReadElsewhere",
     "Recording",
     "Rig",
+    "SkewedClock",
+    "Transcribes",
     "Trouble",
     "WebhookFaults",
     "WireFault",

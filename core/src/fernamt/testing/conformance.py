@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeAlias, final
@@ -15,16 +15,17 @@ from attrs import frozen
 
 from fernamt._runtime.installed import discover
 from fernamt._runtime.loader import PluginFailed, PluginFailure, load
-from fernamt.connector import Webhooks
+from fernamt.connector import Webhooks, abilities_of
 from fernamt.inbound import Handshake, InboundEvent, Request
-from fernamt.model import Address
+from fernamt.model import Address, Attachment, Button, Template
+from fernamt.outbound import OutboundMessage
 from fernamt.registry import ConnectorOffer
 from fernamt.testing.guard import local_only
 from fernamt.testing.provider import FaultyProvider
 from fernamt.testing.quality import Quality
 from fernamt.testing.recording import Recording
 from fernamt.testing.rig import Rig, rigged
-from fernamt.testing.rule import Broken, NotApplicable, Rule
+from fernamt.testing.rule import Broken, Can, NotApplicable, Rule
 from fernamt.testing.trouble import FakeServer, Puts
 
 State: TypeAlias = Literal["kept", "broken", "waived", "not applicable"]
@@ -91,6 +92,44 @@ class ConnectorConformance:
         folder = self.folder / "recordings"
         return [Recording.load(file) for file in sorted(folder.glob("*.json"))]
 
+    def messages(self, rig: Rig) -> Mapping[str, OutboundMessage]:
+        """Return, by a short name, the messages whose way over the wire is recorded: by default one for each thing that it can do.
+
+        Add what your channel makes something special of: ``{**super().messages(rig), "automatic": rig.message(automatic=True)}``.
+        """
+        can, found = rig.can, {"text": rig.message()} if rig.can.max_units > 1 else {}
+        if can.html:
+            found["html"] = rig.message("Größe 38", html="<p>Größe <b>38</b></p>")
+        if can.subject:
+            found["subject"] = rig.message(subject="Ihre Größe")
+        if can.buttons:
+            found["buttons"] = rig.message(
+                "Welche Größe?", buttons=(Button("38", "s38"), Button("39", "s39"))[: can.buttons]
+            )
+        if can.templates:
+            found["template"] = rig.message("", template=Template(name="paket", language="de", values=("Schrauben",)))
+        if can.files:
+            kind = can.files[0].media_types[0].replace("*/*", "image/png").replace("/*", "/png")
+            content = rig.context.blobs.add(b"\x89PNG of the test")
+            file = Attachment(name="Foto.png", media_type=kind, content=content)
+            found["file"] = rig.message("Anbei", attachments=(file,))
+        return found
+
+    @property
+    def sent_folder(self) -> Path:
+        """The folder of what goes out for each of :meth:`messages`, a text each: by default ``sent`` beside the file of the class."""
+        return self.folder / "sent"
+
+    def sent(self) -> Mapping[str, str]:
+        """Return what goes out, by the name of the message, as it was recorded."""
+        return {file.stem: file.read_text("utf-8") for file in sorted(self.sent_folder.glob("*.txt"))}
+
+    def record_sent(self, written: Mapping[str, str]) -> None:
+        """Keep what goes out now, in place of what was recorded."""
+        self.sent_folder.mkdir(exist_ok=True)
+        for name, text in written.items():
+            (self.sent_folder / f"{name}.txt").write_text(text, "utf-8")
+
     async def meaning(self, rig: Rig, recording: Recording) -> Sequence[InboundEvent] | str:
         """Return the events of a recording, or the answer to a handshake. *rig* is new: nothing came before.
 
@@ -137,11 +176,11 @@ class ConnectorConformance:
         return Quality.above(self.folder)
 
     @final
-    def test_rule(self, fernamt_rule: Rule, record_property: Any) -> None:
+    def test_rule(self, fernamt_rule: Rule, record_property: Any, pytestconfig: Any) -> None:
         """Judge one rule."""
         import pytest
 
-        verdict = judge(self, fernamt_rule)
+        verdict = judge(self, fernamt_rule, records=bool(pytestconfig.getoption("--fernamt-record")))
         for name, value in (
             ("kind", self.kind),
             ("rule", fernamt_rule.id),
@@ -197,8 +236,8 @@ async def mistaken(rig: Rig, recording: Recording) -> list[str]:
     return found
 
 
-def judge(suite: ConnectorConformance, rule: Rule) -> Verdict:
-    """Return what became of *rule* on the connector of *suite*."""
+def judge(suite: ConnectorConformance, rule: Rule, *, records: bool = False) -> Verdict:
+    """Return what became of *rule* on the connector of *suite*; *records*: what goes out is written down, not compared."""
     waived = suite.quality.why(rule.id, suite.kind)
     if waived is not None:
         if not waived.strip():
@@ -206,8 +245,12 @@ def judge(suite: ConnectorConformance, rule: Rule) -> Verdict:
                 rule=rule, state="broken", said=f"it is waived in {suite.quality.file} without a sentence: write why"
             )
         return Verdict(rule=rule, state="waived", said=waived)
+    kind: Any = type(suite)
     try:
-        asyncio.run(_checked(suite, rule))
+        for need in rule.needs:
+            if isinstance(need, Can) and need.ability not in _abilities(kind):
+                raise NotApplicable(need.lacking)
+        asyncio.run(_checked(suite, rule, records=records))
     except NotApplicable as why:
         return Verdict(rule=rule, state="not applicable", said=str(why))
     except Broken as why:
@@ -220,9 +263,21 @@ def judge(suite: ConnectorConformance, rule: Rule) -> Verdict:
     return Verdict(rule=rule, state="kept")
 
 
-async def _checked(suite: ConnectorConformance, rule: Rule) -> None:
+@cache
+def _abilities(suite: Any) -> frozenset[type]:
+    """Return the abilities of the connector of a suite, a class: they are the same for every rule."""
+
+    async def found() -> frozenset[type]:
+        with local_only() as seen:
+            async with rigged(suite(), seen) as rig:
+                return abilities_of(rig.connector)
+
+    return asyncio.run(found())
+
+
+async def _checked(suite: ConnectorConformance, rule: Rule, *, records: bool) -> None:
     with local_only() as seen:
-        async with asyncio.timeout(_RULE_S), rigged(suite, seen) as rig:
+        async with asyncio.timeout(_RULE_S), rigged(suite, seen, records=records) as rig:
             for need in rule.needs:
                 if why_not := need(rig):
                     raise NotApplicable(why_not)

@@ -47,6 +47,10 @@ class FakeClock:
         self._sleepers.append((self._at + timedelta(seconds=seconds), until))
         await until
 
+    def skewed(self, by_s: float) -> SkewedClock:
+        """Return the clock of somebody else, which runs with this one, and is wrong by so many seconds."""
+        return SkewedClock(self, by_s)
+
     def advance(self, seconds: float) -> None:
         """Let so much time pass, and wake whoever slept until then."""
         self._at += timedelta(seconds=seconds)
@@ -55,6 +59,22 @@ class FakeClock:
         for _, until in sorted(woken, key=lambda one: one[0]):
             if not until.done():
                 until.set_result(None)
+
+
+@frozen
+class SkewedClock:
+    """A clock that is wrong: ahead of the true one by so many seconds, or behind it."""
+
+    true: FakeClock
+    by_s: float
+
+    def now(self) -> datetime:
+        """See :class:`fernamt.Clock`."""
+        return self.true.now() + timedelta(seconds=self.by_s)
+
+    async def sleep(self, seconds: float) -> None:
+        """See :class:`fernamt.Clock`."""
+        await self.true.sleep(seconds)
 
 
 @frozen(kw_only=True)

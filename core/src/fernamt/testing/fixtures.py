@@ -44,12 +44,17 @@ def local_only() -> Iterator[None]:
 
 # ---- the kit
 _REPORT: Final = "--fernamt-report"
+_RECORD: Final = "--fernamt-record"
 _NO_RECORDING: Final = "none"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the place of the report that ``fernamt plugins check`` reads."""
-    parser.getgroup("fernamt").addoption(_REPORT, metavar="FILE", help="Write what became of every rule, as JSON")
+    """Take the place of the report that ``fernamt plugins check`` reads, and whether what goes out is written down."""
+    group = parser.getgroup("fernamt")
+    group.addoption(_REPORT, metavar="FILE", help="Write what became of every rule, as JSON")
+    group.addoption(
+        _RECORD, action="store_true", help="Write down what goes out for a message, in place of what was recorded"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from email.utils import format_datetime
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl
@@ -14,6 +18,9 @@ from aiohttp import web
 from attrs import evolve, field, frozen
 from attrs.validators import ge
 
+from fernamt._runtime.clock import SystemClock
+from fernamt._runtime.redact import names_secret
+from fernamt.connector import Clock
 from fernamt.inbound import Response
 from fernamt.testing.trouble import Trouble
 
@@ -32,6 +39,8 @@ class ProviderFault:
     acts: bool = True
     delay_s: float = field(default=0.0, validator=ge(0))
     """The answer comes so much later."""
+    until_s: float | None = None
+    """``Retry-After`` is said as a date: so much later, by the provider's own clock."""
     status: int | None = None
     """Said instead of the provider's own status."""
     headers: Mapping[str, str] = _NO_HEADERS
@@ -49,6 +58,11 @@ class ProviderFault:
         """429, with ``Retry-After`` if a number is given; nothing was done."""
         headers = {} if after_s is None else {"Retry-After": str(after_s)}
         return cls(acts=False, status=429, headers=headers, body=b'{"error": "too many requests"}')
+
+    @classmethod
+    def throttled_until(cls, after_s: float) -> ProviderFault:
+        """429, with ``Retry-After`` as a date, so much after the provider's own ``Date``; nothing was done."""
+        return evolve(cls.throttled(), until_s=after_s)
 
     @classmethod
     def expired_login(cls) -> ProviderFault:
@@ -141,6 +155,7 @@ _TROUBLES: Final[Mapping[Trouble, ProviderFault]] = {
     Trouble.NONSENSE: ProviderFault.html(),
     Trouble.FAILED: ProviderFault.failed(500, acts=True),
     Trouble.THROTTLED: ProviderFault.throttled(17),
+    Trouble.THROTTLED_UNTIL: ProviderFault.throttled_until(17),
     Trouble.REFUSED: ProviderFault.refused(),
     Trouble.LOGIN: ProviderFault.expired_login(),
 }
@@ -167,7 +182,8 @@ class FaultyProvider:
 
     *answer* says what a call that acts is told; it may have effects of its own, such as to plan a webhook. *key* finds the
     idempotency key of a call, by default the header ``Idempotency-Key``. With *honours_keys* a call whose key acted before does
-    not act again and is told the same. It is a :class:`FakeServer` for the conformance kit: *sends* says which calls bring
+    not act again and is told the same. *clock* is the provider's own, which its answers tell (``Date``): a fake one, or one that is
+    off (``context.clock.skewed(3600)``). It is a :class:`FakeServer` for the conformance kit: *sends* says which calls bring
     something to a customer. Not for several event loops.
     """
 
@@ -180,7 +196,10 @@ class FaultyProvider:
         key: Callable[[ProviderCall], str] = _key,
         answer: Callable[[ProviderCall], Response] = _answer,
         sends: Callable[[ProviderCall], bool] = lambda call: call.method in {"POST", "PUT"},
+        clock: Clock | None = None,
     ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        """May be set at any time; the kit sets it to that of the connector's context."""
         self.url = ""
         """``http://127.0.0.1:PORT``, once entered."""
         self.port = 0
@@ -230,6 +249,10 @@ class FaultyProvider:
         """See :class:`FakeServer`: all texts of each call that brought something to a customer."""
         return ["\n".join(words(call.body)) for call in self.acted if self._sends(call)]
 
+    def transcript(self) -> Sequence[str]:
+        """See :class:`Transcribes`. Headers that every client sends by itself are left out, and those that hold a secret masked."""
+        return [_written(call) for call in self.calls]
+
     def heal(self) -> None:
         """Forget every fault."""
         self._next.clear()
@@ -265,11 +288,15 @@ class FaultyProvider:
         await asyncio.sleep(fault.delay_s)
         if fault.lost and request.transport is not None:
             request.transport.abort()
+        now = self.clock.now()
+        told = {"Date": format_datetime(now, usegmt=True), **fault.headers}
+        if fault.until_s is not None:
+            told["Retry-After"] = format_datetime(now + timedelta(seconds=fault.until_s), usegmt=True)
         answer = web.Response(
             status=fault.status or said.status,
             body=said.body if fault.body is None else fault.body,
             content_type=fault.media_type or said.media_type,
-            headers=fault.headers,
+            headers=told,
         )
         return await _half(request, answer) if fault.truncated else answer
 
@@ -299,6 +326,34 @@ class FaultyProvider:
     ) -> None:
         assert self._runner is not None
         await self._runner.cleanup()
+
+
+_OF_EVERY_CLIENT: Final = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "host", "transfer-encoding", "user-agent"}
+)
+
+
+def _written(call: ProviderCall) -> str:
+    """Return a call as text that is the same whenever the same is asked."""
+    query = "&".join(f"{name}={value}" for name, value in call.query.items())
+    lines = [f"{call.method} {call.path}{f'?{query}' if query else ''}"]
+    for name, value in sorted((name.lower(), value) for name, value in call.headers.items()):
+        if name not in _OF_EVERY_CLIENT:
+            lines.append(f"{name}: {'masked' if names_secret(name) else value}")
+    said = "\n".join([*lines, "", _read(call.body)]) if call.body else "\n".join(lines)
+    boundary = re.search(r'boundary="?([^\s";]+)', call.headers.get("Content-Type", ""))
+    return said.replace(boundary[1], "boundary") if boundary else said
+
+
+def _read(body: bytes) -> str:
+    try:
+        return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return f"<{len(body)} bytes, SHA-256 {hashlib.sha256(body).hexdigest()}>"
 
 
 async def _half(request: web.Request, whole: web.Response) -> web.StreamResponse:

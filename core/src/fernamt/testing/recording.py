@@ -23,6 +23,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote, quote_plus, urlencode
@@ -122,12 +123,7 @@ class Recording:
 
     def masked(self, secrets: Iterable[str]) -> Self:
         """Return it without *secrets* and without the values of headers and parameters whose names say secret."""
-        forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))}
-
-        def clean(text: str) -> str:
-            for form in sorted(forms, key=len, reverse=True):
-                text = text.replace(form, MASKED)
-            return text
+        clean = partial(without_secrets, secrets=[*secrets])
 
         def hidden(values: Mapping[str, str]) -> dict[str, str]:
             return {
@@ -180,6 +176,13 @@ class Recording:
 
 
 _EMPTY: Final[tuple[Any, ...]] = ("", [], (), None, False)
+
+
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return *text* with every secret masked, as it is and as it stands in an address."""
+    forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))}
+    pattern = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+    return re.sub(pattern, MASKED, text) if forms else text
 
 
 def _plain_texts(named: Mapping[str, str]) -> dict[str, str]:

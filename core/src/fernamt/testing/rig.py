@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,9 +25,10 @@ from fernamt.settings import Secret, secrets_in
 from fernamt.settings.structure import structure
 from fernamt.testing.context import FakeContext
 from fernamt.testing.guard import Seen
-from fernamt.testing.recording import Recording
+from fernamt.testing.provider import FaultyProvider
+from fernamt.testing.recording import Recording, without_secrets
 from fernamt.testing.rule import Broken
-from fernamt.testing.trouble import FakeServer, Trouble
+from fernamt.testing.trouble import FakeServer, Transcribes, Trouble
 
 if TYPE_CHECKING:
     from fernamt.testing.conformance import ConnectorConformance
@@ -38,7 +40,7 @@ WORDS: Final = "Größe 38, bitte: der Kanarienvogel sang 🐤 um 5"
 PATIENCE_S: Final = 10.0
 """So long a connector may take for anything here: nothing that it has to wait for takes half a second."""
 IMPATIENCE_S: Final = 0.25
-"""The time-out of HTTP under trouble."""
+"""The time-out of HTTP where nobody answers: a busy machine takes as long for an answer that comes."""
 RECEIVED_S: Final = 5.0
 """Within so many seconds a message is received that waits."""
 _AGAIN_S: Final = 0.02
@@ -61,6 +63,8 @@ class Rig:
     """What is ``context.http``."""
     requests: list[str]
     """What went out by it: the method of each request."""
+    records: bool = False
+    """Whether what goes out is written down instead of being compared."""
     _connector: Connector | None = None
 
     # ---- the connector
@@ -149,10 +153,17 @@ class Rig:
         await self.meet(trouble)
         return await self.outcome(self.message())
 
+    def transcribed(self) -> list[str]:
+        """Return what the server, which ``Transcribes``, was asked so far: without secrets, and without its port."""
+        one: object = self.server
+        assert isinstance(one, Transcribes)
+        found = [without_secrets(text, self.secrets) for text in one.transcript()]
+        return [re.sub(r"(127\.0\.0\.1|localhost):\d+", r"\1:port", text) for text in found]
+
     async def meet(self, trouble: Trouble | None) -> None:
-        """Let the server meet *trouble*; from then on nobody waits long for an answer. ``None``: all is well again."""
+        """Let the server meet *trouble*; where no answer comes, nobody waits long for it. ``None``: all is well again."""
         if isinstance(self.context.http, CountedHttp):
-            self.context.http.within_s = PATIENCE_S if trouble is None else IMPATIENCE_S
+            self.context.http.within_s = IMPATIENCE_S if trouble is Trouble.SILENCE else PATIENCE_S
         await self.provider.meet(trouble)
 
     @property
@@ -293,7 +304,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def rigged(suite: ConnectorConformance, seen: Seen) -> AsyncIterator[Rig]:
+async def rigged(suite: ConnectorConformance, seen: Seen, *, records: bool = False) -> AsyncIterator[Rig]:
     """Set up everything around one connector of *suite*, and take it down."""
     offer = suite.offer()
     if isinstance(offer, PluginFailure):
@@ -304,6 +315,8 @@ async def rigged(suite: ConnectorConformance, seen: Seen) -> AsyncIterator[Rig]:
             await stack.enter_async_context(server)
         section, environ = referred(suite.settings(server))
         context, requests = FakeContext(), list[str]()
+        if isinstance(server, FaultyProvider):
+            server.clock = context.clock
         context.http = http = CountedHttp(requests, context.log)
         stack.push_async_callback(http.close)
         yield Rig(
@@ -316,6 +329,7 @@ async def rigged(suite: ConnectorConformance, seen: Seen) -> AsyncIterator[Rig]:
             context=context,
             http=http,
             requests=requests,
+            records=records,
         )
 
 

@@ -21,6 +21,21 @@ Check: TypeAlias = Callable[["Rig"], Awaitable[None]]
 _PAGES: Final = Path(__file__).parent / "rules"
 
 
+@frozen
+class Can:
+    """A need: the connector has an ability. Known beforehand, so that nothing is set up for a rule that cannot apply."""
+
+    ability: type
+
+    def __call__(self, rig: Rig) -> str:
+        return "" if rig.has(self.ability) else self.lacking
+
+    @property
+    def lacking(self) -> str:
+        """Say that it has not."""
+        return f"the connector has not the ability {self.ability.__name__}"
+
+
 class Broken(FernamtError):
     """A rule is broken; the text is one sentence that says what was seen, and what to do."""
 

@@ -27,6 +27,8 @@ class Trouble(StrEnum):
     """An error of the provider's own that does not say whether it was done; it was."""
     THROTTLED = "throttled"
     """Too fast; nothing was done, and it may be tried again after 17 seconds, if the protocol can say so."""
+    THROTTLED_UNTIL = "throttled-until"
+    """The same, said as a date: 17 seconds after the provider's own time, which its answer says, too."""
     REFUSED = "refused"
     """This message is wrong for good."""
     LOGIN = "login"
@@ -98,6 +100,27 @@ class Puts(Holds, Protocol):
 
     async def put(self, content: bytes) -> None:
         """Let the body of a recording wait, as it came."""
+        ...
+
+
+@runtime_checkable
+class HoldsHistory(Protocol):
+    """A fake server with a history that can be asked for, while nothing waits there: for ``Backfills`` without ``run``."""
+
+    async def hold_history(self, *texts: str) -> None:
+        """Let a message with each of these texts have come, in this order, behind those that had come already."""
+        ...
+
+
+@runtime_checkable
+class Transcribes(Protocol):
+    """A fake server that keeps what it was asked, word for word."""
+
+    def transcript(self) -> Sequence[str]:
+        """Return everything that was asked so far, a text each, in order.
+
+        Nothing in it differs from run to run: no ports, no boundaries made by chance, no times of the real clock.
+        """
         ...
 
 

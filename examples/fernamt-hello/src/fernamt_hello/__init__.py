@@ -109,7 +109,7 @@ def answered(reply: HttpReply) -> Json:
         case 401 | 403:
             raise NeedsLogin("they do not accept our signature", code=str(reply.status))
         case 429:
-            raise Throttled("too many messages", after_s=seconds(reply.headers.get("Retry-After", "")))
+            raise Throttled("too many messages", after_s=reply.retry_after_s(AGAIN_S))
         case status if 400 <= status < 500:
             raise Rejected("they refused it", code=str(status))
         case status:
@@ -120,11 +120,6 @@ def ids_of(said: Json) -> tuple[str, ...]:
     """Return the id that they gave the message; whoever gives none has taken it all the same."""
     number = said.get("id") if isinstance(said, Mapping) else None
     return (number,) if isinstance(number, str) else ()
-
-
-def seconds(said: str) -> float:
-    """Return how long they want us to wait."""
-    return float(said) if said.isascii() and said.isdigit() else AGAIN_S
 
 
 @hookimpl

@@ -120,7 +120,7 @@ class Reader:
             text=text,
             html="" if attachments else _text(html or ""),
             attachments=attachments,
-            thread=Thread(references=(id_of(room, _text(answered)),) if answered else (), place=room),
+            thread=Thread(references=(id_of(room, _text(answered)),) if answered else (), place=room, shared=True),
             at=datetime.fromtimestamp(one["origin_server_ts"] / 1000, UTC),
             automatic=form == "m.notice",
         )

@@ -154,12 +154,9 @@ def error_of(reply: HttpReply) -> ChannelError:
 
 def _after_s(reply: HttpReply) -> float:
     """Return how long to wait: the header counts, the older field in the body is the second choice (RFC 9110, 10.2.3)."""
-    header = reply.headers.get("Retry-After", "")
-    if header.isascii() and header.isdigit():
-        return float(header)
     try:
         said = reply.json()
     except Unreachable:
-        return _AGAIN_S
+        return reply.retry_after_s(_AGAIN_S)
     waits_ms = said.get("retry_after_ms") if isinstance(said, Mapping) else None
-    return waits_ms / 1000 if isinstance(waits_ms, int | float) else _AGAIN_S
+    return reply.retry_after_s(waits_ms / 1000 if isinstance(waits_ms, int | float) else _AGAIN_S)

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import html
-import mimetypes
 import re
-import unicodedata
-from email.message import Message
+from collections.abc import Sequence
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from fernamt_email.charset import decoded
-from fernamt_email.headers import Headers, children, readable
+from fernamt_email.files import File, file_of, packed_file
 from fernamt_email.html_text import text_of_html
+from fernamt_email.mime import Part
+from fernamt_email.sealed import content_of_signed, is_enveloped, notice
+from fernamt_email.tnef import unpacked
+from fernamt_email.words import Words, lines, words_of
 
-MAX_NAME: Final = 200
-
-_ENDINGS: Final = {
-    "message/delivery-status": ".txt",
-    "message/disposition-notification": ".txt",
-    "text/rfc822-headers": ".txt",
-}
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
-
-
-@frozen(kw_only=True)
-class File:
-    """An attachment, decoded."""
-
-    name: str
-    media_type: str
-    data: bytes = field(repr=False)
-    content_id: str = ""
+_TNEF: Final = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
+_SKIPPED: Final = frozenset({"text/x-amp-html", "text/watch-html"})
+"""Alternatives with the same words again, for a program that draws them in its own way."""
+_ELSEWHERE = re.compile(
+    r"(?i)\bhtml\b.{0,200}\b(?:view|read|display|support|client|programm?|browser|anzeigen|lesen|darstell|unterst)"
+    r"|\b(?:view|open|read) (?:this|it|the) (?:e-?mail |message )?(?:in|with|online)|im browser (?:an|öffnen|lesen)",
+    re.DOTALL,
+)
+"""A plain alternative that only says that there is another one."""
+_STUB: Final = 300
+_MAX_LOCATIONS: Final = 100
 
 
 @frozen(kw_only=True)
@@ -43,105 +37,177 @@ class Body:
     text: str = field(default="", repr=False)
     html: str = field(default="", repr=False)
     files: tuple[File, ...] = ()
+    signed: bool = False
+    """It bears a signature, which nobody has checked."""
+    encrypted: bool = False
+    """Some of it cannot be read without a key; *text* says so."""
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What a reader should know beside the words, as ``Received.marks`` wants it."""
+        return tuple(filter(None, ("signed" * self.signed, "encrypted" * self.encrypted)))
 
 
-def body_of(part: Message) -> Body:
-    """Return the content of a parsed mail, all levels of it."""
-    kind = part.get_content_type()
-    if not part.is_multipart():
-        return _leaf(part, kind)
-    if kind.startswith("message/"):
-        return Body(files=(_file(part, kind, _serialised(part)),))
-    bodies = [body_of(child) for child in children(part)]
-    return _best(bodies) if kind == "multipart/alternative" else _joined(bodies)
+@frozen(kw_only=True)
+class _Piece:
+    """What a part says. HTML without a text means: its words were not looked for, because another part may have them."""
+
+    words: Words = field(factory=Words)
+    files: tuple[File, ...] = ()
+    spare: Words | None = None
+    """Words that count if there are no others."""
+    invitation: str = ""
+    signed: bool = False
+    encrypted: bool = False
 
 
-def file_name(written: str, media_type: str) -> str:
-    """Return a name for people: what is invisible goes first, then look-alikes and everything that points to a folder."""
-    visible = "".join(c for c in written if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
-    plain = unicodedata.normalize("NFKC", visible).replace("\\", "/").rpartition("/")[2]
-    name = " ".join(plain.split()).strip(". ")
-    if not name:
-        return "file" + (_ENDINGS.get(media_type) or mimetypes.guess_extension(media_type) or ".bin")
-    stem, dot, ending = name.rpartition(".")
-    return name if len(name) <= MAX_NAME else (stem or name)[: MAX_NAME - 20] + dot + ending[:19]
+def body_of(mail: Part) -> Body:
+    """Return the content of a mail, all levels of it."""
+    piece = _piece(mail)
+    words = piece.words
+    if piece.spare is not None and not (words.text.strip() or words.html):
+        words = piece.spare
+    text = words.text or text_of_html(words.html)
+    if piece.invitation:
+        text = f"{text.rstrip()}\n\n{piece.invitation}" if text.strip() else piece.invitation
+    return Body(text=text, html=words.html, files=piece.files, signed=piece.signed, encrypted=piece.encrypted)
 
 
-def _leaf(part: Message, kind: str) -> Body:
-    data = part.get_payload(decode=True)
-    content = data if isinstance(data, bytes) else b""
-    is_file = part.get_content_disposition() == "attachment" or bool(_written_name(part))
-    if kind == "text/plain" and not is_file:
-        return Body(text=_lines(decoded(content, _charset(part))))
-    if kind == "text/html" and not is_file:
-        source = decoded(content, _charset(part))
-        return Body(text=text_of_html(source), html=source)
-    if kind.startswith("multipart/"):  # it said so, but its boundary never came: the bytes are all that there is
-        return Body(text=_lines(decoded(content, _charset(part))))
-    return Body(files=(_file(part, kind, content),))
+def _piece(part: Part) -> _Piece:
+    children = part.children
+    if part.holds_parts:
+        return _container(part, children) if children else _lost(part)
+    kind, name = part.kind, part.file_name
+    if is_enveloped(kind, part.parameters, name):
+        return _enveloped(part)
+    if kind in _TNEF or name.lower() == "winmail.dat":
+        return _packed(part)
+    is_file = part.disposition == "attachment" or (bool(name) and part.depth > 0)
+    words = words_of(part, is_file=is_file)
+    if words is None:
+        return _as_file(part)
+    return _Piece(
+        words=evolve(words, files=(), invitation="") if words.files or words.invitation else words,
+        files=words.files,
+        invitation=words.invitation,
+        signed=words.signed,
+        encrypted=words.encrypted,
+    )
 
 
-def _best(bodies: list[Body]) -> Body:
+def _lost(part: Part) -> _Piece:
+    """It said that it has parts, but their boundary never came: the bytes are all that there is."""
+    text = lines(decoded(part.content, part.charset))
+    boundary = part.parameters.get("boundary", "")
+    if boundary and text.strip() in (f"--{boundary}", f"--{boundary}--"):
+        return _Piece()
+    return _Piece(words=Words(text=text))
+
+
+def _container(part: Part, children: Sequence[Part]) -> _Piece:
+    match part.kind.removeprefix("multipart/"):
+        case "alternative":
+            return _best([_piece(child) for child in children if child.kind not in _SKIPPED])
+        case "related":
+            return _related(part, children)
+        case "signed":
+            return evolve(_joined([_piece(children[0]), *map(_as_file, children[1:])]), signed=True)
+        case "encrypted":
+            how = "OpenPGP" if "pgp" in part.parameters.get("protocol", "pgp").lower() else "S/MIME"
+            files = tuple(file_of(child) for child in children if child.kind != "application/pgp-encrypted")
+            return _Piece(words=Words(text=notice(how)), files=files, encrypted=True)
+        case "appledouble" if len(children) > 1:  # the first is what only a Mac of old needs
+            return _joined([_as_file(child) for child in children[1:]])
+        case "text/plain" if sorted(child.kind for child in children) == ["text/html", "text/plain"]:
+            return _best([_piece(child) for child in children])  # its own type was lost
+        case _:
+            return _joined([_piece(child) for child in children])
+
+
+def _best(pieces: list[_Piece]) -> _Piece:
     """Of the alternatives: the words of the plain one unless it is blank, the HTML of the richest, all files."""
-    plain = next((body.text for body in bodies if body.text.strip() and not body.html), "")
-    rich = next((body for body in reversed(bodies) if body.html), Body())
-    return Body(text=plain or rich.text, html=rich.html, files=tuple(file for body in bodies for file in body.files))
+    rich = next((piece.words for piece in reversed(pieces) if piece.words.html), Words())
+    plain = next((one.words.text for one in pieces if one.words.text.strip() and not one.words.html), "")
+    if rich.html and len(plain) < _STUB < len(rich.html) and _ELSEWHERE.search(plain):
+        plain = ""
+    return _together(pieces, Words(text=plain or rich.text, html=rich.html))
 
 
-def _joined(bodies: list[Body]) -> Body:
-    texts = [body.text for body in bodies if body.text.strip()]
-    any_html = any(body.html for body in bodies)
-    pages = [body.html or f"<pre>{html.escape(body.text)}</pre>" for body in bodies if body.html or body.text.strip()]
-    return Body(
-        text="\n\n".join(texts),
-        html="\n".join(pages) if any_html else "",
-        files=tuple(file for body in bodies for file in body.files),
+def _joined(pieces: list[_Piece]) -> _Piece:
+    """Of parts that stand one below the other: the words of all."""
+    said = [piece.words for piece in pieces if piece.words.text.strip() or piece.words.html.strip()]
+    words = said[0] if said else Words()
+    if len(said) > 1:
+        texts = [one.text or text_of_html(one.html) for one in said]
+        pages = [one.html or f"<pre>{html.escape(one.text)}</pre>" for one in said]
+        words = Words(
+            text="\n\n".join(text for text in texts if text.strip()),
+            html="\n".join(pages) if any(one.html for one in said) else "",
+        )
+    return _together(pieces, words)
+
+
+def _together(pieces: Sequence[_Piece], words: Words) -> _Piece:
+    return _Piece(
+        words=words,
+        files=tuple(file for piece in pieces for file in piece.files),
+        spare=next((piece.spare for piece in pieces if piece.spare is not None), None),
+        invitation="\n\n".join(dict.fromkeys(piece.invitation for piece in pieces if piece.invitation)),
+        signed=any(piece.signed for piece in pieces),
+        encrypted=any(piece.encrypted for piece in pieces),
     )
 
 
-def _file(part: Message, kind: str, content: bytes) -> File:
-    media_type = kind if _MEDIA_TYPE.fullmatch(kind) else "application/octet-stream"
-    written = _written_name(part)
-    if kind == "message/rfc822":
-        written = re.sub(r"\.eml$", "", written or _inner_subject(part) or "message") + ".eml"
-    name = file_name(written, media_type)
-    return File(
-        name=name, media_type=media_type, data=content, content_id=Headers(part).raw("content-id").strip("<> ")[:200]
-    )
+def _related(part: Part, children: Sequence[Part]) -> _Piece:
+    """A page and what it shows: pictures that it names by their place get the id by which they are found."""
+    start = part.parameters.get("start", "").strip("<> ")
+    root = next((child for child in children if start and child.content_id == start), children[0])
+    page = _piece(root)
+    beside: list[_Piece] = []
+    source = page.words.html
+    for n, child in enumerate(one for one in children if one is not root):
+        location = child.headers.raw("content-location")
+        if child.holds_parts:
+            beside.append(_piece(child))
+            continue
+        if not (location or child.content_id or child.kind.startswith("text/")):
+            beside.append(_piece(child))
+            continue
+        shown = bool(location or child.content_id)
+        piece = _as_file(child) if shown else _piece(child)
+        if source and location and not child.content_id and piece.files and n < _MAX_LOCATIONS:
+            name = f"part{n}.{len(source)}@content-location.invalid"
+            named = source.replace(f'"{location}"', f'"cid:{name}"').replace(f"'{location}'", f"'cid:{name}'")
+            if named != source:
+                source = named
+                piece = evolve(piece, files=(evolve(piece.files[0], content_id=name),))
+        beside.append(piece)
+    if source != page.words.html:
+        page = evolve(page, words=evolve(page.words, html=source))
+    return _joined([page, *beside])
 
 
-def _inner_subject(part: Message) -> str:
-    inner = next(iter(children(part)), None)
-    return re.sub(r"[/\\]", "-", Headers(inner).text("subject")) if inner else ""
+def _as_file(part: Part) -> _Piece:
+    return _Piece(files=(file_of(part),))
 
 
-def _serialised(part: Message) -> bytes:
-    """Return the inner mail of a message/rfc822 part, or the blocks of another message/... part, as bytes."""
-    pieces: list[bytes] = []
-    for child in children(part):
-        try:
-            pieces.append(child.as_bytes())
-        except (ValueError, LookupError, TypeError, AttributeError):  # the generator refuses what the parser let in
-            pieces.append(str(child.get_payload()).encode("utf-8", "surrogateescape"))
-    return b"\n".join(pieces)
+def _enveloped(part: Part) -> _Piece:
+    """S/MIME as one lump: what was only signed can be read."""
+    kept = file_of(part, name=part.file_name or "smime.p7m")
+    inner = content_of_signed(part.content)
+    if inner is not None:
+        read = _piece(part.opened(inner))
+        return evolve(read, files=(*read.files, kept), signed=True)
+    kind = part.parameters.get("smime-type", "").lower()
+    if "signed" in kind or "compressed" in kind:
+        return _Piece(files=(kept,), signed="signed" in kind)
+    return _Piece(words=Words(text=notice("S/MIME")), files=(kept,), encrypted=True)
 
 
-def _written_name(part: Message) -> str:
-    headers, readable_part = Headers(part), Message()
-    for name in ("content-disposition", "content-type"):
-        readable_part[name] = headers.raw(name)  # the parser's own value has lost what was not ASCII
-    try:
-        return readable(readable_part.get_filename() or "")
-    except (ValueError, LookupError, TypeError, AttributeError):  # RFC 2231 pieces that do not fit together
-        return ""
-
-
-def _charset(part: Message) -> str:
-    try:
-        return part.get_content_charset() or ""
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return ""
-
-
-def _lines(text: str) -> str:
-    return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+def _packed(part: Part) -> _Piece:
+    """A winmail.dat; what cannot be unpacked is kept as the file that it is."""
+    found = unpacked(part.content)
+    if found is None or not (found.text or found.html or found.files):
+        return _as_file(part)
+    spare = Words(text=found.text.replace("\r\n", "\n").replace("\r", "\n"), html=found.html)
+    return _Piece(files=tuple(packed_file(one) for one in found.files), spare=spare)

@@ -6,161 +6,162 @@ address, a charset that does not exist, an encoded word cut in two). So the raw 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.message import Message
-from email.utils import getaddresses, parsedate_to_datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
+from fernamt_email.address_list import addresses_in
 from fernamt_email.charset import decoded
+from fernamt_email.dates import date_in
+from fernamt_email.encoded_words import readable
 
 MAX_FIELDS: Final = 1_000
 MAX_VALUE: Final = 65_536
-"""Characters of one field that are looked at."""
+"""Bytes of one field that are looked at."""
+MAX_ADDRESSES: Final = 1_000
+MAX_BLANK: Final = 100
+"""Bytes of blank lines above a head."""
 
-_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+_FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)\n?")
+_BLANK = re.compile(rb"[ \t]*\r?\n")
 _KNOWN_FIELD = re.compile(
     rb"(?:from|sender|reply-to|to|cc|subject|date|message-id|in-reply-to|references|received|return-path|mime-version"
     rb"|content-[a-z-]+)[ \t]*:",
     re.IGNORECASE,
 )
-_BLANK_BEFORE_COLON = re.compile(rb"^([!-9;-~]+)[ \t]+:")
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:+()-]{1,60})", re.IGNORECASE)
-_ENCODED_WORD = re.compile(
-    r"=\?([^?\s]{1,60})\?([BbQq])\?(.{0,2000}?)\?="
-)  # RFC 2047, 2; some are longer than it allows
+_CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w.:+()-]{1,60})", re.IGNORECASE)
 _ID = re.compile(r"<[^<>\s]{1,900}>")
-_BARE_ID = re.compile(r"[^<>\s]{1,450}@[^<>\s]{1,450}")
-_ANY_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"@]{1,255}@[^\s<>()\[\],;:\"@]{1,255}")
+_FOLDED_ID = re.compile(r"<\s*([^<>@\s]{1,450}\s*@\s*[^<>@\s]{1,450})\s*>")
+_BARE_ID = re.compile(r"[^<>\s,;]{1,450}@[^<>\s,;]{1,450}")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
-_SPACES = re.compile(r"\s+")
-
-
-def mended(raw: bytes) -> bytes:
-    """Return the mail with a head that the standard library reads to its end.
-
-    It takes the first line that is no field for the beginning of the text. So such a line becomes a field of its own if
-    fields of a mail come after it, and blanks before a colon (RFC 5322, 4.5) go.
-    """
-    end = raw.find(b"\n\n")
-    end = min((n for n in (end, raw.find(b"\r\n\r\n")) if n >= 0), default=-1)
-    if end < 0:
-        return raw
-    lines = raw[:end].split(b"\n")
-    last = max((n for n, line in enumerate(lines) if _KNOWN_FIELD.match(line)), default=0)
-    for n, line in enumerate(lines[:last]):
-        if not (_FIELD.match(line) or line[:1] in (b" ", b"\t") or (n == 0 and line.startswith(b"From "))):
-            lines[n] = b"X-Unreadable: " + line
-    return b"\n".join(_BLANK_BEFORE_COLON.sub(rb"\1:", line) for line in lines) + raw[end:]
+_SEPARATOR = re.compile(rb">?From (?![ \t]*:)[^\n]*\n")
+"""Before each mail in a mailbox file."""
 
 
 class Headers:
     """The fields of one part, in their order. Names are case-insensitive, values are read when asked for."""
 
-    def __init__(self, part: Message) -> None:
-        self._fields = [(name.lower(), str(value)[:MAX_VALUE]) for name, value in part.raw_items()][:MAX_FIELDS]
-        self._charset = ""
-        """Of the text: what bare bytes in the fields are in, if they are no UTF-8."""
-        for name, value in self._fields:
-            if name == "content-type" and (found := _CHARSET.search(value)):
-                self._charset = found[1]
+    __slots__ = ("_charset", "_values")
+
+    def __init__(self, fields: Sequence[tuple[str, bytes]]) -> None:
+        self._values: dict[str, list[bytes]] = {}
+        for name, value in fields:
+            self._values.setdefault(name, []).append(value)
+        self._charset: str | None = None
 
     def raw(self, name: str) -> str:
         """Return the first field of that name, unfolded, encoded words as they are; ``""`` if there is none."""
-        return next(self.all_raw(name), "")
+        values = self._values.get(name)
+        return self._unfolded(values[0]) if values else ""
 
     def all_raw(self, name: str) -> Iterator[str]:
         """Yield every field of that name, unfolded, encoded words as they are."""
-        for field, value in self._fields:
-            if field == name:
-                yield self._unfolded(value)
+        for value in self._values.get(name, ()):
+            yield self._unfolded(value)
 
     def has(self, name: str) -> bool:
         """Return whether there is such a field, be it empty."""
-        return any(field == name for field, _ in self._fields)
+        return name in self._values
 
     def text(self, name: str) -> str:
-        """Return the first field of that name as a person reads it, on one line."""
-        return readable(self.raw(name))
+        """Return the first field of that name that says anything, as a person reads it, on one line."""
+        return next(filter(None, map(readable, self.all_raw(name))), "")
 
     def addresses(self, *names: str) -> list[tuple[str, str]]:
         """Return (display name, address) of all fields of these names, in the order of *names*; only usable addresses."""
         found: list[tuple[str, str]] = []
         for name in names:
             for value in self.all_raw(name):
-                found += _addresses(value)
-        return found
+                found += addresses_in(value)
+        return found[:MAX_ADDRESSES]
 
     def ids(self, name: str) -> list[str]:
         """Return the message ids in all fields of that name, as ``<id>``, in the order written."""
         found: list[str] = []
         for value in self.all_raw(name):
-            found += _ID.findall(value) or [f"<{word}>" for word in value.split() if _BARE_ID.fullmatch(word)]
+            written = _ID.findall(value)
+            if not written and "<" in value:
+                written = ["<" + "".join(one.split()) + ">" for one in _FOLDED_ID.findall(value)]
+            found += written or [f"<{word}>" for word in value.split() if _BARE_ID.fullmatch(word)]
         return found
 
     def date(self) -> datetime | None:
-        """Return the Date field in UTC; ``None`` if it is missing or no date."""
-        try:
-            written = parsedate_to_datetime(self.raw("date"))
-            return (written if written.tzinfo else written.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, TypeError, IndexError, OverflowError):
-            return None
+        """Return the Date field in UTC; without one when the last server on the way took the mail, else ``None``."""
+        for value in self.all_raw("date"):
+            if (at := date_in(value)) is not None:
+                return at
+        return date_in(self.raw("received").rpartition(";")[2])
 
-    def _unfolded(self, value: str) -> str:
-        """Return the value on one line; bytes beyond ASCII, which the parser kept as surrogates, are decoded."""
-        text = value if value.isascii() else decoded(value.encode("utf-8", "surrogateescape"), "utf-8", self._charset)
-        return _CONTROLS.sub(" ", text).strip()
+    def _unfolded(self, value: bytes) -> str:
+        """Return the value on one line; bytes beyond ASCII are in the charset of the text, if they are no UTF-8."""
+        if value.isascii() and b"\x1b" not in value:
+            text = value.decode("ascii")
+        else:
+            text = decoded(value, self._of_the_text())
+        return _CONTROLS.sub(" ", text).strip() if not text.isprintable() else text.strip()
 
-
-def children(part: Message) -> list[Message]:
-    """Return the parts of a part; none, if it only claims to have any."""
-    payload = part.get_payload()
-    return [child for child in payload if isinstance(child, Message)] if isinstance(payload, list) else []
-
-
-def readable(value: str) -> str:
-    """Return a raw value as a person reads it: encoded words decoded, one line, no control characters."""
-    return _SPACES.sub(" ", _CONTROLS.sub(" ", "".join(_pieces(value)))).strip()
+    def _of_the_text(self) -> str:
+        if self._charset is None:
+            found = _CHARSET.search(self._values.get("content-type", [b""])[0])
+            self._charset = found[1].decode("ascii", "replace") if found else ""
+        return self._charset
 
 
-def _pieces(value: str) -> Iterator[str]:
-    """Yield the text between encoded words and what the words stand for.
+def head(source: bytes, start: int, end: int, *, whole: bool = True) -> tuple[Headers, int]:
+    """Read the fields at *start*, and return them with the place where the content begins.
 
-    Neighbours of one charset are decoded together, because mailers cut words inside a character; space between words
-    belongs to the folding (RFC 2047, 6.2).
+    *whole*: it is that of a mail, before which there may be rubbish; that of a part may be empty.
+
+    A line that is no field is passed over if fields of a mail come after it; else it is the first line of the text.
     """
-    charset, word, end = "", b"", 0
-    for found in _ENCODED_WORD.finditer(value):
-        between = value[end : found.start()]
-        name = found[1].partition("*")[0]  # RFC 2231, 5: a language may follow
-        if word and (between.strip() or name != charset):
-            yield decoded(word, charset)
-            word = b""
-        if between.strip() or not end:
-            yield between
-        charset, word, end = name, word + _word_bytes(found[2], found[3]), found.end()
-    if word:
-        yield decoded(word, charset)
-    yield value[end:]
+    fields: list[tuple[str, bytes]] = []
+    at = _first_line(source, start, end) if whole else start
+    last_known = -1
+    while at < end:
+        found = _FIELD.match(source, at, end)
+        if found is not None:
+            if len(fields) < MAX_FIELDS:
+                fields.append((found[1].decode("ascii").lower(), found[2][:MAX_VALUE]))
+            at = found.end()
+            continue
+        after = _after_line(source, at, end)
+        if source.startswith((b"\n", b"\r\n"), at):
+            return Headers(fields), after
+        if last_known < at:
+            last_known = _last_known_field(source, at, end)
+        if last_known < at:  # the text begins without a blank line before it
+            break
+        if fields and fields[-1][0] == "subject" and source[at : at + 1] > b" ":
+            fields[-1] = ("subject", fields[-1][1] + b" " + source[at:after][:MAX_VALUE])
+        at = after
+    return Headers(fields), at
 
 
-def _word_bytes(encoding: str, text: str) -> bytes:
-    data = text.encode("utf-8", "replace")
-    if encoding in "Qq":
-        return binascii.a2b_qp(data, header=True)
-    try:
-        return base64.b64decode(data + b"=" * (-len(data) % 4))
-    except binascii.Error:
-        return data
+def _first_line(source: bytes, start: int, end: int) -> int:
+    """Return where the first field may begin: behind a mark, blank lines, and the separator of a mailbox file."""
+    at = start + 3 if source.startswith(b"\xef\xbb\xbf", start) else start
+    top = at
+    while at - start < MAX_BLANK and (blank := _BLANK.match(source, at, end)) is not None:
+        at = blank.end()
+    if at > top and _KNOWN_FIELD.match(source, at, end) is None:
+        return top  # it has no head at all
+    separator = _SEPARATOR.match(source, at, end)
+    return separator.end() if separator is not None else at
 
 
-def _addresses(value: str) -> list[tuple[str, str]]:
-    try:
-        pairs = getaddresses([value])
-    except (ValueError, IndexError, TypeError):
-        pairs = []
-    found = [(readable(name), address) for name, address in pairs if _ANY_ADDRESS.fullmatch(address)]
-    return found or [("", address) for address in _ANY_ADDRESS.findall(value)]
+def _after_line(source: bytes, at: int, end: int) -> int:
+    found = source.find(b"\n", at, end)
+    return end if found < 0 else found + 1
+
+
+def _last_known_field(source: bytes, at: int, end: int) -> int:
+    """Return where the last field of a mail begins before the next blank line, -1 if none does."""
+    stops = (source.find(b"\n\n", at, end), source.find(b"\r\n\r\n", at, end))
+    stop = min((n for n in stops if n >= 0), default=-1)
+    last = -1
+    while stop >= 0 and at < stop:
+        if _KNOWN_FIELD.match(source, at, stop):
+            last = at
+        at = _after_line(source, at, stop)
+    return last

@@ -28,7 +28,7 @@ from fernamt import (
 )
 from fernamt_email.acknowledge import acknowledgement
 from fernamt_email.address import normalised, person
-from fernamt_email.body import File
+from fernamt_email.files import File
 from fernamt_email.forward import Forwarded, enclosed, forwarded
 from fernamt_email.identity import Identity, untagged
 from fernamt_email.parse import Mail, event_key, parse
@@ -118,6 +118,8 @@ class Reader:
             cc=() if passed_on else self._others(mail, sender),
             subject=subject,
             text=mail.body.text,
+            folded=mail.folded,
+            marks=mail.body.marks,
             html=mail.body.html,
             attachments=tuple([await self._attachment(file) for file in mail.body.files]),
             thread=Thread(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from email import message_from_bytes
-from email.message import Message
 from email.utils import getaddresses
 from typing import Final
 
 from attrs import evolve, frozen
 
 from fernamt_email import bounce
-from fernamt_email.headers import Headers, children
+from fernamt_email.headers import Headers
+from fernamt_email.mime import Part
 from fernamt_email.status import enhanced_in
 
 MAX_RECIPIENTS: Final = 100
@@ -53,7 +52,7 @@ class _Returned:
     """Whom we wrote to, if it was one person: each mail of ours is."""
 
 
-def report_of(mail: Message) -> Report | None:
+def report_of(mail: Part) -> Report | None:
     """Return the report that a mail is, or ``None``.
 
     The standard forms count first. What no standard knows counts if a mail server wrote it, says that it failed or is late,
@@ -61,7 +60,7 @@ def report_of(mail: Message) -> Report | None:
     """
     parts = [part for part in _walk(mail) if part is not mail]
     returned = _returned(parts)
-    if _kind(mail) == "multipart/report":
+    if mail.kind == "multipart/report":
         fates = [fate for part in parts for fate in _fates(part)][:MAX_RECIPIENTS]
         if complaint := next((found for part in parts if (found := _complaint(part, returned))), None):
             fates = [complaint]
@@ -72,12 +71,12 @@ def report_of(mail: Message) -> Report | None:
     return _guessed(mail, parts, returned)
 
 
-def _guessed(mail: Message, parts: list[Message], returned: _Returned) -> Report | None:
-    headers = _headers(mail)
+def _guessed(mail: Part, parts: list[Part], returned: _Returned) -> Report | None:
+    headers = mail.headers
     if not bounce.is_from_a_server(headers):
         return None
-    first = next((part for part in parts or [mail] if _kind(part) in ("text/plain", "text/html")), None)
-    text = _content(first).decode("utf-8", "replace") if first is not None else ""
+    first = next((part for part in parts or [mail] if part.kind in ("text/plain", "text/html")), None)
+    text = _text(first) if first is not None else ""
     told, written = bounce.divided(text)
     if not returned.id:
         returned = _from_fields(written)
@@ -90,12 +89,12 @@ def _guessed(mail: Message, parts: list[Message], returned: _Returned) -> Report
     return Report(original_id=returned.id, fates=(fate,))
 
 
-def _fates(part: Message) -> list[Fate]:
-    if _kind(part) not in ("message/delivery-status", "message/global-delivery-status"):
+def _fates(part: Part) -> list[Fate]:
+    if part.kind not in ("message/delivery-status", "message/global-delivery-status"):
         return []
     found: list[Fate] = []
-    for block in children(part):
-        fields = _headers(block)
+    for block in part.children:
+        fields = block.headers
         address = _typed(fields.text("original-recipient")) or _typed(fields.text("final-recipient"))
         if "@" not in address:
             continue  # the first block speaks of the whole mail
@@ -111,11 +110,11 @@ def _fates(part: Message) -> list[Fate]:
     return found
 
 
-def _complaint(part: Message, returned: _Returned) -> Fate | None:
+def _complaint(part: Part, returned: _Returned) -> Fate | None:
     """Return who complained. Many providers hide it in their report, but leave the mail that they return as it was."""
-    if _kind(part) != "message/feedback-report":
+    if part.kind != "message/feedback-report":
         return None
-    fields = next((_headers(block) for block in children(part)), _headers(message_from_bytes(_content(part))))
+    fields = next((block.headers for block in part.children), Part(part.content).headers)
     kind = fields.raw("feedback-type").strip().lower()
     if kind not in _COMPLAINTS or kind in ("dmarc", "auth-failure"):
         return None
@@ -128,16 +127,16 @@ def _typed(value: str) -> str:
     return (rest if semicolon else kind).strip().strip("<>")
 
 
-def _returned(parts: list[Message]) -> _Returned:
+def _returned(parts: list[Part]) -> _Returned:
     """Return what is left of our mail: it, its header fields, or only those that a program thought worth keeping."""
     for part in parts:
-        kind = _kind(part)
+        kind = part.kind
         if kind == "message/rfc822" or kind == "message/global":
-            for inner in children(part):
-                return _named(_headers(inner))
+            for inner in part.children:
+                return _named(inner.headers)
         if kind in ("message/rfc822", "text/rfc822-headers", "message/rfc822-headers", "message/global-headers"):
-            inner_fields = [_headers(inner) for inner in children(part)]
-            return _named(inner_fields[0]) if inner_fields else _from_fields(_content(part).decode("utf-8", "replace"))
+            inner_fields = [inner.headers for inner in part.children]
+            return _named(inner_fields[0]) if inner_fields else _from_fields(_text(part))
     return _Returned()
 
 
@@ -153,21 +152,11 @@ def _from_fields(text: str) -> _Returned:
     return _Returned(id=found[1] if found else "", to=people[0] if len(people) == 1 else "")
 
 
-# ---- how a part is read
-def _walk(part: Message, depth: int = 0) -> list[Message]:
+def _walk(part: Part, depth: int = 0) -> list[Part]:
     """Return a part and those within it, but nothing of a mail that is within."""
-    inner = children(part) if _kind(part).startswith("multipart/") and depth < 5 else []
+    inner = part.children if part.kind.startswith("multipart/") and depth < 5 else ()
     return [part, *(found for child in inner for found in _walk(child, depth + 1))]
 
 
-def _kind(part: Message) -> str:
-    return part.get_content_type()
-
-
-def _headers(part: Message) -> Headers:
-    return Headers(part)
-
-
-def _content(part: Message) -> bytes:
-    content = part.get_payload(decode=True)
-    return content[:MAX_RETURNED] if isinstance(content, bytes) else b""
+def _text(part: Part) -> str:
+    return part.content[:MAX_RETURNED].decode("utf-8", "replace")

@@ -20,10 +20,11 @@ class TaskView:
     owner: str
     """``work:<plugin>`` or ``channel:<id>``: who carries it out."""
     kind: str
-    """tell, timer, job, fetch, media, duty ..."""
+    """tell, timer, job, fetch, media, read, duty ..."""
     name: str
     """Of the subscriber, its timer, or the job; may be empty."""
     conversation: int | None
+    """0 or less: what is about no single one, and is done one after the other."""
     n: int | None
     """The entry that it is about."""
     due_at: datetime | None

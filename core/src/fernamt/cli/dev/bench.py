@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -27,6 +27,8 @@ from fernamt._store.views.inbox import inbox_page
 from fernamt._store.views.quarantine import quarantined
 from fernamt.cli.access import write
 from fernamt.cli.dev.customer import speaking, written
+from fernamt.cli.dev.onefile import OneFileSuite
+from fernamt.cli.dev.place import Place
 from fernamt.cli.dev.watched import Tell, WatchedApp
 from fernamt.cli.dev.workpiece import NotWhole, opened, place_of
 from fernamt.cli.outcome import Failure
@@ -34,7 +36,7 @@ from fernamt.connector import Webhook, Webhooks
 from fernamt.errors import FernamtError
 from fernamt.inbound import Request
 from fernamt.model import ChannelId
-from fernamt.settings import ChannelSection, HttpSettings, LogSettings, Settings
+from fernamt.settings import ChannelSection, ConfigErrors, HttpSettings, LogSettings, Secret, Settings
 from fernamt.testing import ConnectorConformance, Holds, Recording, Trouble
 from fernamt.testing.rig import referred
 
@@ -42,20 +44,40 @@ CHANNEL: Final = ChannelId("dev")
 _LOOK_EVERY_S: Final = 0.1
 _CALL_S: Final = 15.0
 _PAGE: Final = 50
+_CONFIGURATION: Final = "fernamt.toml"
+"""Only its name: there is no such file."""
+_OF_THE_LINE: Final = {"host", "connection", "content-length", "keep-alive", "transfer-encoding"}
+_NOBODY: Final = (
+    "nobody can write here yet: let the provider call us with one message, open the page and save it as a recording; "
+    "or let the fake server have hold()"
+)
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Bench:
     """A daemon with one channel, and everything around it."""
 
     def __init__(
-        self, suite: ConnectorConformance, folder: Path, tell: Tell, *, level: Literal["warning", "error"] = "warning"
+        self,
+        suite: ConnectorConformance,
+        folder: Path,
+        tell: Tell,
+        *,
+        public_url: str = "",
+        settings: Mapping[str, Any] = _NOTHING,
+        level: Literal["warning", "error"] = "warning",
     ) -> None:
+        """*public_url*: where a provider calls us, if not the daemon itself; *settings*: keys that are not the suite's."""
         self._suite = suite
+        self._public_url = public_url
+        self._keys = settings
         self._level = level
         self._folder = folder
         self._tell = tell
         self.server: Any = None
         self.settings: Settings | None = None
+        self.local = ""
+        """The daemon's own address."""
         self.app: WatchedApp | None = None
         self.store: Store | None = None
 
@@ -66,13 +88,14 @@ class Bench:
             self.server = self._suite.server()
             if self.server is not None:
                 await stack.enter_async_context(self.server)
-            section, environ = referred(self._suite.settings(self.server))
+            section, environ = referred({**self._suite.settings(self.server), **self._keys})
             os.environ.update(environ)
             port = _free_port()
+            self.local = f"http://127.0.0.1:{port}"
             self.settings = Settings(
-                file=self._folder / "fernamt.toml",
+                file=self._folder / _CONFIGURATION,
                 store=f"sqlite:///{self._folder}/dev.db",
-                public_url=f"http://127.0.0.1:{port}",
+                public_url=self._public_url or self.local,
                 listen=f"127.0.0.1:{port}",
                 log=LogSettings(format="console", level=self._level),
                 http=HttpSettings(allow_private=("127.0.0.1", "localhost", "::1")),
@@ -95,9 +118,7 @@ class Bench:
             return ""
         recording = speaking(self._suite.recorded())
         if recording is None:
-            return (
-                "nobody can write here: let the fake server have hold(), or keep a recording of one message with words"
-            )
+            return _NOBODY
         status = await self.post(self.request(written(recording, text)))
         return "" if 200 <= status < 300 else f"the daemon answered {status}"
 
@@ -114,7 +135,20 @@ class Bench:
 
     async def post(self, request: Request) -> int:
         """Make the request, and return the status of the answer."""
-        return await called(request, request.url)
+        assert self.settings is not None
+        return await called(request, f"{self.local}{request.url.removeprefix(self.settings.public_url)}")
+
+    def remarks(self) -> list[str]:
+        """Return what an author has to know of the set-up."""
+        assert self.settings is not None
+        said = []
+        if isinstance(self._suite, OneFileSuite):
+            made_up = {name: one for name, one in self._suite.settings(self.server).items() if name not in self._keys}
+            told = [f"{name} = {'a secret' if isinstance(one, Secret) else one}" for name, one in made_up.items()]
+            if told:
+                said.append(f"made up, as there are no tests: {', '.join(told)}. Otherwise: --set KEY=VALUE")
+        hooks = _hooks(self.app.connector if self.app else None)
+        return said + [f"its provider may call {self.settings.public_url}/in/{CHANNEL}/{one.path}" for one in hooks]
 
     async def meet(self, word: str) -> str:
         """Let the fake server meet a trouble; ``well``: none."""
@@ -157,7 +191,7 @@ class Bench:
 
 def hook_of(connector: object, recording: Recording) -> Webhook:
     """Return the webhook that the recording calls; raises ``Failure``."""
-    hooks = list(connector.webhooks()) if isinstance(connector, Webhooks) else []
+    hooks = _hooks(connector)
     if not hooks:
         raise Failure("This kind is not called by its provider: such a recording is played by pytest alone.")
     path = recording.path.strip("/")
@@ -168,12 +202,18 @@ def hook_of(connector: object, recording: Recording) -> Webhook:
     return max(fitting, key=lambda one: len(one.path))
 
 
+def _hooks(connector: object) -> Sequence[Webhook]:
+    return list(connector.webhooks()) if isinstance(connector, Webhooks) else []
+
+
 async def called(request: Request, url: str) -> int:
     """Make *request* to *url*, and return the status of the answer; 0: there was none."""
+    # A recorded request has them as they were on the line then.
+    headers = {name: value for name, value in request.headers.items() if name.lower() not in _OF_THE_LINE}
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CALL_S)) as session,
-            session.request(request.method, url, data=request.body or None, headers=request.headers) as answer,
+            session.request(request.method, url, data=request.body or None, headers=headers) as answer,
         ):
             await answer.read()
             return answer.status
@@ -246,7 +286,7 @@ async def _obey(bench: Bench, order: Mapping[str, Any]) -> str:
 
 async def _serve(bench: Bench, talk: _Talk, orders: asyncio.StreamReader, *, echo: bool) -> None:
     async with bench.running():
-        talk.tell({"what": "ready", "url": bench.settings.public_url if bench.settings else ""})
+        talk.tell({"what": "ready", "url": bench.local, "remarks": bench.remarks()})
         watching = asyncio.create_task(talk.watch(bench, echo=echo))
         try:
             while line := await orders.readline():
@@ -264,19 +304,27 @@ async def _serve(bench: Bench, talk: _Talk, orders: asyncio.StreamReader, *, ech
             await asyncio.wait({watching})
 
 
-async def _main(folder: Path, kept: Path, kind: str, *, echo: bool) -> int:
+async def _main(
+    place: Place, kept: Path, kind: str, public_url: str, settings: Mapping[str, Any], *, echo: bool
+) -> int:
     talk = _Talk()
     orders = asyncio.StreamReader(limit=2**20)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     try:
-        suite = opened(folder, kept / "metadata", kind)
+        suite = opened(place, kept / "metadata", kind)
     except Failure as why:
         talk.tell({"what": "broken", "text": str(why), "for-good": not isinstance(why, NotWhole)})
         return 1
+    bench = Bench(suite, kept, talk.tell, public_url=public_url, settings=settings)
     try:
-        await _serve(Bench(suite, kept, talk.tell), talk, orders, echo=echo)
+        await _serve(bench, talk, orders, echo=echo)
+    except ConfigErrors as why:
+        said = str(why).replace(f"{kept / _CONFIGURATION}: channels.{CHANNEL}.", "")
+        talk.tell({"what": "broken", "text": f"the channel's settings: {said}. What they are says --set KEY=VALUE"})
+        return 1
     except Exception as why:  # noqa: BLE001 - the plugin's code is on the bench: its author is told
-        talk.tell({"what": "broken", "text": f"{place_of(why, folder) or kind}: {type(why).__name__}: {why}"})
+        where = place_of(why, place.folder) or suite.kind
+        talk.tell({"what": "broken", "text": f"{where}: {type(why).__name__}: {why}"})
         return 1
     return 0
 
@@ -295,9 +343,10 @@ def _free_port() -> int:
 
 
 def main(words: list[str]) -> int:
-    """Run the process: FOLDER KEPT KIND ECHO."""
-    folder, kept, kind, echo = words
-    return asyncio.run(_main(Path(folder), Path(kept), kind, echo=echo == "echo"))
+    """Run the process: PLACE KEPT KIND ECHO PUBLIC_URL SETTINGS, the last as JSON."""
+    place, kept, kind, echo, public_url, settings = words
+    keys = json.loads(settings)
+    return asyncio.run(_main(Place(Path(place)), Path(kept), kind, public_url, keys, echo=echo == "echo"))
 
 
 if __name__ == "__main__":

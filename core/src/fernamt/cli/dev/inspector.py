@@ -1,4 +1,7 @@
-"""The page ``/_dev/``: what goes by, raw beside what it means; one click keeps it as a recording. Loopback only, with a token."""
+"""The page ``/_dev/``: what goes by, raw beside what it means; one click keeps it as a recording. Loopback only, with a token.
+
+What calls ``/in/`` here reaches the version that runs: a provider has one address, whatever is saved.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import hmac
 import json
 import secrets
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from html import escape
@@ -14,8 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import aiohttp
 from aiohttp import web
+from yarl import URL
 
+from fernamt.cli.dev.place import Place
 from fernamt.cli.outcome import Failure
 
 _KEPT: Final = 500
@@ -26,7 +33,11 @@ _SHOWN: Final = {
     "attempt": "attempt",
     "state": "state",
 }
+_IN_SHORT: Final = 60
 _COOKIE: Final = "fernamt_dev"
+_OF_THE_LINE: Final = {"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade", "expect"}
+_MAX_BYTES: Final = 4 * 1_048_576
+_CALL_S: Final = 30.0
 _STYLE: Final = """
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
 body { margin: 1rem auto; max-width: 80rem; padding: 0 1rem; }
@@ -42,8 +53,8 @@ button { font: inherit; padding: .4rem 1rem; }
 class Inspector:
     """Keeps what a plugin's process tells, and serves it while it is entered."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self._folder = folder
+    def __init__(self, place: Place, port: int) -> None:
+        self._place = place
         self._port = port
         self._token = secrets.token_urlsafe(16)
         self._nonce = secrets.token_urlsafe(16)
@@ -52,11 +63,15 @@ class Inspector:
         self._saved: dict[int, str] = {}
         self.url = ""
         """Where to look, with the token."""
+        self.origin = ""
+        """The address that a provider calls, without a path."""
+        self.behind = ""
+        """The address of the daemon that runs; empty: none does."""
 
     def keep(self, said: Mapping[str, Any]) -> None:
         """Keep one thing that was told, if the page shows its kind."""
         if said["what"] in _SHOWN:
-            self._items[next(self._numbers)] = said
+            self._items[next(self._numbers)] = {"at": time.time(), **said}
             while len(self._items) > _KEPT:
                 del self._items[next(iter(self._items))]
 
@@ -67,7 +82,8 @@ class Inspector:
         ) -> web.StreamResponse:
             return await self._guarded(request, handler)
 
-        app = web.Application(middlewares=[guard])
+        app = web.Application(middlewares=[guard], client_max_size=_MAX_BYTES)
+        app.router.add_route("*", "/in/{path:.*}", self._passed_on)
         app.router.add_get("/_dev/", self._list)
         app.router.add_get("/_dev/{number:[0-9]+}", self._item)
         app.router.add_post("/_dev/{number:[0-9]+}/save", self._save)
@@ -79,7 +95,8 @@ class Inspector:
             await self._runner.cleanup()
             raise Failure(f"Port {self._port} cannot be listened on: {why.strerror}. Choose another: --port 0") from why
         self._port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{self._port}/_dev/?token={self._token}"
+        self.origin = f"http://127.0.0.1:{self._port}"
+        self.url = f"{self.origin}/_dev/?token={self._token}"
         return self
 
     async def __aexit__(
@@ -91,6 +108,8 @@ class Inspector:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         """Let in whoever has the token, by the names of this machine only: no other site's page can ask for us."""
+        if request.path.startswith("/in/"):
+            return await handler(request)
         if request.host not in (f"127.0.0.1:{self._port}", f"localhost:{self._port}"):
             return web.Response(status=403, text="not by this name\n")
         given = request.query.get("token", "")
@@ -104,6 +123,25 @@ class Inspector:
 
     def _right(self, token: str) -> bool:
         return hmac.compare_digest(token.encode(), self._token.encode())
+
+    async def _passed_on(self, request: web.Request) -> web.Response:
+        """Hand a provider's call to the daemon that runs."""
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _OF_THE_LINE}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CALL_S), auto_decompress=False) as session,
+                session.request(
+                    request.method,
+                    URL(f"{self.behind}{request.raw_path}", encoded=True),
+                    data=await request.read() or None,
+                    headers=headers,
+                    allow_redirects=False,
+                ) as answer,
+            ):
+                told = {name: value for name, value in answer.headers.items() if name.lower() not in _OF_THE_LINE}
+                return web.Response(status=answer.status, body=await answer.read(), headers=told)
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return web.Response(status=503, text="no version of the plugin runs\n", headers={"Retry-After": "1"})
 
     # ---- pages
     async def _list(self, _request: web.Request) -> web.Response:
@@ -138,11 +176,11 @@ class Inspector:
         if not recording:
             raise web.HTTPNotFound(text="there is nothing to save\n")
         if number not in self._saved:
-            self._saved[number] = str(self._kept(Path(recording)).relative_to(self._folder))
+            self._saved[number] = str(self._kept(Path(recording)).relative_to(self._place.folder))
         raise web.HTTPSeeOther(f"/_dev/{number}")
 
     def _kept(self, recording: Path) -> Path:
-        folder = self._folder / "tests" / "recordings"
+        folder = self._place.recordings
         folder.mkdir(parents=True, exist_ok=True)
         numbers = [int(one.name[:4]) for one in folder.glob("[0-9][0-9][0-9][0-9]-*.json")]
         target = folder / f"{max(numbers, default=0) + 1:04}-seen.json"
@@ -182,13 +220,19 @@ def _summary(item: Mapping[str, Any]) -> str:
         case {"unparsed": why}:
             return f"not understood: {why}"
         case {"what": "called" | "taken", "events": events}:
-            return ", ".join(f"{one['type']} {one.get('key', '')}".strip() for one in events) or "no events"
+            return ", ".join(map(_event, events)) or "no events"
         case {"what": "call", "method": method, "url": url, "ended": ended, "ms": ms}:
             return f"{method} {url}: {ended} ({ms} ms)"
         case {"what": "attempt", "attempt": attempt, "outcome": outcome, "ms": ms}:
             return f"attempt {attempt}: {outcome} ({ms} ms)"
         case _:
             return f"{item.get('state', '')} {item.get('reason', '')}".strip()
+
+
+def _event(one: Mapping[str, Any]) -> str:
+    named = f"{one['type']} {one.get('key', '')}".strip()
+    text = str(one.get("text") or "")
+    return f"{named}: {text[:_IN_SHORT]}{'...' if len(text) > _IN_SHORT else ''}" if text else named
 
 
 def _parts(item: Mapping[str, Any]) -> Iterator[str]:

@@ -7,12 +7,13 @@ import contextlib
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 from fernamt.cli.dev.inspector import Inspector
+from fernamt.cli.dev.place import Place
 from fernamt.cli.outcome import DONE, USAGE, Failure
 from fernamt.cli.screen import say
 from fernamt.cli.words import one_line
@@ -20,9 +21,7 @@ from fernamt.cli.words import one_line
 _LOOK_EVERY_S: Final = 0.3
 _STOP_S: Final = 25.0
 _QUIET_S: Final = 2.0
-_WATCHED: Final = ("*.py", "*.toml", "*.json")
 _ON_ITS_WAY: Final = ("queued", "sending")
-_IGNORED: Final = {".venv", ".git", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", "dist"}
 _HELP: Final = """What you type is written by the customer. Beside that:
   /reply TEXT      answer as an agent
   /trouble WORD    let the provider fail: throttled, lost-answer, login ...; /trouble well ends it, /trouble ? lists them
@@ -38,9 +37,8 @@ class Version:
         self._process = process
 
     @classmethod
-    async def begun(cls, folder: Path, kept: Path, kind: str, *, echo: bool, log: Any) -> Version:
-        """Start the process; it says by itself whether the plugin is whole."""
-        words = [str(folder), str(kept), kind, "echo" if echo else "-"]
+    async def begun(cls, words: Sequence[str], log: Any) -> Version:
+        """Start the process; it says by itself whether the plugin is whole. *words*: see ``bench.main``."""
         return cls(
             await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "fernamt.cli.dev.bench", *words),
@@ -80,8 +78,7 @@ class Version:
 class Session:
     """The chat: what is typed goes to the version that runs, what it tells is shown."""
 
-    def __init__(self, folder: Path, kept: Path, inspector: Inspector, begin: Callable[[], Any]) -> None:
-        self._folder = folder
+    def __init__(self, kept: Path, inspector: Inspector, begin: Callable[[], Any]) -> None:
         self._kept = kept
         self._inspector = inspector
         self._begin = begin
@@ -106,6 +103,10 @@ class Session:
             return
         await self.stop()
         self._current = version
+        self._inspector.behind = said["url"]
+        if not self._went_once:
+            for remark in said["remarks"]:
+                _line("-", remark)
         self._listening = asyncio.create_task(self._listen(version))
         if self._went_once:
             _line("reloaded", "")
@@ -185,24 +186,28 @@ def _line(who: str, text: str, remark: str = "") -> None:
     sys.stdout.flush()
 
 
-async def chatted(folder: Path, kept: Path, kind: str, port: int, *, echo: bool) -> int:
-    """Work on the plugin in *folder* until nothing more is typed; *kept* is for what is temporary. Raises ``Failure``."""
+async def chatted(place: Place, kept: Path, kind: str, port: int, settings: Mapping[str, Any], *, echo: bool) -> int:
+    """Work on the plugin in *place* until nothing more is typed; *kept* is for what is temporary. Raises ``Failure``.
+
+    *settings* are keys of the channel's section.
+    """
     with (kept / "dev.log").open("ab") as log:
         numbers = count(1)
+        async with Inspector(place, port) as inspector:
 
-        async def begin() -> Version:
-            room = kept / str(next(numbers))
-            room.mkdir()
-            return await Version.begun(folder, room, kind, echo=echo, log=log)
+            async def begin() -> Version:
+                room = kept / str(next(numbers))
+                room.mkdir()
+                more = ["echo" if echo else "-", inspector.origin, json.dumps(settings, default=str)]
+                return await Version.begun([str(place.path), str(room), kind, *more], log)
 
-        async with Inspector(folder, port) as inspector:
-            session = Session(folder, kept, inspector, begin)
-            seen = dict(_saved(folder))
+            session = Session(kept, inspector, begin)
+            seen = dict(place.saved())
             await session.load()
             if session.useless:
                 raise Failure(session.useless, USAGE)
             say(f"Type as the customer; /help says what else. What goes by: {inspector.url}")
-            watching = asyncio.create_task(_reload(session, folder, seen))
+            watching = asyncio.create_task(_reload(session, place, seen))
             try:
                 await _chat(session)
             finally:
@@ -236,23 +241,14 @@ async def _chat(session: Session) -> None:
             return
 
 
-async def _reload(session: Session, folder: Path, seen: dict[Path, float]) -> None:
+async def _reload(session: Session, place: Place, seen: dict[Path, float]) -> None:
     while True:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_EVERY_S):
                 await session.wanted.wait()
-        if session.wanted.is_set() or dict(_saved(folder)) != seen:
+        if session.wanted.is_set() or dict(place.saved()) != seen:
             session.wanted.clear()
             # An editor may write several files at once.
             await asyncio.sleep(_LOOK_EVERY_S)
-            seen = dict(_saved(folder))
+            seen = dict(place.saved())
             await session.load()
-
-
-def _saved(folder: Path) -> Iterator[tuple[Path, float]]:
-    """Yield the files that a version is made of, with their times."""
-    for pattern in _WATCHED:
-        for file in folder.rglob(pattern):
-            if not _IGNORED & {*file.relative_to(folder).parts}:
-                with contextlib.suppress(FileNotFoundError):
-                    yield file, file.stat().st_mtime

@@ -1,4 +1,4 @@
-"""What an author works on: the plugin's folder, made importable, and its conformance class, which says how it is set up."""
+"""What an author works on, made importable, and its conformance class, which says how it is set up."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from fernamt._runtime.installed import discover
 from fernamt._runtime.loader import PluginFailed, PluginFailure, load
+from fernamt.cli.dev.onefile import suite_of
+from fernamt.cli.dev.place import Place
 from fernamt.cli.outcome import USAGE, Failure
 from fernamt.testing import ConnectorConformance
 from fernamt.testing.quality import Quality
@@ -26,13 +28,30 @@ class NotWhole(Failure):
     """The plugin cannot be used as it stands; the text names the file and the line."""
 
 
-def opened(folder: Path, made_up: Path, kind: str = "") -> ConnectorConformance:
-    """Make the plugin in *folder* importable, and return its conformance class; *made_up* takes metadata if it is not installed.
+def opened(place: Place, made_up: Path, kind: str = "") -> ConnectorConformance:
+    """Make the plugin in *place* importable, and return its conformance class; *made_up* takes metadata if it is not installed.
 
     Raises:
         Failure: There is no plugin, or it has no conformance class.
         NotWhole: It is broken as it stands.
     """
+    suite = suite_of(place.path, made_up, kind) if place.is_file else _of_folder(place.folder, made_up, kind)
+    names = [place.path.stem] if suite is None else [suite.kind.partition(".")[0]]
+    loaded = load(names)
+    for failure in loaded.failures:
+        raise NotWhole(_told(failure, place.folder))
+    assert suite is not None
+    offer = suite.offer()
+    if isinstance(offer, PluginFailure):
+        raise NotWhole(_told(offer, place.folder))
+    try:
+        loaded.factory(suite.kind)
+    except PluginFailed as why:
+        raise NotWhole(_told(why.failure, place.folder)) from why
+    return suite
+
+
+def _of_folder(folder: Path, made_up: Path, kind: str) -> ConnectorConformance:
     said = _project(folder)
     names = said.get("project", {}).get("entry-points", {}).get("fernamt", {})
     if not names:
@@ -51,23 +70,17 @@ def opened(folder: Path, made_up: Path, kind: str = "") -> ConnectorConformance:
     if not chosen:
         known = ", ".join(one.kind for one in suites) or "none"
         raise Failure(f"There is no conformance class of the kind {kind}. There are: {known}.", USAGE)
-    suite = chosen[0]()
-    offer = suite.offer()
-    if isinstance(offer, PluginFailure):
-        raise NotWhole(_told(offer, folder))
-    try:
-        load([suite.kind.partition(".")[0]]).factory(suite.kind)
-    except PluginFailed as why:
-        raise NotWhole(_told(why.failure, folder)) from why
-    return suite
+    return chosen[0]()
 
 
 def place_of(why: BaseException, folder: Path) -> str:
     """Return ``file:line`` of the deepest frame of *why* in *folder*; empty: there is none."""
     if isinstance(why, SyntaxError) and why.filename:
-        return f"{_short(Path(why.filename), folder)}:{why.lineno}"
-    frames = [one for one in traceback.extract_tb(why.__traceback__) if Path(one.filename).is_relative_to(folder)]
-    return f"{_short(Path(frames[-1].filename), folder)}:{frames[-1].lineno}" if frames else ""
+        return f"{_short(Path(why.filename).resolve(), folder)}:{why.lineno}"
+    # Resolved: a plugin of one file is imported by a link to it.
+    frames = [(Path(one.filename).resolve(), one.lineno) for one in traceback.extract_tb(why.__traceback__)]
+    ours = [(file, line) for file, line in frames if file.is_relative_to(folder)]
+    return f"{_short(ours[-1][0], folder)}:{ours[-1][1]}" if ours else ""
 
 
 def _short(path: Path, folder: Path) -> Path:

@@ -3,8 +3,23 @@
 from typing import Final
 
 from fernamt.testing.rule import Rule
-from fernamt.testing.rules import ability, inbound, life, outbound, package, receiving, secrecy, section, verifying
+from fernamt.testing.rules import (
+    ability,
+    calling,
+    crash,
+    inbound,
+    life,
+    outbound,
+    package,
+    presence,
+    receiving,
+    secrecy,
+    section,
+    verifying,
+    wire,
+)
 
-_AREAS: Final = (package, section, verifying, inbound, receiving, outbound, secrecy, ability, life)
+_OF_A_MESSAGE: Final = (inbound, receiving, outbound, wire, crash, secrecy)
+_AREAS: Final = (package, section, verifying, *_OF_A_MESSAGE, ability, calling, presence, life)
 RULES: Final[tuple[Rule, ...]] = tuple(rule for area in _AREAS for rule in area.RULES.found)
 """Every rule of the kit."""

@@ -18,7 +18,7 @@ from fernamt.testing.rig import CHANNEL, Rig, said
 from fernamt.testing.rule import Broken, NotApplicable, Rules
 from fernamt.testing.rules import needs
 from fernamt.testing.rules.inbound import meant_by
-from fernamt.testing.trouble import HoldsMedia, Trouble
+from fernamt.testing.trouble import HoldsHistory, HoldsMedia, Trouble
 
 rule = RULES = Rules("ability")
 _PAGES = 100
@@ -98,13 +98,17 @@ async def lookup_honest(rig: Rig) -> None:
 @rule("backfill-brings-all", "bronze", needs.can(Backfills), needs.keeps)
 async def backfill_brings_all(rig: Rig) -> None:
     """The history is read page by page, whole, and comes to an end."""
-    server: Any = rig.server
-    await server.hold(*_TEXTS)
+    await _told_before(rig, *_TEXTS)
     texts = [event.text for event in await _history(rig) if isinstance(event, Received)]
     if missing := [text for text in _TEXTS if not any(text in one for one in texts)]:
         raise Broken(
             f"{len(missing)} of {len(_TEXTS)} messages are not in the pages: give the cursor of the next page as Page.next"
         )
+
+
+async def _told_before(rig: Rig, *texts: str) -> None:
+    server: Any = rig.server
+    await (server.hold_history(*texts) if isinstance(server, HoldsHistory) else server.hold(*texts))
 
 
 async def _history(rig: Rig) -> list[object]:
@@ -125,8 +129,7 @@ async def _history(rig: Rig) -> list[object]:
 @rule("backfill-same-keys", "bronze", needs.can(Backfills), needs.keeps)
 async def backfill_same_keys(rig: Rig) -> None:
     """What is read again from the history has the keys that it had before."""
-    server: Any = rig.server
-    await server.hold(*_TEXTS[:3])
+    await _told_before(rig, *_TEXTS[:3])
     first = [getattr(event, "key", "") for event in await _history(rig)]
     rig.context.clock.advance(3600)
     rig.restarted()
@@ -170,7 +173,7 @@ async def media_gone(rig: Rig) -> None:
 
 
 # ---- turns
-_ACTIONS: tuple[LineAction, ...] = (
+ACTIONS: tuple[LineAction, ...] = (
     Say((Prompt(text=_SHARP, language="de"),)),
     Gather(prompts=(Prompt(text=_SHARP, language="de"),), max_keys=1),
     Hold(prompts=(Prompt(text=_SHARP, language="de"),)),
@@ -178,9 +181,11 @@ _ACTIONS: tuple[LineAction, ...] = (
     Transfer(to="+4930123456"),
     HangUp(),
 )
+"""One of each kind."""
 
 
-def _turn(*actions: LineAction) -> Turn:
+def turn_of(*actions: LineAction) -> Turn:
+    """Return a turn of these actions."""
     session = Session(
         id="s1", call_id="c1", channel=CHANNEL, address=Address("phone", "+49301"), language="de", version=1
     )
@@ -191,7 +196,7 @@ def _turn(*actions: LineAction) -> Turn:
 async def turn_same_bytes(rig: Rig) -> None:
     """A turn that is rendered again gives the same bytes."""
     one: Any = rig.connector
-    turn = _turn(_ACTIONS[0], HangUp())
+    turn = turn_of(ACTIONS[0], HangUp())
     first = one.answer(turn)
     rig.context.clock.advance(3600)
     if one.answer(turn) != first:
@@ -204,9 +209,9 @@ async def turn_same_bytes(rig: Rig) -> None:
 async def turn_or_unsupported(rig: Rig) -> None:
     """Every action is rendered, or refused with Unsupported."""
     one: Any = rig.connector
-    for action in _ACTIONS:
+    for action in ACTIONS:
         try:
-            answer = one.answer(_turn(action))
+            answer = one.answer(turn_of(action))
         except Unsupported:
             continue
         except Exception as why:
@@ -221,7 +226,7 @@ async def turn_or_unsupported(rig: Rig) -> None:
 async def turn_escapes(rig: Rig) -> None:
     """What a prompt says cannot break out of the provider's language."""
     one: Any = rig.connector
-    answer = one.answer(_turn(_ACTIONS[0], HangUp()))
+    answer = one.answer(turn_of(ACTIONS[0], HangUp()))
     try:
         if "xml" in answer.media_type:
             words = "".join(ET.fromstring(answer.body).itertext())  # noqa: S314 - it is our own

@@ -5,13 +5,11 @@ from __future__ import annotations
 from fernamt.connector import Receives, Webhooks
 from fernamt.inbound import Request
 from fernamt.testing.rig import Rig
-from fernamt.testing.rule import Need
-from fernamt.testing.trouble import Holds, HoldsMedia, Poisons, ReadElsewhere, Trouble
+from fernamt.testing.rule import Can, Need
+from fernamt.testing.trouble import Holds, HoldsHistory, HoldsMedia, Poisons, ReadElsewhere, Transcribes, Trouble
 
-
-def can(ability: type) -> Need:
-    """The connector has an ability."""
-    return lambda rig: "" if rig.has(ability) else f"the connector has not the ability {ability.__name__}"
+can = Can
+"""The connector has an ability."""
 
 
 def sends(rig: Rig) -> str:
@@ -24,6 +22,14 @@ def server(rig: Rig) -> str:
     return "" if rig.server is not None else "this kind calls nobody (server() returns None)"
 
 
+def transcribes(rig: Rig) -> str:
+    """There is a fake server that keeps what it was asked, word for word."""
+    one: object = rig.server
+    return server(rig) or (
+        "" if isinstance(one, Transcribes) else "the fake server keeps no transcript of what it was asked (Transcribes)"
+    )
+
+
 def meets(trouble: Trouble) -> Need:
     """It sends, and the fake server knows this trouble."""
 
@@ -31,6 +37,17 @@ def meets(trouble: Trouble) -> Need:
         if why_not := sends(rig) or server(rig):
             return why_not
         return "" if trouble in rig.provider.troubles else f"the fake server knows no trouble {trouble.value!r}"
+
+    return need
+
+
+def knows(trouble: Trouble) -> Need:
+    """There is a fake server that knows this trouble, whether the kind sends or not."""
+
+    def need(rig: Rig) -> str:
+        return server(rig) or (
+            "" if trouble in rig.provider.troubles else f"the fake server knows no trouble {trouble.value!r}"
+        )
 
     return need
 
@@ -94,9 +111,11 @@ def runs_into(*troubles: Trouble) -> Need:
 
 
 def keeps(rig: Rig) -> str:
-    """There is a fake server at which messages can wait, whose history can be asked for."""
+    """There is a fake server whose history can be asked for."""
     one: object = rig.server
-    return server(rig) or ("" if isinstance(one, Holds) else "no messages can wait at the fake server (Holds)")
+    return server(rig) or (
+        "" if isinstance(one, Holds | HoldsHistory) else "the fake server has no history (Holds, HoldsHistory)"
+    )
 
 
 def holds_media(rig: Rig) -> str:

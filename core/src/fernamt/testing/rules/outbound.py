@@ -28,6 +28,9 @@ rule = RULES = Rules("out")
 _FINAL: Final = (Rejected, Unsupported, OptedOut, WindowClosed)
 _DONE: Final = (Trouble.LOST_ANSWER, Trouble.CUT_SHORT, Trouble.NONSENSE, Trouble.FAILED)
 """Troubles under which the provider did what it was asked for."""
+_AFTER_S: Final = 17.0
+_SOON_S: Final = (15.0, 20.0)
+_LATER_S: Final = 120.0
 
 
 @rule("text-arrives-whole", "bronze", needs.sends, needs.server)
@@ -181,10 +184,51 @@ async def retry_after(rig: Rig) -> None:
     found = await rig.in_trouble(Trouble.THROTTLED)
     if not isinstance(found, Throttled):
         raise NotApplicable("it does not raise Throttled (out.throttled)")
-    if found.after_s != 17:
+    if found.after_s != _AFTER_S:
         raise Broken(
             f"the provider asked to come again after 17 s, and send said after_s={found.after_s:g}: read Retry-After"
         )
+
+
+async def _until(rig: Rig, off_s: float) -> Throttled:
+    """Return what comes of a provider that says when to come again by a date, and whose clock is off by so much."""
+    plain = await rig.in_trouble(Trouble.THROTTLED)
+    if not isinstance(plain, Throttled) or plain.after_s != _AFTER_S:
+        raise NotApplicable("it does not hear a number of seconds either (out.throttled, out.retry-after)")
+    if isinstance(rig.server, FaultyProvider):
+        rig.server.clock = rig.context.clock.skewed(off_s)
+    elif off_s:
+        raise NotApplicable("the fake server has no clock that can be off")
+    found = await rig.in_trouble(Trouble.THROTTLED_UNTIL)
+    if not isinstance(found, Throttled):
+        raise Broken(
+            f"the provider said by a date when to come again, and send {said(found)}: raise"
+            " Throttled(after_s=reply.retry_after_s(30)), which reads both forms"
+        )
+    return found
+
+
+@rule("retry-after-date", "silver", needs.meets(Trouble.THROTTLED), needs.meets(Trouble.THROTTLED_UNTIL))
+async def retry_after_date(rig: Rig) -> None:
+    """When to come again may be said as a date, and is heard."""
+    found = await _until(rig, 0.0)
+    if not _SOON_S[0] <= found.after_s <= _SOON_S[1]:
+        raise Broken(
+            f"the provider asked to come again at a date in 17 s, and send said after_s={found.after_s:g}: read Retry-After"
+            " in both of its forms, reply.retry_after_s(30) does"
+        )
+
+
+@rule("retry-after-skew", "silver", needs.meets(Trouble.THROTTLED), needs.meets(Trouble.THROTTLED_UNTIL))
+async def retry_after_skew(rig: Rig) -> None:
+    """A date of a provider whose clock is off is heard as the provider means it."""
+    for off_s in (-3600.0, 3600.0):
+        found = await _until(rig, off_s)
+        if not 0 <= found.after_s <= _LATER_S:
+            raise Broken(
+                f"a provider whose clock is off by {off_s:g} s asked to come again in 17 s, and send said"
+                f" after_s={found.after_s:g}: count a date from the Date of the same answer, reply.retry_after_s(30) does"
+            )
 
 
 @rule("errors-are-ours", "silver", needs.sends, needs.server)

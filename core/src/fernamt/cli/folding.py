@@ -1,0 +1,69 @@
+"""The words of an entry for a terminal: what its reader knows already is folded to one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from fernamt.model import Json
+
+SHORTEST: Final = 4
+"""Fewer lines are shown, faint: to fold them saves nothing."""
+_NOTES: Final = {
+    "en": {"quote": "[{} quoted lines; --full shows them]", "signature": "[{} lines of signature; --full shows them]"},
+    "de": {"quote": "[{} zitierte Zeilen; --full zeigt sie]", "signature": "[{} Zeilen Signatur; --full zeigt sie]"},
+}
+
+
+_MARKS: Final = {
+    "en": {"signed": "signed, not verified", "encrypted": "encrypted"},
+    "de": {"signed": "signiert, nicht geprüft", "encrypted": "verschlüsselt"},
+}
+
+
+def shown_marks(data: Mapping[str, Json], *, language: str) -> str:
+    """Return what a reader should know beside the words, ``""`` if there is nothing."""
+    marks = data.get("marks")
+    known = _MARKS[language]
+    return ", ".join(known.get(mark, mark) for mark in map(str, marks if isinstance(marks, list) else ()))
+
+
+def language() -> str:
+    """Return the language of whoever sits at the terminal, ``de`` or ``en``."""
+    named = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    return "de" if next(filter(None, named), "").lower().startswith("de") else "en"
+
+
+def shown_lines(text: str, data: Mapping[str, Json], *, full: bool, language: str) -> Iterator[tuple[str, bool]]:
+    """Yield each line that is shown, and whether it is faint.
+
+    Args:
+        text: Of the entry.
+        data: Of the entry; ``folded`` in it holds first line, line behind the last, and kind, as ``Received.folded`` does.
+        full: Nothing is folded.
+        language: Of the notes.
+    """
+    lines = text.split("\n")
+    at = 0
+    for first, end, kind in sorted(_known(data, len(lines))):
+        if first < at:
+            continue
+        yield from ((line, line.startswith(">")) for line in lines[at:first])
+        if full or end - first < SHORTEST:
+            yield from ((line, True) for line in lines[first:end])
+        else:
+            notes = _NOTES[language]
+            yield notes.get(kind, notes["quote"]).format(end - first), True
+        at = end
+    yield from ((line, line.startswith(">")) for line in lines[at:])
+
+
+def _known(data: Mapping[str, Json], count: int) -> Iterator[tuple[int, int, str]]:
+    folded = data.get("folded")
+    for one in folded if isinstance(folded, list) else ():
+        match one:
+            case [int(first), int(end), str(kind)] if 0 <= first < end <= count:
+                yield first, end, kind
+            case _:
+                continue
