@@ -17,7 +17,8 @@ Dovecot, so a test can look into the customers' too. Nothing leaves the machine.
 What the customers' side does to a mail of ours is said per recipient: ``postfix.grey(ann)`` puts the next attempt off with a
 450, ``postfix.block(ann)`` refuses each with a 550, ``postfix.seen(ann)`` counts them; a customer without a mailbox
 (``NOBODY``) makes Postfix send a real report of failure back to us. ``dovecot.kick``, ``dovecot.change_uid_validity`` and
-``dovecot.deliver`` do what their names say to our mailbox.
+``dovecot.deliver`` do what their names say to our mailbox. A customer at ``BEYOND`` lives on a server behind Postfix: ``postfix.beyond_says(carl, "552
+5.2.2 Mailbox full")`` makes Postfix take our mail and report that back, and after a 4xx that it is late.
 
 Dovecot runs without privileges, Postfix needs root for its master; where one of them cannot run the test is skipped, and
 under ``CI=true`` it fails.
@@ -25,6 +26,7 @@ under ``CI=true`` it fails.
 
 from __future__ import annotations
 
+import json
 import shutil
 import smtplib
 import socketserver
@@ -53,6 +55,7 @@ from plugins.email.tests.dovecot import (
 )
 
 __all__ = (
+    "BEYOND",
     "NOBODY",
     "PASSWORD",
     "PASSWORD_VARIABLE",
@@ -70,6 +73,8 @@ __all__ = (
 
 OURS: Final = "support.test"
 THEIRS: Final = "customer.test"
+BEYOND: Final = "beyond.test"
+"""Served by another mail server, to which Postfix hands on what it took: see :meth:`Postfix.beyond_says`."""
 PASSWORD_VARIABLE: Final = "MAIL_PASSWORD"
 """The environment variable that :func:`mail_channel` refers to; its value is :data:`PASSWORD`."""
 
@@ -95,11 +100,12 @@ class Postfix:
 
     host: Final = "127.0.0.1"
 
-    def __init__(self, folder: Path, dovecot: Dovecot, rules: Rules) -> None:
+    def __init__(self, folder: Path, dovecot: Dovecot, rules: Rules, beyond: Beyond) -> None:
         self.folder = folder
         self.smtp_port, self.submission_port = free_ports(2)
         self._dovecot = dovecot
         self._rules = rules
+        self._beyond = beyond
 
     @classmethod
     @contextmanager
@@ -109,8 +115,8 @@ class Postfix:
         need_programs({"postfix": "postfix"}, settings=no_configuration)
         if not is_root():
             impossible("Postfix needs root")
-        with Rules.served() as rules, open_folder("postfix-") as folder:
-            server = cls(folder, dovecot, rules)
+        with Rules.served() as rules, Beyond.served() as beyond, open_folder("postfix-") as folder:
+            server = cls(folder, dovecot, rules, beyond)
             server._write()
             server._run("check")
             process = subprocess.Popen(
@@ -148,6 +154,10 @@ class Postfix:
         self._rules.once.pop(recipient.address, None)
         self._rules.always.pop(recipient.address, None)
 
+    def beyond_says(self, recipient: Party, reply: str) -> None:
+        """Let the server of :data:`BEYOND` say this of *recipient*, so that Postfix writes a report back."""
+        self._beyond.replies[recipient.address] = reply
+
     def seen(self, recipient: Party) -> int:
         """Return how often somebody tried to bring *recipient* a mail, refused or not."""
         return self._rules.seen.get(recipient.address, 0)
@@ -176,6 +186,7 @@ class Postfix:
                 certificate=self._dovecot.certificate,
                 key=self._dovecot.key,
                 policy=self._rules.port,
+                beyond=self._beyond.port,
             )
         )
         (self.folder / "etc" / "master.cf").write_text(
@@ -221,6 +232,37 @@ class Rules:
         return self.always.get(recipient, "DUNNO")
 
 
+@define
+class Beyond:
+    """Another mail server, which takes mail by LMTP and says of each recipient what the test wants."""
+
+    replies: dict[str, str] = field(factory=dict)
+    port: int = 0
+
+    @classmethod
+    @contextmanager
+    def served(cls) -> Iterator[Beyond]:
+        """Talk to Postfix from a thread."""
+        beyond = cls()
+
+        class Talk(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(b"220 mx.beyond.test\r\n")
+                for line in self.rfile:
+                    verb, _, rest = line.decode().strip().partition(" ")
+                    address = rest.partition("<")[2].partition(">")[0]
+                    reply = beyond.replies.get(address, "250 2.1.5 OK") if verb.upper() == "RCPT" else "250 2.0.0 OK"
+                    self.wfile.write(f"{reply}\r\n".encode())
+                    if verb.upper() == "QUIT":
+                        return
+
+        with _Threads(("127.0.0.1", 0), Talk) as server:
+            beyond.port = server.server_address[1]
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+            yield beyond
+            server.shutdown()
+
+
 class _Threads(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
@@ -254,7 +296,7 @@ def mail_channel(
 
     The passwords are ``env:MAIL_PASSWORD``. *settings* are further keys of the channel, ``sweep_s=2`` for instance.
     """
-    further = "".join(f"{name} = {value!r}\n" for name, value in settings.items())
+    further = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
     return _CHANNEL.format(
         channel=channel,
         support=support,
@@ -304,6 +346,8 @@ relay_domains =
 virtual_mailbox_domains = support.test, customer.test
 virtual_mailbox_maps = static:all
 virtual_transport = lmtp:inet:127.0.0.1:{lmtp}
+transport_maps = inline:{{ beyond.test=lmtp:inet:127.0.0.1:{beyond} }}
+delay_warning_time = 1s
 default_transport = error:nothing leaves this machine
 disable_dns_lookups = yes
 maillog_file = {p}/data/maillog

@@ -50,6 +50,7 @@ from fernamt.hookspecs import Duty, Refusal, Route, Subject, hookimpl
 from fernamt.http import Http, HttpReply
 from fernamt.inbound import (
     Accepted,
+    Acknowledgement,
     Changed,
     Consent,
     Cursor,
@@ -88,7 +89,7 @@ from fernamt.model import (
     Template,
     fold,
 )
-from fernamt.outbound import Capabilities, Files, OutboundMessage, Sent, Voice
+from fernamt.outbound import Answered, Capabilities, Files, OutboundMessage, Sent, Voice
 from fernamt.registry import Registry
 from fernamt.services import CustomerCard, FaqAnswer, FaqQuestion, Hours, HoursQuestion, Question
 from fernamt.session import (
@@ -125,9 +126,11 @@ from fernamt.settings import Secret, channel_settings
 
 __all__ = (
     "Accepted",
+    "Acknowledgement",
     "Action",
     "AddEntry",
     "Address",
+    "Answered",
     "Answers",
     "Attachment",
     "Backfills",

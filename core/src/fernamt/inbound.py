@@ -24,8 +24,13 @@ class Thread:
     """A reply token that ``OutboundMessage.reply_token`` gave out; the core checks its signature."""
     references: tuple[str, ...] = ()
     """Provider ids, nearest first."""
+    hint: str = ""
+    """The beginning of a reply token, six characters of its signature or more: joins like a reference, after them."""
     place: str = ""
     """A post, ticket or subject line of its own; ``""``: all that this sender writes on this channel."""
+    learns: bool = False
+    """The nearest and the farthest reference, if unknown, become ids of what the event joins: what refers to them later joins
+    too. Only where ``ChoosesId`` fixes our own ids before they can be seen."""
     shared: bool = False
     """Whoever writes at this place joins the one conversation there: a room or a group, where all read every answer. Only
     where the provider itself says who writes there, and never without a place."""
@@ -39,6 +44,15 @@ class Part:
     number: int
     total: int | None = None
     """``None``: nobody says; a short silence ends it."""
+
+
+@frozen(kw_only=True)
+class Acknowledgement:
+    """What somebody hears at once who opens a conversation. It never holds words of theirs."""
+
+    text: str
+    """``{number}`` stands for the number of the conversation, here and in the subject."""
+    subject: str = ""
 
 
 @frozen
@@ -91,6 +105,10 @@ class Received:
     ``encrypted``, and what the provider says of it: ``spam``, ``dmarc=fail``."""
     automatic: bool = False
     """An out-of-office note, a list, a bounce: starts no menu and gets no automatic reply."""
+    silent: bool = False
+    """Shown, and nobody has to look: it reopens nothing and leaves the state as it is, as an out-of-office note does."""
+    acknowledgement: Acknowledgement | None = None
+    """Sent if this opens a conversation and nobody's machine wrote it, once in 24 hours to one person; it is no answer yet."""
     by_us: bool = False
     """An echo: a colleague wrote it in the provider's own app."""
 
@@ -119,7 +137,7 @@ class Receipt:
     up_to: datetime | None = None
     """Everything sent to *address* until then."""
     error: ChannelError | None = None
-    """With FAILED: acts as if ``send`` had raised it, and is always certain."""
+    """With FAILED: acts as if ``send`` had raised it, and is always certain. With SENT: why it is late."""
     at: datetime | None = None
 
 

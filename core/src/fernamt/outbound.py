@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
 from attrs import field, frozen
 
 from fernamt.model import Address, Attachment, Button, DeliveryState, Template
+
+
+@frozen(kw_only=True)
+class Answered:
+    """The message that the recipient sees above or below our answer, in channels that quote."""
+
+    sender: Address
+    sender_name: str = field(repr=False)
+    text: str = field(repr=False)
+    at: datetime
+    """When it was written, if its channel said so, else when it came."""
 
 
 @frozen(kw_only=True)
@@ -38,6 +49,14 @@ class OutboundMessage:
     """Signed, ``[a-z0-9-]``, at most 40 characters: whoever brings it back joins the conversation."""
     automatic: bool = False
     """Written by a machine."""
+    bulk: bool = False
+    """One of many: whoever stopped ``marketing`` gets none, and its reader is told how to stop it."""
+    author: str = ""
+    """``agent:<name>`` or ``plugin:<name>``."""
+    language: str = ""
+    """Of the customer, as in ``de``; ``""``: nobody knows."""
+    answered: Answered | None = None
+    """What the customer wrote last on this channel, with ``Capabilities.quotes``."""
     sent_ids: tuple[str, ...] = ()
     """Parts that earlier attempts got through: skip so many."""
 
@@ -93,6 +112,10 @@ class Capabilities:
     templates: bool = False
     idempotent: bool = False
     """A repeat with the same key or id makes no second copy, so an unknown outcome may simply be repeated."""
+    quotes: bool = False
+    """Wants ``OutboundMessage.answered``."""
+    automatic_per_day: int | None = None
+    """So many automatic messages at most to one person within 24 hours, whatever asks for them; ``None``: no limit."""
     full_lookup: bool = False
     """``Reconciles`` answering ``not_sent`` can be believed."""
     in_flight: int = 1

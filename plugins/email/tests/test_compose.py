@@ -5,14 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
+from email.parser import BytesParser
 from email.policy import default
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from fernamt import Address, Attachment, Blob, Rejected
-from fernamt_email.compose import compose
+from fernamt_email.compose import compose, subject_of
 from fernamt_email.identity import Identity
+from fernamt_email.layout import Style
+from fernamt_email.parse import parse
+from fernamt_email.settings import LayoutSettings
 
 from .given import CHANNEL, message
 
@@ -21,8 +27,17 @@ AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 BLOB = Blob("0" * 64, 5)
 
 
-def raw(*, name: str = "Hilfe für Köln", files: tuple[bytes, ...] = (), utf8: bool = False, **changes: Any) -> bytes:
-    return compose(message(**changes), US, sender_name=name, at=AT, files=files, utf8=utf8)
+def raw(
+    *,
+    name: str = "Hilfe für Köln",
+    files: tuple[bytes, ...] = (),
+    utf8: bool = False,
+    style: Style | None = None,
+    unsubscribe: tuple[str, ...] = (),
+    **changes: Any,
+) -> bytes:
+    mail = message(**changes)
+    return compose(mail, US, sender_name=name, at=AT, files=files, utf8=utf8, style=style, unsubscribe=unsubscribe)
 
 
 def written(**changes: Any) -> EmailMessage:
@@ -184,3 +199,70 @@ def test_nothing_from_outside_adds_a_field_to_our_mail(changes: dict[str, Any]) 
 def test_an_address_beyond_ascii_is_written_as_it_is() -> None:
     data = raw(to=Address("email", "jörg@customer.test"), utf8=True)
     assert "To: jörg@customer.test\r\n".encode() in data
+
+
+# ---- outreach, layout, and what a hostile value may not do
+def test_outreach_says_how_it_is_stopped_and_nothing_else_does() -> None:
+    stops = (
+        "https://desk.example.org/in/support-mail/unsubscribe?token=" + "t" * 200,
+        "mailto:support@example.org?subject=x",
+    )
+    outreach = written(bulk=True, unsubscribe=stops)
+    assert outreach["List-Unsubscribe"] == f"<{stops[0]}>, <{stops[1]}>"
+    assert outreach["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert outreach["Precedence"] == "bulk"
+    assert written(bulk=True, unsubscribe=stops[1:])["List-Unsubscribe-Post"] is None
+    assert written(unsubscribe=stops)["List-Unsubscribe"] is None
+
+
+def test_a_subject_carries_the_sign_of_its_conversation_once() -> None:
+    mail = written(subject="Paket", reply_to="<q@x.test>", reply_token="c-4fk2qzabcdef2345", style=Style(tagged=True))
+    assert mail["Subject"] == "Re: Paket [#c-4fk2qz]"
+
+
+def test_the_layout_is_in_both_forms() -> None:
+    style = Style(layout=LayoutSettings(text_en="{text}\n-- \nExample", html_en="<p>{text}</p><p>Example</p>"))
+    plain, html = written(text="Größe", style=style).iter_parts()
+    assert plain.get_content().replace("\r\n", "\n") == "Größe\n-- \nExample\n"
+    assert html.get_content().strip() == "<p>Größe</p><p>Example</p>"
+
+
+FIELDS = {
+    "From", "To", "Cc", "Reply-To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "MIME-Version",
+    "Content-Type", "Content-Transfer-Encoding",
+}  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    subject=some.text(max_size=300),
+    name=some.text(max_size=100),
+    text=some.text(max_size=2_000),
+    file_name=some.text(max_size=200),
+    reply_to=some.text(max_size=50) | some.just("<q@x.test>"),
+    to=some.sampled_from(["ann@customer.test", "a b@x.test", "a@x.test\r\nBcc: eve@x.test"]),
+)
+def test_whatever_a_value_is_it_adds_no_field_and_every_reader_sees_it(
+    subject: str, name: str, text: str, file_name: str, reply_to: str, to: str
+) -> None:
+    changes: dict[str, Any] = {
+        "subject": subject,
+        "text": text,
+        "reply_to": reply_to,
+        "to": Address("email", to),
+        "reply_token": "c-1",
+    }
+    try:
+        mail = raw(name=name, files=(b"hello",), attachments=(file(file_name, "text/x-any"),), **changes)
+    except (Rejected, ValueError, LookupError):
+        return  # refused: nothing was written
+    mail.decode("ascii")
+    lines = mail.split(b"\r\n")
+    assert not any(b"\n" in line or b"\r" in line or len(line) > 998 for line in lines)
+    head = BytesParser().parsebytes(mail)
+    assert {*head.keys()} <= FIELDS
+    assert len(head.keys()) == len({*head.keys()})
+    ours = parse(mail, key="k" * 64)  # a reader that shares nothing with the writer
+    if subject.isprintable():  # of the rest nothing has to be shown
+        assert ours.subject.split() == subject_of(message(**changes)).split()
+    assert ours.recipients == (to,)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
+from attrs import evolve
 
 from fernamt import (
     Address,
     Blob,
+    ChannelId,
     DeliveryState,
     Ignored,
     InboundEvent,
@@ -18,6 +20,7 @@ from fernamt import (
     Received,
     Rejected,
     Unparsed,
+    Unreachable,
 )
 from fernamt.testing import FakeContext
 from fernamt_email import reading
@@ -257,12 +260,18 @@ Status: 2.0.0"""
 
 @pytest.mark.parametrize("kind", ["text/rfc822-headers", "message/rfc822"])
 async def test_a_report_of_failure_settles_each_recipient(context: FakeContext, kind: str) -> None:
-    ann, bob = await read(context, report(FAILED, DELAYED, FULL, DELIVERED, kind=kind))
+    ann, cid, bob, dan = await read(context, report(FAILED, DELAYED, FULL, DELIVERED, kind=kind))
+    assert isinstance(cid, Receipt)
+    assert isinstance(dan, Receipt)
+    assert [one.state for one in (cid, dan)] == [DeliveryState.SENT, DeliveryState.DELIVERED]
     assert isinstance(ann, Receipt)
     assert isinstance(bob, Receipt)
     assert (ann.id, ann.state, ann.address) == (SENT, DeliveryState.FAILED, Address("email", "ann@customer.test"))
     assert isinstance(ann.error, Rejected)
-    assert (ann.error.code, ann.error.reason) == ("5.1.1", "550 5.1.1 <ann@customer.test>: no such user here")
+    assert (ann.error.code, ann.error.reason) == (
+        "5.1.1",
+        "The mailbox does not exist; it said: 550 5.1.1 <ann@customer.test>: no such user here",
+    )
     assert bob.address == Address("email", "bob@customer.test")
     assert isinstance(bob.error, Rejected)
     assert bob.error.code == "5.2.2"
@@ -277,14 +286,19 @@ async def test_a_report_read_twice_has_the_same_keys(context: FakeContext) -> No
     assert len(keys[0]) == 2
 
 
-async def test_a_report_of_delay_is_no_message(context: FakeContext) -> None:
-    assert await read(context, report(DELAYED)) == [Ignored(reason="delayed: the other server still tries")]
+async def test_a_report_of_delay_says_why_it_is_late(context: FakeContext) -> None:
+    [late] = [event for event in await read(context, report(DELAYED)) if isinstance(event, Receipt)]
+    assert (late.state, late.address) == (DeliveryState.SENT, Address("email", "cid@customer.test"))
+    assert isinstance(late.error, Unreachable)
+    assert late.error.reason == (
+        "It is late, and the mail server goes on trying: The recipient's mail server does not answer"
+    )
 
 
 @pytest.mark.parametrize(
     "raw",
     [
-        pytest.param(report(DELIVERED), id="of delivery"),
+        pytest.param(report(DELIVERED.replace("delivered", "relayed")), id="of nothing new"),
         pytest.param(report(FAILED, original="X-No: id"), id="on an unnamed mail"),
         pytest.param(report(FAILED, original="Message-ID: <other@example.org>"), id="on a mail that we never sent"),
         pytest.param(report("Action: failed\nStatus: 5.0.0"), id="on nobody"),
@@ -298,3 +312,76 @@ async def test_a_report_that_settles_nothing_is_shown_as_automatic_mail(context:
 async def test_a_report_on_an_unknown_mail_still_refers_to_it(context: FakeContext) -> None:
     found = await read_one(context, report(FAILED, original="Message-ID: <other@example.org>"))
     assert found.thread.references == ("<other@example.org>",)
+
+
+# ---- threads
+FORWARD = """
+    From: Eva <eva@example.org>
+    To: support@example.org
+    Cc: chef@example.org
+    Subject: WG: Paket
+    Message-ID: <f1@example.org>
+    References: <b@example.org>
+
+    Bitte antworten.
+
+    -----Original Message-----
+    From: Ann <ann@customer.test>
+    Subject: Paket
+
+    Wo ist es?
+    """
+WITH_AGENTS = evolve(US, agents=frozenset({"@example.org"}), aliases=frozenset({"info@example.org"}))
+
+
+async def test_who_wrote_what_a_colleague_passes_on_is_the_customer(context: FakeContext) -> None:
+    [found], _ = await Reader(WITH_AGENTS, context).read(mail(FORWARD))
+    assert isinstance(found, Received)
+    assert (found.sender, found.sender_name, found.subject) == (Address("email", "ann@customer.test"), "Ann", "Paket")
+    assert (found.cc, found.thread.references, found.automatic, found.silent) == ((), (), True, False)
+    assert "Bitte antworten." in found.text
+
+
+async def test_a_mail_passed_on_as_a_file_is_its_writers(context: FakeContext) -> None:
+    raw = (
+        b"From: eva@example.org\r\nSubject: FW: Paket\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
+        b"--x\r\nContent-Type: message/rfc822\r\n\r\nFrom: Ann <ann@customer.test>\r\nSubject: Paket\r\n\r\nHi\r\n--x--\r\n"
+    )
+    [found], _ = await Reader(WITH_AGENTS, context).read(raw)
+    assert isinstance(found, Received)
+    assert (found.sender, found.subject) == (Address("email", "ann@customer.test"), "Paket")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"eva@example.org", b"eve@elsewhere.test"),
+        (b"ann@customer.test", b"chef@example.org"),
+        (b"ann@customer.test", b"info@example.org"),
+        (b"Subject: WG: Paket", b"Auto-Submitted: auto-generated\r\nSubject: WG: Paket"),
+    ],
+    ids=["a stranger passes it on", "a colleague wrote it", "we wrote it", "a machine passes it on"],
+)
+async def test_what_is_passed_on_otherwise_is_its_senders(context: FakeContext, old: bytes, new: bytes) -> None:
+    raw = mail(FORWARD).replace(old, new)
+    [found], _ = await Reader(WITH_AGENTS, context).read(raw)
+    assert isinstance(found, Received)
+    assert found.sender.value in ("eva@example.org", "eve@elsewhere.test")
+
+
+async def test_the_sign_in_a_subject_is_taken_out_and_joins(context: FakeContext) -> None:
+    raw = mail(QUESTION).replace(b"Subject: Paket", b"Subject: AW: Paket [#C-4fk2qz]")
+    found = await read_one(context, raw)
+    assert (found.thread.hint, found.subject, found.thread.learns) == ("c-4fk2qz", "AW: Paket", True)
+
+
+async def test_a_mail_of_another_channel_of_ours_gets_no_automatic_answer(context: FakeContext) -> None:
+    other = evolve(US, channel=ChannelId("sales"), address="sales@example.org").message_id("e1")
+    found = await read_one(context, mail(QUESTION).replace(b"<q1@customer.test>", other.encode()))
+    assert (found.automatic, found.silent) == (True, False)
+
+
+async def test_several_ids_in_one_field_are_all_looked_for(context: FakeContext) -> None:
+    raw = mail(QUESTION).replace(b"In-Reply-To: <b@example.org>", b"In-Reply-To: <x@y.test> (a) <z@y.test>")
+    found = await read_one(context, raw)
+    assert found.thread.references[:2] == ("<x@y.test>", "<z@y.test>")

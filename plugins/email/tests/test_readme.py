@@ -13,7 +13,14 @@ import attrs
 import pytest
 
 from fernamt import Secret
-from fernamt_email.settings import ImapSettings, ListenerSettings, MailSettings, OAuthSettings, SmtpSettings
+from fernamt_email.settings import (
+    ImapSettings,
+    LayoutSettings,
+    ListenerSettings,
+    MailSettings,
+    OAuthSettings,
+    SmtpSettings,
+)
 
 KINDS: dict[str, type[MailSettings]] = {"email.imap": ImapSettings, "email.listener": ListenerSettings}
 
@@ -47,12 +54,27 @@ def test_the_examples_are_complete(readme: str) -> None:
     assert kinds == list(KINDS)
 
 
+def test_the_layout_can_be_written_as_it_is_shown(readme: str) -> None:
+    [example] = re.findall(r"```toml layout\n(.*?)```", readme, re.DOTALL)
+    layout = tomllib.loads(example)["channels"]["support-mail"]["layout"]
+    found = LayoutSettings(**{**layout, "agent_names": tuple(layout["agent_names"])})
+    assert found.text_de.startswith("{text}\n\nMit")
+
+
 def test_every_setting_is_in_a_table_with_its_default(readme: str) -> None:
     rows = {(key, said) for key, said in re.findall(r"^\| `(\w+)` \|[^|]*\| (.*) \|$", readme, re.MULTILINE)}
-    fields = [field for section in (*KINDS.values(), SmtpSettings, OAuthSettings) for field in attrs.fields(section)]
+    fields = [
+        field
+        for section in (*KINDS.values(), SmtpSettings, OAuthSettings, LayoutSettings)
+        for field in attrs.fields(section)
+    ]
     assert rows == {(field.name, field.metadata["help"]) for field in fields}
     for field in fields:
-        if isinstance(field.default, str | int | float) and field.default != "":
+        if isinstance(field.default, bool):
+            assert re.search(rf"^\| `{field.name}` \| `{str(field.default).lower()}` \|", readme, re.MULTILINE), (
+                field.name
+            )
+        elif isinstance(field.default, str | int | float) and field.default != "":
             shown = f'"{field.default}"' if isinstance(field.default, str) else f"{field.default:.10g}"
             assert re.search(rf"^\| `{field.name}` \| `{re.escape(shown)}` \|", readme, re.MULTILINE), field.name
         if field.default is attrs.NOTHING:

@@ -19,7 +19,7 @@ import pytest
 from fernamt import HttpReply, Secret, Unreachable
 from fernamt_email.discovery import Found, discover
 from fernamt_email.dns_names import DnsNames
-from fernamt_email.explain import ADVICE, advice_on, explained
+from fernamt_email.explain import ADVICE, advice_on, with_advice
 from fernamt_email.explaining import explain
 from fernamt_email.language import language
 from fernamt_email.providers import PROVIDERS, Server, by_domain, by_exchanger
@@ -298,8 +298,8 @@ def test_every_advice_is_there_in_both_languages_and_has_its_words_tried() -> No
 
 
 def test_other_words_are_left_as_they_are() -> None:
-    assert explained("550 5.1.1 No such user here", "de") == "550 5.1.1 No such user here"
-    assert re.search(r"required\. Google nimmt", explained("Application-specific password required.", "de"))
+    assert with_advice("550 5.1.1 No such user here", "de") == "550 5.1.1 No such user here"
+    assert re.search(r"required\. Google nimmt", with_advice("Application-specific password required.", "de"))
 
 
 def test_the_command_explains(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

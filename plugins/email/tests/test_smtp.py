@@ -46,8 +46,10 @@ def submission(
     password: str = "geheim",
     ca_file: Path | None = None,
     timeout_s: float = 5.0,
+    **more: Any,
 ) -> Submission:
     settings = ListenerSettings(
+        **more,
         address="support@example.org",
         sender_name="Hilfe",
         port=2525,
@@ -99,6 +101,26 @@ async def test_a_machines_mail_has_no_envelope_sender(context: FakeContext) -> N
     async with Sink().listening() as sink:
         await submission(context, sink.port).send(message(automatic=True))
     assert sink.mails[0].mail_from == "<>"
+
+
+async def test_a_signed_sender_brings_reports_and_notes_back_to_their_conversation(context: FakeContext) -> None:
+    async with Sink().listening() as sink:
+        await submission(context, sink.port, signed_sender=True).send(message(reply_token="c-4fk2qz"))
+        await submission(context, sink.port, signed_sender=True).send(message(reply_token="c-4fk2qz", automatic=True))
+    assert [mail.mail_from for mail in sink.mails] == ["support+c-4fk2qz@example.org", "<>"]
+
+
+async def test_why_a_mail_was_refused_is_told_in_the_language_of_the_house(context: FakeContext) -> None:
+    async with Sink(replies={"RCPT": "550 5.1.1 No such user"}).listening() as sink:
+        why = await failure(context, sink.port, house_language="de")
+    assert why.reason == "Das Postfach gibt es nicht; gemeldet wurde: 5.1.1 No such user"
+
+
+async def test_outreach_says_by_whom_it_can_be_stopped(context: FakeContext) -> None:
+    async with Sink().listening() as sink:
+        await submission(context, sink.port).send(message(bulk=True))
+    mail = message_from_bytes(sink.mails[0].original_content or b"", policy=default)
+    assert mail["List-Unsubscribe"].startswith("<mailto:support@example.org?subject=unsubscribe%20stop")
 
 
 async def test_files_are_read_from_the_store(context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,6 +359,6 @@ async def test_a_send_that_is_cancelled_ends_at_once(context: FakeContext) -> No
 
 def test_what_the_channel_says_it_can() -> None:
     assert CAPABILITIES.idempotent
-    assert CAPABILITIES.receipts == {DeliveryState.FAILED}
+    assert CAPABILITIES.receipts == {DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.DELIVERED}
     assert (CAPABILITIES.html, CAPABILITIES.subject, CAPABILITIES.max_units) == (True, True, 1_000_000)
     assert [(files.max_bytes, files.max_count) for files in CAPABILITIES.files] == [(25_000_000, 50)]

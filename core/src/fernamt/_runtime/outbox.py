@@ -201,7 +201,8 @@ class Outbox:
 
     def _prepare(self, deliveries: Sequence[OpenDelivery]) -> dict[int, Prepared | Exception]:
         with self._store.read() as connection:
-            return prepare(self._store.statements(connection), self._names, self._sending.line.number, deliveries)
+            do, quotes = self._store.statements(connection), self._sending.capabilities().quotes
+            return prepare(do, self._names, self._sending.line.number, deliveries, quotes=quotes)
 
     def _asked(
         self, claim: Claim, delivery: OpenDelivery, prepared: Prepared | Exception, now_s: float
@@ -215,6 +216,8 @@ class Outbox:
             return refused(reason=prepared.stopped)
         line, connector, can = self._sending.line.number, self._sending.connector, self._sending.capabilities()
         now = self._store.clock.now()
+        if can.automatic_per_day is not None and prepared.automatic_today >= can.automatic_per_day:
+            return refused(reason=f"{can.automatic_per_day} automatic messages within a day are enough for one person")
         try:
             part = next_part(prepared, delivery.parts, can, connector, now)
             if isinstance(part, str):

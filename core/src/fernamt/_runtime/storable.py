@@ -74,7 +74,15 @@ def storable(event: _Event) -> _Event:
 def _is_plain(event: Received) -> bool:
     """Say whether there is nothing to do: most messages are a few short texts, looked at together."""
     thread, sender = event.thread, event.sender
-    if event.html or event.attachments or event.aliases or event.cc or event.part or event.marks or thread.references:
+    if (
+        event.html
+        or event.attachments
+        or event.aliases
+        or event.cc
+        or event.acknowledgement
+        or event.part
+        or thread.references
+    ):
         return False
     if event.folded or event.marks:
         return False

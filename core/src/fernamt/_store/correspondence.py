@@ -11,6 +11,9 @@ from typing import Any, Final, TypeAlias
 import orjson
 from attrs import frozen
 
+from fernamt._store.answered import answered_by, heard, references_of, subject_of, window_of
+from fernamt._store.automatic import IS_AUTOMATIC, Before, automatic_before
+from fernamt._store.consents import MARKETING, stopped_by
 from fernamt._store.conversations import attachments_of
 from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.names import ERASED, Names
@@ -24,7 +27,6 @@ from fernamt.model import (
     Customer,
     CustomerId,
     Template,
-    moment,
 )
 from fernamt.outbound import OutboundMessage
 
@@ -48,16 +50,18 @@ class Prepared:
     """Until when the provider said then that we may answer freely."""
     stopped: str
     """Why the recipient gets nothing on this channel; empty: it may be written to."""
+    automatic_today: int = 0
+    """Of an automatic message: so many the recipient got within the 24 hours before it."""
 
 
 def prepare(
-    do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery]
+    do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery], *, quotes: bool = False
 ) -> dict[int, Prepared | Exception]:
     """Return the messages of *deliveries* as they stand now, by delivery; of one that cannot be made, why.
 
-    All of them together take a few statements, whatever their number.
+    All of them together take a few statements, whatever their number; *quotes*: with the words that each answers.
     """
-    known = _Known(do, names, channel, deliveries)
+    known = _Known(do, names, channel, deliveries, quotes)
     found: dict[int, Prepared | Exception] = {}
     for delivery in deliveries:
         try:
@@ -70,11 +74,14 @@ def prepare(
 class _Known:
     """What the store knows of some deliveries, read by sets."""
 
-    def __init__(self, do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery]) -> None:
+    def __init__(
+        self, do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery], quotes: bool
+    ) -> None:
         self._written = {
             number: tuple(rest)
             for number, *rest in do.among(
-                "SELECT d.id, d.conversation, e.n, v.linked, a.handle, c.text, c.html, c.data, c.attachments, d.ids, d.parts_ids"
+                "SELECT d.id, d.conversation, e.n, v.linked, a.handle, c.text, c.html, c.data, c.attachments, d.ids, d.parts_ids,"
+                " c.author"
                 " FROM delivery d JOIN entry e ON e.id = d.entry JOIN content c ON c.entry = e.id"
                 " JOIN address a ON a.id = d.address JOIN conversation v ON v.id = d.conversation WHERE d.id IN {}",
                 [one.id for one in deliveries],
@@ -90,14 +97,14 @@ class _Known:
                 (channel,),
             )
         )
-        self._stopped = _stopped(do, names, channel, {row[3] for row in self._written.values()})
+        self._stopped = stopped_by(do, names, channel, {row[3] for row in self._written.values()})
         own = {(conversation, n): linked for conversation, n, linked, *_ in self._written.values()}
         tied = _tied(do, [key for key, linked in own.items() if linked])
         keys = sorted({*own, *(key for keys in tied.values() for key in keys)})
         received = do.earlier(keys, channel, "received", _REFERENCES_MAX)
         sent = do.earlier(keys, channel, "sent", _REFERENCES_MAX)
         words = do.among(
-            "SELECT e.id, c.provider_id, c.data, e.at FROM entry e JOIN content c ON c.entry = e.id WHERE e.id IN {}",
+            "SELECT e.id, c.provider_id, c.data, e.at, e.id FROM entry e JOIN content c ON c.entry = e.id WHERE e.id IN {}",
             sorted({row[2] for row in received}),
         )
         ids = do.among(
@@ -107,12 +114,20 @@ class _Known:
         )
         self._received = _latest_first(received, _grouped(words), tied)
         self._sent = _latest_first(sent, _grouped(ids), tied)
+        self._answered = answered_by(
+            do, {row[4] for rows in self._received.values() for row in heard(rows)[:1]} if quotes else ()
+        )
+        automatic = [
+            one for one in deliveries if one.id in self._written and IS_AUTOMATIC in (self._written[one.id][6] or "")
+        ]
+        self._before = automatic_before(do, channel, automatic)
 
     def prepared(self, names: Names, delivery: OpenDelivery) -> Prepared:
-        _, n, _, handle, text, html, data_json, files, ids, parts_ids = self._written[delivery.id]
+        _, n, _, handle, text, html, data_json, files, ids, parts_ids, author = self._written[delivery.id]
         data: dict[str, Any] = orjson.loads(data_json) if data_json else {}
         key = delivery.conversation, n
         received = self._received[key]
+        spoken = heard(received)
         conversation, customer = self._whose[delivery.conversation]
         message = OutboundMessage(
             key=names.message_key(delivery.id, delivery.parts + 1),
@@ -121,23 +136,36 @@ class _Known:
             to=Address.parse(handle),
             text=text,
             html=html or "",
-            subject=data.get("subject") or _subject(received),
-            cc=tuple(Address.parse(one) for number, one in self._readers[delivery.entry] if number != delivery.id),
+            subject=data.get("subject") or subject_of(spoken),
+            cc=tuple(
+                Address.parse(one)
+                for number, one in self._readers[delivery.entry]
+                if number != delivery.id and one not in data.get("bcc", ())
+            ),
             attachments=attachments_of(files),
             buttons=tuple(Button(*button) for button in data.get("buttons", ())),
             template=_template(data.get("template")),
-            reply_to=next((row[1] for row in received if row[1]), ""),
-            references=_references(received, self._sent[key]),
+            reply_to=next((row[1] for row in spoken if row[1]), ""),
+            references=references_of(received, self._sent[key]),
             reply_token=names.reply_token(delivery.conversation),
             automatic=bool(data.get("automatic")),
+            bulk=delivery.bulk,
+            author=author or "",
+            language=conversation.language or customer.language,
+            answered=self._answered.get(spoken[0][4]) if spoken else None,
             sent_ids=tuple(orjson.loads(ids)[parts_ids:]),
         )
-        stopped = self._stopped.get(handle, "")
+        before = self._before.get(delivery.id, Before())
+        stopped = self._stopped.get((handle, ""), "") or (
+            self._stopped.get((handle, MARKETING), "") if delivery.bulk else ""
+        )
         if handle.startswith(f"{ERASED}:"):
             stopped = "the recipient was erased"
         elif not (text or html or data_json or files):
             stopped = "its words were erased"
-        last_at, window_until = _window(received)
+        elif before.machine:
+            stopped = "a machine wrote last, and machines do not answer machines"
+        last_at, window_until = window_of(received)
         return Prepared(
             message=message,
             conversation=conversation,
@@ -145,6 +173,7 @@ class _Known:
             last_at=last_at,
             window_until=window_until,
             stopped=stopped,
+            automatic_today=before.today,
         )
 
 
@@ -182,44 +211,6 @@ def _latest_first(rows: Sequence[Row], words: Mapping[int, list[Row]], tied: _Ti
 
 def _template(words: list[str] | None) -> Template | None:
     return None if words is None else Template(name=words[0], language=words[1], values=tuple(words[2:]))
-
-
-def _subject(received: list[Row]) -> str:
-    """Return the subject that the customer used last, marked as answered once."""
-    for _, _, data, _ in received:
-        subject = orjson.loads(data).get("subject", "") if data else ""
-        if subject:
-            return subject if subject.lower().startswith(("re:", "aw:")) else f"Re: {subject}"
-    return ""
-
-
-def _window(received: list[Row]) -> tuple[datetime | None, datetime | None]:
-    """Return when the latest message came, and until when it lets us answer if it says so."""
-    if not received:
-        return None, None
-    _, _, data, at = received[0]
-    until = orjson.loads(data).get("window_until") if data else None
-    return moment(at), datetime.fromisoformat(until) if until else None
-
-
-def _references(received: list[Row], sent: list[Row]) -> tuple[str, ...]:
-    numbered = [(row[0], row[1]) for row in received if row[1]]
-    numbered += [(n, one) for n, ids in sent for one in orjson.loads(ids)]
-    return tuple(dict.fromkeys(one for _, one in sorted(numbered, key=itemgetter(0))))
-
-
-def _stopped(do: Statements, names: Names, channel: int, handles: Collection[str]) -> dict[str, str]:
-    """Return why addresses get nothing: by their own word, or by one from before they were erased."""
-    marks = {handle: names.erased_mark(handle) for handle in handles}
-    rows = do.among(
-        "SELECT a.handle, c.allowed, c.evidence FROM address a JOIN consent c ON c.address = a.id"
-        " WHERE c.channel = ? AND c.scope = '' AND a.handle IN {}",
-        [*marks, *marks.values()],
-        (channel,),
-    )
-    words = {handle: (allowed, evidence) for handle, allowed, evidence in rows}
-    said = {handle: words.get(handle) or words.get(mark, (True, "")) for handle, mark in marks.items()}
-    return {handle: f"the recipient opted out ({word})" for handle, (allowed, word) in said.items() if not allowed}
 
 
 def whose(do: Statements, numbers: Collection[int]) -> dict[int, tuple[Conversation, Customer]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import orjson
 from attrs import frozen
 
+from fernamt._store.automatic import IS_SILENT
 from fernamt._store.conversations import Conversations
 from fernamt._store.deliveries import go_on
 from fernamt._store.people import People
@@ -32,6 +34,10 @@ class Composition:
     text: str = ""
     to: tuple[Address, ...] = ()
     cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    """They get it, and nobody else sees that."""
+    to_all: bool = False
+    """In copy to everybody who is named in what is answered, too."""
     channel: str = ""
     """The id of a channel; empty: where the customer wrote last."""
     attachments: tuple[Attachment, ...] = ()
@@ -60,7 +66,7 @@ def compose(tx: Transaction, payloads: Sequence[Composition]) -> list[Composed |
     batch = Batch()
     people, conversations = People(tx.do, batch, tx.now_us), Conversations(tx.do, batch, tx.now_us)
     conversations.look_up((), {payload.conversation for payload in payloads})
-    people.look_up([str(person) for payload in payloads for person in (*payload.to, *payload.cc)])
+    people.look_up([str(person) for payload in payloads for person in (*payload.to, *payload.cc, *payload.bcc)])
     results: list[Composed | FernamtError] = []
     for payload in payloads:
         try:
@@ -104,6 +110,8 @@ def _data(composition: Composition) -> dict[str, Json]:
     data = dict(composition.data)
     if composition.cc:
         data["cc"] = [str(person) for person in composition.cc]
+    if composition.bcc:
+        data["bcc"] = [str(person) for person in composition.bcc]
     if composition.buttons:
         data["buttons"] = [[button.label, button.value] for button in composition.buttons]
     if composition.template is not None:
@@ -119,12 +127,14 @@ def _route(tx: Transaction, composition: Composition, people: People, spans: Seq
         row
         for span in spans
         for row in tx.do.rows(
-            "SELECT channel, author, at FROM entry WHERE conversation = ? AND n >= ? AND n <= ? AND kind = 'received'"
-            " AND author IS NOT NULL ORDER BY n DESC LIMIT 1",
-            (span.conversation, span.first, span.end),
+            "SELECT e.channel, e.author, c.data IS NULL OR c.data NOT LIKE ?, e.at, c.data FROM entry e JOIN content c ON c.entry = e.id"
+            " WHERE e.conversation = ? AND e.n >= ? AND e.n <= ? AND e.kind = 'received' AND e.author IS NOT NULL"
+            " ORDER BY 3 DESC, e.n DESC LIMIT 1",
+            (f"%{IS_SILENT}%", span.conversation, span.first, span.end),
         )
     ]
-    channel, author, _ = max(received, key=lambda row: row[2], default=(0, 0, 0))
+    # Whoever only had a machine answer for them did not write last, as long as anybody else did.
+    channel, author, _, _, words = max(received, key=lambda row: row[2:4], default=(0, 0, 0, 0, None))
     if composition.channel:
         found = tx.do.rows("SELECT id FROM channel WHERE name = ?", (composition.channel,))
         if not found:
@@ -133,8 +143,16 @@ def _route(tx: Transaction, composition: Composition, people: People, spans: Seq
     if not channel or not (author or composition.to):
         missing = "a recipient" if channel else "a channel and a recipient"
         raise NoSuchThing(f"Nobody has written in this conversation yet: name {missing}.")
-    to, cc = ([people.number(one, evidence="an agent")[0] for one in some] for some in (composition.to, composition.cc))
+    named = _named(words) if composition.to_all else ()
+    people.look_up([str(one) for one in named])
+    others = (*composition.cc, *named, *composition.bcc)
+    to, cc = ([people.number(one, evidence="an agent")[0] for one in some] for some in (composition.to, others))
     return channel, list(dict.fromkeys([*(to or [author]), *cc]))
+
+
+def _named(words: str | None) -> tuple[Address, ...]:
+    """Return who was named beside us in what is answered."""
+    return tuple(Address.parse(one) for one in orjson.loads(words or "{}").get("cc", ()))
 
 
 @frozen(kw_only=True)

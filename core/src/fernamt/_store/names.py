@@ -19,6 +19,9 @@ _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TOKEN_BYTES: Final = 10
 """80 bits: a forger would need more tries than any mail server lets through."""
 
+_HINT: Final = 6
+"""So many characters of a signature at least: 30 bits, beside having to write as somebody who takes part."""
+
 
 class Names:
     """Makes names and reads them back. Pure."""
@@ -53,6 +56,12 @@ class Names:
         if not hmac.compare_digest(self._mac("reply", number).encode(), _bytes(mac)):
             return 0
         return _number(number)
+
+    def hinted(self, hint: str) -> int:
+        """Return the conversation of the beginning of a reply token, 0 if it is none or too short to have been made here."""
+        number, _, mac = hint.lower().partition("-")
+        whole = self._mac("reply", number)[: len(mac)]
+        return _number(number) if len(mac) >= _HINT and hmac.compare_digest(whole.encode(), _bytes(mac)) else 0
 
     def sign(self, value: str, purpose: str, until: datetime) -> str:
         """Return *value* with a signature for *purpose* that holds until *until*."""

@@ -136,5 +136,7 @@ def _apply(tx: Transaction, fact: Fact, found: _Found, source: str) -> None:
     # What became of one part is no end of the whole: the others are still to go.
     if after != found.state and (fact.whole or after == DeliveryState.FAILED or not found.unfinished):
         tx.do.many("fold delivery", [(after, tx.now_us, fact.reason, fact.code, found.delivery)])
+    elif fact.reason and fact.state == found.state == DeliveryState.SENT and source == "receipt":
+        tx.do.many("fold delivery", [(after, tx.now_us, fact.reason, fact.code, found.delivery)])  # it is late
     if fact.opted_out:
         tx.do.many("put consent", [(found.address, fact.channel, "", False, fact.reason, tx.now_us)])

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
 
+from fernamt._store.acknowledgements import Acknowledgements
 from fernamt._store.conversations import EVERYBODY, Conversations
 from fernamt._store.names import Names, id_hash
 from fernamt._store.people import People
@@ -40,7 +41,7 @@ from fernamt.session import SessionEvent
 
 _NO_ENTRY: Final = Accepted(conversation=None, n=None, repeat=False)
 _NO_ENTRY_AGAIN: Final = Accepted(conversation=None, n=None, repeat=True)
-_PLAIN_DATA: Final = ("subject", "sender_name", "choice", "automatic")
+_PLAIN_DATA: Final = ("subject", "sender_name", "choice", "automatic", "silent")
 _TIMES: Final = ("at", "window_until")
 
 
@@ -103,6 +104,7 @@ class _Plan:
         self._raw_rows = self._batch.rows("insert raw")
         self._raw: int | None = None
         self._facts: list[Fact] = []
+        self._acknowledged = Acknowledgements(tx, self._batch, self._conversations)
 
     # ---- look up
     def look_up(self, submissions: Sequence[Submission]) -> list[list[bytes]]:
@@ -152,6 +154,8 @@ class _Plan:
                     places.append(_place(submission.line, event.thread, person[0] if person else EVERYBODY))
                 if event.thread.token:
                     wanted.add(self._names.conversation_of(event.thread.token))
+                if event.thread.hint:
+                    wanted.add(self._names.hinted(event.thread.hint))
         self._conversations.look_up(places, wanted)
 
     # ---- plan
@@ -193,9 +197,12 @@ class _Plan:
         line, conversations = submission.line, self._conversations
         author, customer = self._people.sender(event)
         row, follows = self._join(line, event, author, customer)
-        if row.state == ConversationState.SOLVED:
+        is_new, state = not row.last_n, row.state
+        if state == ConversationState.SOLVED and not event.silent:
             conversations.enter(row, "reopened")
         entry = conversations.enter(row, "sent" if event.by_us else "received", author=author, channel=line.number)
+        if event.silent:
+            row.state = state
         conversations.fill(
             entry,
             event.text,
@@ -210,9 +217,16 @@ class _Plan:
             self._fetch_media(line, event, entry, row)
         if event.id and event.id != event.key:
             self._know(id_hash(line.number, event.id), row)
+        references = event.thread.references if event.thread.learns else ()
+        for one in {*references[:1], *references[-1:]}:
+            if key_hash(line, one) not in self._known:
+                self._know(id_hash(line.number, one), row)
         for person in event.cc:
             conversations.take_part(row, self._people.number(person, evidence="named in copy")[0])
-        return Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
+        accepted = Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
+        if event.acknowledgement is not None and is_new and not (event.automatic or event.by_us):
+            self._acknowledged.add(author, line.number, row, event.acknowledgement)
+        return accepted
 
     def _know(self, digest: bytes, row: ConversationRow) -> None:
         """Remember a provider's id, unless another message had it before: the first one keeps it."""
@@ -243,6 +257,9 @@ class _Plan:
             row = self._named(line, reference)
             if row is not None and conversations.includes(row, author, customer):
                 return row
+        hinted = conversations.get(self._names.hinted(thread.hint), None) if thread.hint else None
+        if hinted is not None and conversations.includes(hinted, author, customer):
+            return hinted
         return conversations.at(*_place(line, thread, author))
 
     def _named(self, line: Line, provider_id: str) -> ConversationRow | None:

@@ -38,7 +38,7 @@ def _standing(delivery: DeliveryView, now: datetime) -> str:
             return f"{reason(delivery)}. It is not tried again: fernamt reply {delivery.conversation}"
         case DeliveryState.SENT:
             accepted = f"accepted as {', '.join(delivery.ids)}" if delivery.ids else "accepted"
-            return f"{accepted}, {ago(delivery.changed_at, now)}"
+            return f"{accepted}, {ago(delivery.changed_at, now)}{f'; {reason(delivery)}' if delivery.reason else ''}"
         case DeliveryState.DELIVERED | DeliveryState.READ:
             return ago(delivery.changed_at, now)
 

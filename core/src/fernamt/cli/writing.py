@@ -32,6 +32,8 @@ def reply(
     file: Annotated[Path | None, Parameter(name=("--file", "-f"))] = None,
     to: tuple[str, ...] = (),
     cc: tuple[str, ...] = (),
+    bcc: tuple[str, ...] = (),
+    to_all: Annotated[bool, Parameter(name="--all", negative="")] = False,
     channel: str = "",
     attach: tuple[Path, ...] = (),
     as_: As = "",
@@ -51,6 +53,8 @@ def reply(
         file: Read the answer from this UTF-8 file.
         to: Somebody else instead, as scheme:value; may be given several times.
         cc: Somebody else as well, as scheme:value; may be given several times.
+        bcc: The same, but nobody else sees it.
+        to_all: Also in copy to everybody who is named in the message that is answered.
         channel: The id of another channel.
         attach: A file to send along; may be given several times.
         as_: Who writes this; without it the name that you are logged in with.
@@ -63,7 +67,7 @@ def reply(
     from fernamt.cli.content import put
     from fernamt.cli.screen import show_json
 
-    recipients, copies = tuple(map(_address, to)), tuple(map(_address, cc))
+    recipients, copies, hidden = (tuple(map(_address, some)) for some in (to, cc, bcc))
     words = _text(text, file)
     with opened(common) as store:
         composition = Composition(
@@ -73,6 +77,8 @@ def reply(
             text=words,
             to=recipients,
             cc=copies,
+            bcc=hidden,
+            to_all=to_all,
             channel=channel,
             attachments=tuple(put(store, path) for path in attach),
         )

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Final, Literal
 
 from fernamt import Attachment, OutboundMessage, Rejected
 from fernamt_email.address import MAILBOX
-from fernamt_email.identity import NO_ID_DOMAIN, Identity
+from fernamt_email.identity import NO_ID_DOMAIN, Identity, tag_of
+from fernamt_email.layout import Body, Style, laid_out
 
 LATEST_REFERENCES: Final = 20
 """So many ids at the end of References, beside the first: threads of years keep their root and a bearable header."""
@@ -25,7 +26,7 @@ _MEDIA_TYPE = re.compile(r"(?!message/|multipart/)[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&
 
 
 class _Ids(BaseHeader):
-    """Message-ID, In-Reply-To and References: one id to a line, never encoded, however long an id is."""
+    """Message-ID, In-Reply-To, References and the like: one id to a line, never encoded, however long an id is."""
 
     max_count: ClassVar[Literal[1] | None] = 1
 
@@ -40,7 +41,7 @@ class _Ids(BaseHeader):
 
 def _policy(*, utf8: bool) -> EmailPolicy[EmailMessage]:
     registry = HeaderRegistry()
-    for name in ("message-id", "in-reply-to", "references"):
+    for name in ("message-id", "in-reply-to", "references", "list-unsubscribe"):
         registry.map_to_type(name, _Ids)
     return SMTP.clone(header_factory=registry, cte_type="7bit", utf8=utf8)
 
@@ -53,6 +54,8 @@ def compose(
     at: datetime,
     files: Sequence[bytes],
     utf8: bool = False,
+    style: Style | None = None,
+    unsubscribe: Sequence[str] = (),
 ) -> bytes:
     """Return the mail for one recipient, with CRLF lines, in ASCII unless *utf8*.
 
@@ -62,6 +65,8 @@ def compose(
         sender_name: Shown beside our address; may be empty.
         at: For the Date field.
         files: The contents of ``message.attachments``, in their order.
+        style: How it is laid out; without it: the words alone.
+        unsubscribe: Addresses by which the reader of outreach stops it (RFC 2369), https ones first.
         utf8: Header fields in UTF-8 (RFC 6532), for servers that take addresses beyond ASCII.
 
     Raises:
@@ -75,7 +80,9 @@ def compose(
         mail["Cc"] = tuple(_mailbox(address.value) for address in message.cc)
     if reply_to != identity.address:
         mail["Reply-To"] = _mailbox(reply_to, sender_name)
-    mail["Subject"] = subject_of(message)
+    mail["Subject"] = " ".join(
+        filter(None, (subject_of(message), tag_of(message.reply_token) if style and style.tagged else ""))
+    )
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = identity.message_id(message.entry_key)
     answered, chain = references_of(message)
@@ -86,14 +93,23 @@ def compose(
     if message.automatic:
         mail["Auto-Submitted"] = "auto-replied" if answered else "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"
-    _fill(mail, message, files)
+    if message.bulk:
+        mail["Precedence"] = "bulk"
+    if message.bulk and unsubscribe:
+        mail["List-Unsubscribe"] = ", ".join(f"<{one}>" for one in unsubscribe)
+        if unsubscribe[0].startswith("https:"):
+            mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    _fill(mail, message, laid_out(message, style) if style else Body(message.text, message.html), files)
     return mail.as_bytes()
 
 
 def subject_of(message: OutboundMessage) -> str:
-    """Return the subject; that of an answer says so, once, whatever the language of the mailer that said it before."""
+    """Return the subject; that of an answer says so, once, whatever the language of the mailer that said it before.
+
+    A machine's mail keeps its own: it may be a notice beside the correspondence.
+    """
     subject = _one_line(message.subject, "the subject").strip()
-    if not message.reply_to or _REPLY_PREFIX.match(subject):
+    if not message.reply_to or message.automatic or _REPLY_PREFIX.match(subject):
         return subject
     return f"Re: {subject}".rstrip()
 
@@ -113,14 +129,14 @@ def _is_real_id(written: str) -> bool:
     return _ID.fullmatch(written) is not None and not written.endswith(f"@{NO_ID_DOMAIN}>")
 
 
-def _fill(mail: EmailMessage, message: OutboundMessage, files: Sequence[bytes]) -> None:
-    mail.set_content(message.text)
+def _fill(mail: EmailMessage, message: OutboundMessage, body: Body, files: Sequence[bytes]) -> None:
+    mail.set_content(body.text)
     pictures: set[int] = set()
-    if message.html:
-        mail.add_alternative(message.html, subtype="html")
+    if body.html:
+        mail.add_alternative(body.html, subtype="html")
         page = next(part for part in mail.iter_parts() if part.get_content_type() == "text/html")
         for n, file in enumerate(message.attachments):
-            if file.content_id and f"cid:{file.content_id}" in message.html:
+            if file.content_id and f"cid:{file.content_id}" in body.html:
                 main, _, sub = _media_type(file).partition("/")
                 page.add_related(
                     files[n],

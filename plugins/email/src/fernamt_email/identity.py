@@ -16,7 +16,22 @@ NO_ID_DOMAIN: Final = "no-message-id.invalid"
 """Stands in ids that we gave to mails without a Message-ID: never written into a mail of ours."""
 
 _TOKEN = re.compile(r"[a-z0-9-]{1,40}")
+_TAG = re.compile(r" ?\[#([a-z0-9]{1,20}-[a-z0-9]{6,16})\]", re.IGNORECASE)
+TAG_CHARS: Final = 6
+"""So much of a token's signature stands in a subject."""
 _OWN_ID = re.compile(r"<([a-z0-9]+)\.([0-9a-f]{16})@[^<>@\s]+>")
+
+
+def tag_of(token: str) -> str:
+    """Return what a subject may carry of a reply token, ``[#c-4fk2qz]``: enough for whoever takes part."""
+    number, _, signature = token.partition("-")
+    return f"[#{number}-{signature[:TAG_CHARS]}]" if len(signature) >= TAG_CHARS else ""
+
+
+def untagged(subject: str) -> tuple[str, str]:
+    """Return the hint in a subject, ``""`` if there is none, and the subject without it."""
+    found = _TAG.search(subject)
+    return (found[1].lower(), _TAG.sub("", subject).strip()) if found else ("", subject)
 
 
 @frozen(kw_only=True)
@@ -28,6 +43,8 @@ class Identity:
     aliases: frozenset[str]
     """Addresses, and domains with a leading ``@``."""
     delimiter: str
+    agents: frozenset[str] = frozenset()
+    """Colleagues who pass mails on to us: addresses, and domains with a leading ``@``."""
 
     @classmethod
     def of(cls, channel: ChannelId, settings: MailSettings) -> Identity:
@@ -37,6 +54,7 @@ class Identity:
             address=normalised(settings.address),
             aliases=frozenset(normalised(alias) for alias in settings.aliases),
             delimiter=settings.reply_delimiter,
+            agents=frozenset(normalised(agent) for agent in settings.agents),
         )
 
     @property
@@ -46,6 +64,11 @@ class Identity:
     def is_ours(self, address: str) -> bool:
         """Return whether mail to *address* is for us: our address, an alias, or one of them with something after the delimiter."""
         return self._detail(address) is not None
+
+    def is_agent(self, address: str) -> bool:
+        """Return whether a colleague writes under *address*. That gives no right to anything: senders can be forged."""
+        wanted = normalised(address)
+        return wanted in self.agents or wanted[wanted.rfind("@") :] in self.agents
 
     def token_in(self, address: str) -> str:
         """Return the token of a reply address of ours, ``""`` if *address* is none. Whether we signed it, the core checks."""
@@ -81,6 +104,10 @@ class Identity:
         """Return whether :meth:`message_id` of this channel made this id, whatever our address was then."""
         found = _OWN_ID.fullmatch(message_id)
         return found is not None and found[2] == self._mark(found[1])
+
+    def is_of_ours(self, message_id: str) -> bool:
+        """Return whether an id looks as another channel with our domain makes them."""
+        return _OWN_ID.fullmatch(message_id) is not None and message_id.endswith(f"@{self.domain}>")
 
     def _mark(self, entry_key: str) -> str:
         return hashlib.sha256(f"{self.channel}\n{entry_key}".encode()).hexdigest()[:16]

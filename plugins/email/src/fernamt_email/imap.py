@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Final
+
+from aiohttp import web
 
 from fernamt import Capabilities, Channel, ConnectorContext, OutboundMessage, Page, Sent, Throttled
 from fernamt_email.folder import Fetcher, Folder
@@ -13,8 +16,10 @@ from fernamt_email.mailbox import Busy, Mailbox
 from fernamt_email.oauth import Tokens
 from fernamt_email.probe import probe
 from fernamt_email.reading import Reader
+from fernamt_email.sent_copy import SentCopies
 from fernamt_email.settings import ImapSettings
-from fernamt_email.smtp import CAPABILITIES, Submission
+from fernamt_email.smtp import Submission
+from fernamt_email.unsubscribe import Unsubscribing
 
 BUSY_FIRST_S: Final = 15.0
 BUSY_MAX_S: Final = 900.0
@@ -29,15 +34,35 @@ class Imap:
         self._context = context
         self._identity = Identity.of(channel.id, settings)
         self._tokens = Tokens(settings.oauth, context.http, context.clock) if settings.oauth else None
-        self._submission = Submission(settings, self._identity, context, self._tokens)
-        self._fetcher = Fetcher(settings, Reader(self._identity, context, authserv_id=settings.authserv_id))
+        self._unsubscribing = Unsubscribing(self._identity, context, channel.url)
+        self._submission = Submission(
+            settings,
+            self._identity,
+            context,
+            tokens=self._tokens,
+            unsubscribing=self._unsubscribing,
+            keep=SentCopies(settings, context).keep,
+        )
+        reader = Reader(
+            self._identity,
+            context,
+            settings.house_language,
+            self._unsubscribing,
+            settings.layout if settings.acknowledge else None,
+            authserv_id=settings.authserv_id,
+        )
+        self._fetcher = Fetcher(settings, reader)
         self._history = History(settings, self._fetcher)
         self._told = ("", "")
         self._refused = 0
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""
-        return CAPABILITIES
+        return self._submission.capabilities()
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """See ``Serves``: where the reader of outreach stops it."""
+        return self._unsubscribing.routes()
 
     def id_for(self, message: OutboundMessage) -> str:
         """See ``ChoosesId``: one Message-ID for all who get this entry."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+
+from aiohttp import web
 
 from fernamt import Capabilities, Channel, ConnectorContext, NotStored, OutboundMessage, Sent, Unreachable
 from fernamt_email.identity import Identity
@@ -10,7 +13,8 @@ from fernamt_email.oauth import Tokens
 from fernamt_email.reading import Reader
 from fernamt_email.server import Handed, House, MailServer
 from fernamt_email.settings import ListenerSettings
-from fernamt_email.smtp import CAPABILITIES, Submission
+from fernamt_email.smtp import Submission
+from fernamt_email.unsubscribe import Unsubscribing
 
 
 class Listener:
@@ -20,14 +24,28 @@ class Listener:
         self._settings = channel.settings
         self._context = context
         self._identity = Identity.of(channel.id, channel.settings)
-        oauth = channel.settings.oauth
+        settings, oauth = channel.settings, channel.settings.oauth
         tokens = Tokens(oauth, context.http, context.clock) if oauth else None
-        self._submission = Submission(channel.settings, self._identity, context, tokens)
-        self._reader = Reader(self._identity, context, authserv_id=channel.settings.authserv_id)
+        self._unsubscribing = Unsubscribing(self._identity, context, channel.url)
+        self._submission = Submission(
+            settings, self._identity, context, tokens=tokens, unsubscribing=self._unsubscribing
+        )
+        self._reader = Reader(
+            self._identity,
+            context,
+            settings.house_language,
+            self._unsubscribing,
+            settings.layout if settings.acknowledge else None,
+            authserv_id=settings.authserv_id,
+        )
 
     def capabilities(self) -> Capabilities:
         """See ``Describes``."""
-        return CAPABILITIES
+        return self._submission.capabilities()
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """See ``Serves``: where the reader of outreach stops it."""
+        return self._unsubscribing.routes()
 
     def id_for(self, message: OutboundMessage) -> str:
         """See ``ChoosesId``: one Message-ID for all who get this entry."""

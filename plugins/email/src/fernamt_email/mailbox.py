@@ -25,7 +25,7 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginEr
 
 from fernamt import NeedsLogin, Unreachable
 from fernamt_email.call_thread import CallThread
-from fernamt_email.explain import explained
+from fernamt_email.explain import with_advice
 from fernamt_email.oauth import Tokens
 from fernamt_email.settings import IMAP_PORTS, ImapSettings
 from fernamt_email.tls import client_context
@@ -175,6 +175,13 @@ class Mailbox:
         """Move a mail to the folder for what is done (RFC 6851, else RFC 4315)."""
         await self._call(self._move, uid)
 
+    async def append(self, folder: str, mail: bytes, message_id: str) -> None:
+        """Put a mail that is read already into *folder*, made if it is missing; nothing, if one with that id is there.
+
+        That folder is selected then: this is a connection's last task.
+        """
+        await self._call(partial(self._append, folder, mail), message_id)
+
     async def wait(self, seconds: float) -> None:
         """Return when the server announces new mail, at the latest after *seconds* (RFC 2177, or just the time)."""
         if self._idles:
@@ -248,6 +255,14 @@ class Mailbox:
         client.delete_messages([uid], silent=True)
         if client.has_capability("UIDPLUS"):
             client.uid_expunge([uid])
+
+    def _append(self, folder: str, mail: bytes, message_id: str) -> None:
+        client = self._logged_in
+        if not client.folder_exists(folder):
+            client.create_folder(folder)
+        client.select_folder(folder, readonly=True)
+        if not client.search(["HEADER", "Message-ID", message_id]):
+            client.append(folder, mail, flags=[rb"\Seen"])
 
     def _look(self, first: int) -> list[int]:
         self._logged_in.take_announcement()
@@ -333,7 +348,7 @@ class Mailbox:
                 f"{where} a fresh token for {self._settings.user}: {said}. Was the consent given for this mailbox? Give it again "
                 "with: fernamt email connect CHANNEL; an app needs access to the mailbox, too"
             )
-        return NeedsLogin(f"{where} the login of {self._settings.user}: {explained(said)}")
+        return NeedsLogin(f"{where} the login of {self._settings.user}: {with_advice(said)}")
 
     def _cut(self) -> None:
         self._closed = True

@@ -59,7 +59,7 @@ def as_object(mail: Mail, source: str) -> dict[str, Any]:
         "signed": mail.body.signed,
         "encrypted": mail.body.encrypted,
         "report": [
-            {"address": fate.address, "action": fate.action, "status": fate.status, "reason": fate.reason}
+            {"address": fate.address, "action": fate.action, "status": fate.status, "reason": fate.said}
             for fate in (mail.report.fates if mail.report else ())
         ],
     }
@@ -82,7 +82,7 @@ def as_page(mail: Mail, source: str, *, full: bool, language: str) -> Iterator[s
     if flags := _flags(mail, words):
         yield _field(words["flags"], ", ".join(flags))
     for fate in mail.report.fates if mail.report else ():
-        yield _field(words["report"], f"{fate.address}  {fate.action}  {fate.status}  {fate.reason}")
+        yield _field(words["report"], f"{fate.address}  {fate.action}  {fate.status}  {fate.said}")
     for file in mail.body.files:
         place = f"  {words['place']}: {file.content_id}" if file.content_id else ""
         yield _field(words["file"], f"{file.name}  {file.media_type}  {len(file.data)} B{place}")

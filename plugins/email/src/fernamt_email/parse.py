@@ -10,12 +10,13 @@ from typing import Final
 from attrs import field, frozen
 
 from fernamt import Lines
-from fernamt_email.automatic import is_automatic
+from fernamt_email.automatic import Origin
 from fernamt_email.body import Body, body_of
 from fernamt_email.identity import NO_ID_DOMAIN
 from fernamt_email.mime import Part
 from fernamt_email.quotes import folded
 from fernamt_email.report import Report, report_of
+from fernamt_email.sender import Sender, sender_of
 
 MAX_REFERENCES: Final = 50
 MAX_SUBJECT: Final = 1_000
@@ -42,11 +43,17 @@ class Mail:
     """What it answers, nearest first."""
     subject: str = field(repr=False)
     at: datetime | None
-    automatic: bool
+    origin: Origin
     body: Body
     folded: tuple[Lines, ...]
     """Of the body's text: quotes and signatures."""
     report: Report | None
+    enclosed: Sender | None = None
+    """Who wrote the one mail that it has as a file."""
+
+    @property
+    def automatic(self) -> bool:
+        return self.origin.is_automatic
 
 
 def parse(raw: bytes, *, key: str) -> Mail:
@@ -93,10 +100,7 @@ def event_key(raw: bytes) -> str:
 
 def _mail(message: Part, key: str) -> Mail:
     headers = message.headers
-    name, sender = next(
-        iter(headers.addresses("from", "sender", "reply-to", "return-path")),
-        ("", ""),
-    )
+    sender = sender_of(headers)
     own_id = next(iter(headers.ids("message-id")), "")
     nearest_first = dict.fromkeys(headers.ids("in-reply-to") + headers.ids("references")[::-1])
     named = [address for _, address in headers.addresses("to", "cc")]
@@ -107,15 +111,21 @@ def _mail(message: Part, key: str) -> Mail:
     return Mail(
         key=key,
         id=own_id or f"<{key[:32]}@{NO_ID_DOMAIN}>",
-        sender=sender,
-        sender_name=name,
+        sender=sender.address,
+        sender_name=sender.name,
         recipients=tuple(dict.fromkeys(named)),
         arrived_for=(*arrived_for, *named),
         references=tuple(one for one in nearest_first if one != own_id)[:MAX_REFERENCES],
         subject=subject,
         at=headers.date(),
-        automatic=is_automatic(headers, sender),
+        origin=sender.origin,
         body=body,
         folded=folded(body.text, subject),
         report=report,
+        enclosed=_enclosed(message),
     )
+
+
+def _enclosed(message: Part) -> Sender | None:
+    mails = [inner for part in message.children if part.kind == "message/rfc822" for inner in part.children]
+    return sender_of(mails[0].headers) if len(mails) == 1 else None

@@ -10,9 +10,12 @@ from attrs import evolve
 
 from fernamt import (
     INLINE_MAX_BYTES,
+    Address,
     Attachment,
     Blob,
+    ChannelError,
     ConnectorContext,
+    Consent,
     DeliveryState,
     Ignored,
     InboundEvent,
@@ -23,13 +26,19 @@ from fernamt import (
     Thread,
     Unparsable,
     Unparsed,
+    Unreachable,
 )
-from fernamt_email.address import person
+from fernamt_email.acknowledge import acknowledgement
+from fernamt_email.address import normalised, person
 from fernamt_email.files import File
-from fernamt_email.identity import Identity
+from fernamt_email.forward import Forwarded, enclosed, forwarded
+from fernamt_email.identity import Identity, untagged
 from fernamt_email.marks import SPAM, marks_of
 from fernamt_email.parse import Mail, event_key, parse
-from fernamt_email.report import Report
+from fernamt_email.report import Fate, Report
+from fernamt_email.settings import LayoutSettings
+from fernamt_email.status import Language, explained
+from fernamt_email.unsubscribe import Unsubscribing
 
 THREAD_FROM_BYTES: Final = 16_384
 """Smaller mails are parsed on the loop: even one made to be slow cannot hold it up for long."""
@@ -38,10 +47,22 @@ THREAD_FROM_BYTES: Final = 16_384
 class Reader:
     """Reads the mails of one channel, each in memory: whoever calls has kept to the size limit before."""
 
-    def __init__(self, identity: Identity, context: ConnectorContext, *, authserv_id: str = "") -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        context: ConnectorContext,
+        language: Language = "en",
+        unsubscribing: Unsubscribing | None = None,
+        acknowledges: LayoutSettings | None = None,
+        *,
+        authserv_id: str = "",
+    ) -> None:
         self._authserv_id = authserv_id
         self._identity = identity
         self._context = context
+        self._language = language
+        self._unsubscribing = unsubscribing
+        self._acknowledges = acknowledges
 
     async def read(
         self, content: bytes, *, trace: bytes = b"", spam: bool = False
@@ -84,22 +105,30 @@ class Reader:
         if self._identity.made(mail.id):
             return [Ignored(reason="our own mail")]
         if mail.report and self._identity.made(mail.report.original_id):
-            told = _receipts(mail, mail.report)
+            told = _told(mail, mail.report, self._language)
             if told:
                 return told
+        if self._unsubscribing and (stopped := self._unsubscribing.event_of(mail.subject, key=mail.key)):
+            return [stopped]
         if not mail.sender:
             return [Unparsed(key=mail.key, reason="the mail names no sender")]
         return [await self._received(mail)]
 
     async def _received(self, mail: Mail) -> Received:
+        hint, subject = untagged(mail.subject)
+        ours = self._identity.is_ours(mail.sender) or self._identity.is_of_ours(mail.id)
+        passed_on = self._passed_on(mail, subject)
+        sender, name = mail.sender, mail.sender_name
+        if passed_on is not None:
+            sender, name, subject = passed_on.address, passed_on.name, passed_on.subject
         returned = (mail.report.original_id,) if mail.report and mail.report.original_id else ()
         return Received(
             key=mail.key,
             id=mail.id,
-            sender=person(mail.sender),
-            sender_name=mail.sender_name,
-            cc=tuple(dict.fromkeys(person(one) for one in mail.recipients if not self._identity.is_ours(one))),
-            subject=mail.subject,
+            sender=person(sender),
+            sender_name=name,
+            cc=() if passed_on else self._others(mail, sender),
+            subject=subject,
             text=mail.body.text,
             folded=mail.folded,
             marks=mail.body.marks,
@@ -107,12 +136,32 @@ class Reader:
             attachments=tuple([await self._attachment(file) for file in mail.body.files]),
             thread=Thread(
                 token=next(filter(None, map(self._identity.token_in, mail.arrived_for)), ""),
-                references=(*returned, *mail.references),
+                references=() if passed_on else (*returned, *mail.references),
+                hint=hint,
                 place=mail.id,
+                learns=bool(mail.references) and passed_on is None,
             ),
             at=mail.at,
-            automatic=mail.automatic or self._identity.is_ours(mail.sender),
+            automatic=mail.automatic or ours or passed_on is not None,
+            silent=mail.origin.is_silent,
+            acknowledgement=acknowledgement(mail.body.text, self._acknowledges, self._language)
+            if self._acknowledges
+            else None,
         )
+
+    def _passed_on(self, mail: Mail, subject: str) -> Forwarded | None:
+        """Return whose mail a colleague passes on to us. It says no more than From would, which anybody can write."""
+        if not self._identity.is_agent(mail.sender) or mail.automatic:
+            return None
+        found = enclosed(subject, mail.enclosed) or forwarded(subject, mail.body.text)
+        if found is None or self._identity.is_ours(found.address) or self._identity.is_agent(found.address):
+            return None
+        return found
+
+    def _others(self, mail: Mail, sender: str) -> tuple[Address, ...]:
+        """Return who else got this mail: they take part, so their answers join by reference."""
+        others = (one for one in mail.recipients if not self._identity.is_ours(one))
+        return tuple(dict.fromkeys(person(one) for one in others if normalised(one) != normalised(sender)))
 
     async def _attachment(self, file: File) -> Attachment:
         return Attachment(
@@ -130,23 +179,28 @@ def _marked(event: InboundEvent, marks: tuple[str, ...]) -> InboundEvent:
     return evolve(event, marks=(*event.marks, *marks), automatic=event.automatic or SPAM in marks)
 
 
-def _receipts(mail: Mail, report: Report) -> list[InboundEvent]:
-    """Return what a report on a mail of ours tells: nothing, if it tells neither of failure nor of delay."""
-    failed: list[InboundEvent] = [
-        Receipt(
-            key=f"{mail.key}:{n}",
-            state=DeliveryState.FAILED,
-            id=report.original_id,
-            address=person(fate.address),
-            error=Rejected(fate.reason, code=fate.status),
-            at=mail.at,
-        )
-        for n, fate in enumerate(report.fates)
-        if fate.action == "failed"
-    ]
-    if failed or all(fate.action != "delayed" for fate in report.fates):
-        return failed
-    return [Ignored(reason="delayed: the other server still tries")]
+def _told(mail: Mail, report: Report, language: Language) -> list[InboundEvent]:
+    """Return what a report on a mail of ours tells of each recipient; nothing, if it tells nothing that we can use."""
+    found = (_event(mail, report, n, fate, language) for n, fate in enumerate(report.fates))
+    return [one for one in found if one is not None]
+
+
+def _event(mail: Mail, report: Report, n: int, fate: Fate, language: Language) -> InboundEvent | None:
+    key, address = f"{mail.key}:{n}", person(fate.address) if "@" in fate.address else None
+    if fate.action == "complained":
+        return Consent(key=key, address=address, allowed=False, scope="marketing") if address else None
+    tells: dict[str, tuple[DeliveryState, ChannelError | None]] = {
+        "failed": (DeliveryState.FAILED, Rejected(explained(fate.status, fate.said, language), code=fate.status)),
+        "delayed": (
+            DeliveryState.SENT,
+            Unreachable(explained(fate.status, fate.said, language, late=True), certain=True, code=fate.status),
+        ),
+        "delivered": (DeliveryState.DELIVERED, None),
+    }
+    if fate.action not in tells:
+        return None
+    state, error = tells[fate.action]
+    return Receipt(key=key, state=state, id=report.original_id, address=address, error=error, at=mail.at)
 
 
 async def _pieces(data: bytes) -> AsyncIterator[bytes]:

@@ -11,6 +11,7 @@ from attrs import Attribute, field, frozen
 
 from fernamt import Secret
 from fernamt_email.address import MAILBOX
+from fernamt_email.status import Language
 
 Security: TypeAlias = Literal["tls", "starttls", "none"]
 
@@ -108,6 +109,11 @@ def _delimiter(_: Any, attribute: Attribute[str], value: str) -> None:
         raise ValueError(f"{attribute.name} is {value!r}; it must be one of + - = _ . or empty")
 
 
+def _language(_: Any, attribute: Attribute[str], value: str) -> None:
+    if value not in ("en", "de"):
+        raise ValueError(f"{attribute.name} is {value!r}; it must be 'en' or 'de'")
+
+
 def _port(_: Any, attribute: Attribute[Any], value: int | None) -> None:
     if value is not None and not 0 < value < 65_536:
         raise ValueError(f"{attribute.name} is {value}; it must be from 1 to 65535")
@@ -155,6 +161,58 @@ class SmtpSettings:
     )
     timeout_s: float = field(
         default=60.0, validator=_at_least(0.1), metadata=_help("How long any single answer of the server may take.")
+    )
+
+
+def _form(_: Any, attribute: Attribute[str], value: str) -> None:
+    if value and "{text}" not in value:
+        raise ValueError(
+            f"{attribute.name} has no {{text}}, where the answer itself stands; write it where that belongs"
+        )
+
+
+def _names(_: Any, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
+    for one in value:
+        login, _, name = one.partition("=")
+        if not (login.strip() and name.strip()):
+            raise ValueError(f"{attribute.name} has {one!r}; write it as 'maria = Maria Schmidt'")
+
+
+@frozen(kw_only=True)
+class LayoutSettings:
+    """``[channels.<id>.layout]``: what stands around an answer, by the customer's language."""
+
+    text_en: str = field(
+        default="",
+        validator=_form,
+        metadata=_help("The text in English: {text} is the answer, {agent} its writer; empty: just the answer."),
+    )
+    text_de: str = field(default="", validator=_form, metadata=_help("The same in German."))
+    html_en: str = field(
+        default="",
+        validator=_form,
+        metadata=_help("The HTML in English, with the same places; empty: answers without HTML stay so."),
+    )
+    html_de: str = field(default="", validator=_form, metadata=_help("The same in German."))
+    agent_names: tuple[str, ...] = field(
+        default=(),
+        validator=_names,
+        metadata=_help(
+            "What readers see for {agent}, by login: 'maria = Maria Schmidt'; others are shown by their login."
+        ),
+    )
+    received_en: str = field(
+        default="We received your message. Its number is #{number}. We will get back to you.",
+        validator=_not_empty,
+        metadata=_help("With acknowledge, what is said in English; {number} is the conversation's."),
+    )
+    received_de: str = field(
+        default="Ihre Nachricht ist angekommen. Sie hat die Nummer #{number}. Wir melden uns bei Ihnen.",
+        validator=_not_empty,
+        metadata=_help("The same in German."),
+    )
+    quote: bool = field(
+        default=True, metadata=_help("Whether what the customer wrote last stands below an answer that a person wrote.")
     )
 
 
@@ -229,6 +287,42 @@ class MailSettings:
             "How your own mail server signs its Authentication-Results; fernamt check --online tells it. Empty: none counts."
         ),
     )
+    subject_token: bool = field(
+        default=False,
+        metadata=_help(
+            "Whether our subjects carry a sign of the conversation, [#c-4fk2qz], for programs that lose references."
+        ),
+    )
+    signed_sender: bool = field(
+        default=False,
+        metadata=_help(
+            "Whether the signed reply address is also the envelope's sender, so that reports and out-of-office notes without"
+            " references find back; your provider must let you send from support+anything."
+        ),
+    )
+    agents: tuple[str, ...] = field(
+        default=(),
+        validator=_addresses_or_domains,
+        metadata=_help(
+            "Colleagues whose forwarded mails count as written by the original sender; @example.org stands for a whole domain."
+        ),
+    )
+    house_language: Language = field(
+        default="en",
+        validator=_language,
+        metadata=_help(
+            "en or de: of what we write ourselves, for agents, and for customers whose language nobody knows."
+        ),
+    )
+    acknowledge: bool = field(
+        default=False,
+        metadata=_help("Whether who opens a conversation is told its number at once, one in 24 hours to one person."),
+    )
+    automatic_per_day: int = field(
+        default=5,
+        validator=_within(0, 1_000),
+        metadata=_help("So many automatic mails at most to one person within 24 hours, whatever asks for them."),
+    )
     max_bytes: int = field(
         default=26_214_400,
         validator=_within(65_536, 104_857_600),
@@ -239,6 +333,9 @@ class MailSettings:
         default=None,
         validator=_one_way_in,
         metadata=_help("A table of its own: tokens instead of passwords (Microsoft 365, Google)."),
+    )
+    layout: LayoutSettings = field(
+        factory=LayoutSettings, metadata=_help("Signatures and HTML around our answers, a table of its own.")
     )
 
 
@@ -284,6 +381,12 @@ class ImapSettings(MailSettings):
     done_folder: str = field(
         default="Processed",
         metadata=_help("Where a mail goes once it is stored; created if missing; empty: it stays where it is."),
+    )
+    sent_folder: str = field(
+        default="",
+        metadata=_help(
+            "Where a copy of each answer goes, Sent for instance; empty: nowhere. Some providers keep one by themselves."
+        ),
     )
     idle_s: float = field(
         default=540.0,
