@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 import pytest
+import uvloop
 
 from fernamt.testing import FaultProxy, WireFault
 from fernamt.testing.proxy import GARBAGE
@@ -155,6 +156,23 @@ async def test_connections_that_stand_can_be_broken_off_on_both_sides(echo: Echo
     assert await echo.ends.get() == "reset"
     assert await said(proxy) == (WHOLE, "closed")
     writer.close()
+
+
+def test_a_connection_that_is_closed_already_can_be_broken_off_once_more() -> None:
+    async def closed_twice() -> None:
+        async with Echo() as echo, FaultProxy("127.0.0.1", echo.port) as proxy:
+            _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            while not proxy._lines:
+                await asyncio.sleep(0)
+            [line] = proxy._lines.values()
+            line.reset()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            line.reset()
+            writer.close()
+
+    # The daemon's loop: it forgets the socket of a transport that is closed.
+    uvloop.run(closed_twice())
 
 
 async def test_a_server_that_is_not_there_looks_like_one_that_resets() -> None:

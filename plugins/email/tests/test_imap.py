@@ -94,8 +94,8 @@ async def test_what_is_there_is_taken_in_order_and_moved(context: FakeContext, d
         dovecot.deliver(user, mail(n))
     async with running(context, dovecot, user):
         await moved(dovecot, user, 3)
+        await eventually(lambda: context.states == [("up", ""), ("up", "INBOX: 3 mails: 3 stored")])
     assert ids(context.intake) == names(1, 2, 3)
-    assert context.states == [("up", ""), ("up", "INBOX: 3 mails: 3 stored")]
     await eventually(lambda: dovecot.mails(user) == [])
     [first, *_] = context.intake.events
     assert isinstance(first, Received)

@@ -169,8 +169,9 @@ class _Line:
     def reset(self) -> None:
         for writer in self._writers:
             endpoint = writer.get_extra_info("socket")
-            with contextlib.suppress(OSError):
-                endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            if endpoint is not None:  # what is closed already has none, or one that is none any more
+                with contextlib.suppress(OSError, ValueError):
+                    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             writer.transport.abort()
 
     async def _passed_on(self, host: str, port: int) -> bool:
