@@ -8,9 +8,9 @@ from fernamt import Acknowledgement, Received
 from fernamt.testing import FakeContext
 from fernamt_email.acknowledge import acknowledgement, language_in
 from fernamt_email.identity import Identity
+from fernamt_email.language import Language
 from fernamt_email.reading import Reader
 from fernamt_email.settings import LayoutSettings
-from fernamt_email.status import Language
 
 from .given import CHANNEL
 

@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 from fernamt import Acknowledgement
+from fernamt_email.language import Language
 from fernamt_email.settings import LayoutSettings
-from fernamt_email.status import Language
 
 MAX_TEXT: Final = 4_000
 """Characters of a text that say which language it is in."""

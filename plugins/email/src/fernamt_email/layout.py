@@ -10,8 +10,8 @@ from typing import Final
 from attrs import field, frozen
 
 from fernamt import Answered, OutboundMessage
+from fernamt_email.language import Language
 from fernamt_email.settings import LayoutSettings
-from fernamt_email.status import Language
 
 MAX_QUOTED: Final = 20_000
 """Characters of the message below: a correspondence of years is in the reader's own mailbox."""

@@ -247,8 +247,7 @@ class Mailbox:
             client.move([uid], folder)
         else:
             client.copy([uid], folder)
-            client.delete_messages([uid], silent=True)
-            client.uid_expunge([uid])
+            self._remove(uid)
 
     def _remove(self, uid: int) -> None:
         client = self._logged_in

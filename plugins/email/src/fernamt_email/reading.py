@@ -33,11 +33,12 @@ from fernamt_email.address import normalised, person
 from fernamt_email.files import File
 from fernamt_email.forward import Forwarded, enclosed, forwarded
 from fernamt_email.identity import Identity, untagged
+from fernamt_email.language import Language
 from fernamt_email.marks import SPAM, marks_of
 from fernamt_email.parse import Mail, event_key, parse
 from fernamt_email.report import Fate, Report
 from fernamt_email.settings import LayoutSettings
-from fernamt_email.status import Language, explained
+from fernamt_email.status import explained
 from fernamt_email.unsubscribe import Unsubscribing
 
 THREAD_FROM_BYTES: Final = 16_384

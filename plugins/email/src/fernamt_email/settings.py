@@ -2,137 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 
 from fernamt import Secret
-from fernamt_email.address import MAILBOX
-from fernamt_email.status import Language
+from fernamt_email import checks
+from fernamt_email.language import Language
 
 Security: TypeAlias = Literal["tls", "starttls", "none"]
 
 IMAP_PORTS: Final = {"tls": 993, "starttls": 143, "none": 143}
 SMTP_PORTS: Final = {"tls": 465, "starttls": 587, "none": 25}
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _security(instance: Any, attribute: Attribute[str], value: str) -> None:
-    if value not in ("tls", "starttls", "none"):
-        raise ValueError(f"{attribute.name} is {value!r}; it must be 'tls', 'starttls' or 'none'")
-    if value == "none" and not _is_loopback(instance.host):
-        raise ValueError(
-            f"{attribute.name} = 'none' sends mail and password in clear, which is only allowed to this machine itself, "
-            f"and host is {instance.host!r}; write 'starttls' or 'tls'"
-        )
-
-
-def _login(instance: Any, attribute: Attribute[Any], value: Secret | None) -> None:
-    if value is not None and not instance.user:
-        raise ValueError(f"user and {attribute.name} go together: write both or neither")
-
-
-def _one_way_in(instance: Any, _: Attribute[Any], value: OAuthSettings | None) -> None:
-    if value is None and instance.smtp.user and instance.smtp.password is None:
-        raise ValueError("smtp.user has no password: write smtp.password, or a table oauth for this channel")
-    own = getattr(instance, "password", None)
-    if hasattr(instance, "password") and (own is None) == (value is None):
-        raise ValueError("a mailbox is opened with a password or with a table oauth: write one of them")
-
-
-def _client(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    if instance.flow == "app" and value is None:
-        raise ValueError(f"flow = 'app' needs a {attribute.name}")
-
-
-def _kept(instance: Any, attribute: Attribute[Any], value: Path | None) -> None:
-    if instance.flow != "app" and value is None:
-        raise ValueError(f"{attribute.name} is missing: fernamt email connect writes the consent there")
-
-
-def _https(_: Any, attribute: Attribute[str], value: str) -> None:
-    url = urlsplit(value)
-    if value and url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname or "")):
-        raise ValueError(f"{attribute.name} must begin with https://")
-
-
-def _other(instance: Any, attribute: Attribute[str], value: str) -> None:
-    _https(instance, attribute, value)
-    if instance.provider == "other" and not value:
-        raise ValueError(f"provider = 'other' needs a {attribute.name}")
-
-
-def _known_flow(instance: Any, attribute: Attribute[str], value: str) -> None:
-    if instance.provider == "google" and value != "browser":
-        raise ValueError(f"{attribute.name} must be 'browser': Google gives access to mail in no other way")
-
-
-def _not_empty(_: Any, attribute: Attribute[str], value: str) -> None:
-    if not value.strip():
-        raise ValueError(f"{attribute.name} must not be empty")
-
-
-def _mail_address(_: Any, attribute: Attribute[str], value: str) -> None:
-    if not MAILBOX.fullmatch(value):
-        raise ValueError(f"{attribute.name} is {value!r}; it must look like support@example.org")
-
-
-def _addresses_or_domains(_: Any, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
-    for one in value:
-        if not MAILBOX.fullmatch(f"anybody{one}" if one.startswith("@") else one):
-            raise ValueError(
-                f"{attribute.name} has {one!r}; write an address such as info@example.org, or @example.org for a whole domain"
-            )
-
-
-def _folders(_: Any, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
-    if not value or not all(one.strip() for one in value) or len(set(value)) < len(value):
-        raise ValueError(f"{attribute.name} must name at least one folder, none of them empty and none twice")
-
-
-def _one_line(_: Any, attribute: Attribute[str], value: str) -> None:
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise ValueError(f"{attribute.name} must be one line without control characters")
-
-
-def _delimiter(_: Any, attribute: Attribute[str], value: str) -> None:
-    if value not in ("", "+", "-", "=", "_", "."):
-        raise ValueError(f"{attribute.name} is {value!r}; it must be one of + - = _ . or empty")
-
-
-def _language(_: Any, attribute: Attribute[str], value: str) -> None:
-    if value not in ("en", "de"):
-        raise ValueError(f"{attribute.name} is {value!r}; it must be 'en' or 'de'")
-
-
-def _port(_: Any, attribute: Attribute[Any], value: int | None) -> None:
-    if value is not None and not 0 < value < 65_536:
-        raise ValueError(f"{attribute.name} is {value}; it must be from 1 to 65535")
-
-
-def _at_least(lowest: float) -> Any:
-    def check(_: Any, attribute: Attribute[float], value: float) -> None:
-        if value < lowest:
-            raise ValueError(f"{attribute.name} is {value}; it must be at least {lowest}")
-
-    return check
-
-
-def _within(lowest: float, highest: float) -> Any:
-    def check(_: Any, attribute: Attribute[float], value: float) -> None:
-        if not lowest <= value <= highest:
-            raise ValueError(f"{attribute.name} is {value}; it must be from {lowest} to {highest}")
-
-    return check
 
 
 def _help(text: str) -> dict[str, str]:
@@ -143,24 +25,26 @@ def _help(text: str) -> dict[str, str]:
 class SmtpSettings:
     """``[channels.<id>.smtp]``: the server that takes our mail."""
 
-    host: str = field(validator=_not_empty, metadata=_help("Name of the server that takes our mail."))
+    host: str = field(validator=checks.not_empty, metadata=_help("Name of the server that takes our mail."))
     port: int | None = field(
-        default=None, validator=_port, metadata=_help("Without it: 587 for starttls, 465 for tls, 25 for none.")
+        default=None, validator=checks.port, metadata=_help("Without it: 587 for starttls, 465 for tls, 25 for none.")
     )
     security: Security = field(
         default="starttls",
-        validator=_security,
+        validator=checks.security,
         metadata=_help("starttls, tls, or none; none only to this machine itself."),
     )
     user: str = field(default="", metadata=_help("For the login; empty: no login."))
     password: Secret | None = field(
-        default=None, validator=_login, metadata=_help("A reference: env:NAME, file:/path or credential:name.")
+        default=None, validator=checks.login, metadata=_help("A reference: env:NAME, file:/path or credential:name.")
     )
     ca_file: Path | None = field(
         default=None, metadata=_help("A PEM file with certificates to trust beside those of the system.")
     )
     timeout_s: float = field(
-        default=60.0, validator=_at_least(0.1), metadata=_help("How long any single answer of the server may take.")
+        default=60.0,
+        validator=checks.at_least(0.1),
+        metadata=_help("How long any single answer of the server may take."),
     )
 
 
@@ -203,12 +87,12 @@ class LayoutSettings:
     )
     received_en: str = field(
         default="We received your message. Its number is #{number}. We will get back to you.",
-        validator=_not_empty,
+        validator=checks.not_empty,
         metadata=_help("With acknowledge, what is said in English; {number} is the conversation's."),
     )
     received_de: str = field(
         default="Ihre Nachricht ist angekommen. Sie hat die Nummer #{number}. Wir melden uns bei Ihnen.",
-        validator=_not_empty,
+        validator=checks.not_empty,
         metadata=_help("The same in German."),
     )
     quote: bool = field(
@@ -223,37 +107,39 @@ class OAuthSettings:
     provider: Literal["microsoft", "google", "other"] = field(metadata=_help("microsoft, google, or other."))
     flow: Literal["device", "browser", "app"] = field(
         default="browser",
-        validator=_known_flow,
+        validator=checks.known_flow,
         metadata=_help(
             "How the consent is given: on any device with a code (device), in a browser (browser), or by an administrator once (app)."
         ),
     )
     tenant: str = field(
         default="organizations",
-        validator=_not_empty,
+        validator=checks.not_empty,
         metadata=_help(
             "Microsoft only: the directory, its id or one of its domains; with flow = app it must be named."
         ),
     )
-    client_id: str = field(validator=_not_empty, metadata=_help("Of the app that you registered at the provider."))
+    client_id: str = field(
+        validator=checks.not_empty, metadata=_help("Of the app that you registered at the provider.")
+    )
     client_secret: Secret | None = field(
         default=None,
-        validator=_client,
+        validator=checks.client,
         metadata=_help("A reference: env:NAME, file:/path or credential:name; needed for app, and by Google."),
     )
     token_file: Path | None = field(
         default=None,
-        validator=_kept,
+        validator=checks.kept,
         metadata=_help(
             "Where fernamt email connect keeps the consent, mode 0600; the daemon's user must be able to write it."
         ),
     )
-    token_url: str = field(default="", validator=_other, metadata=_help("For other: where tokens are given out."))
+    token_url: str = field(default="", validator=checks.other, metadata=_help("For other: where tokens are given out."))
     authorize_url: str = field(
-        default="", validator=_https, metadata=_help("For other: where people consent in a browser.")
+        default="", validator=checks.https, metadata=_help("For other: where people consent in a browser.")
     )
     device_url: str = field(
-        default="", validator=_https, metadata=_help("For other: where codes for devices are given out.")
+        default="", validator=checks.https, metadata=_help("For other: where codes for devices are given out.")
     )
     scope: str = field(
         default="", metadata=_help("For other: what is asked for; with a provider, instead of what we know.")
@@ -264,25 +150,25 @@ class OAuthSettings:
 class MailSettings:
     """What both kinds have in common: who we are, and how we send."""
 
-    address: str = field(validator=_mail_address, metadata=_help("Our own mail address on this channel."))
+    address: str = field(validator=checks.mail_address, metadata=_help("Our own mail address on this channel."))
     aliases: tuple[str, ...] = field(
         default=(),
-        validator=_addresses_or_domains,
+        validator=checks.addresses_or_domains,
         metadata=_help("Further addresses of ours that arrive here; @example.org stands for a whole domain."),
     )
     sender_name: str = field(
-        default="", validator=_one_line, metadata=_help("The name that readers see beside our address.")
+        default="", validator=checks.one_line, metadata=_help("The name that readers see beside our address.")
     )
     reply_delimiter: str = field(
         default="+",
-        validator=_delimiter,
+        validator=checks.delimiter,
         metadata=_help(
             "Between our name and the token of a signed reply address (support+token@example.org); empty: no such addresses."
         ),
     )
     authserv_id: str = field(
         default="",
-        validator=_one_line,
+        validator=checks.one_line,
         metadata=_help(
             "How your own mail server signs its Authentication-Results; fernamt check --online tells it. Empty: none counts."
         ),
@@ -302,14 +188,14 @@ class MailSettings:
     )
     agents: tuple[str, ...] = field(
         default=(),
-        validator=_addresses_or_domains,
+        validator=checks.addresses_or_domains,
         metadata=_help(
             "Colleagues whose forwarded mails count as written by the original sender; @example.org stands for a whole domain."
         ),
     )
     house_language: Language = field(
         default="en",
-        validator=_language,
+        validator=checks.language,
         metadata=_help(
             "en or de: of what we write ourselves, for agents, and for customers whose language nobody knows."
         ),
@@ -320,18 +206,18 @@ class MailSettings:
     )
     automatic_per_day: int = field(
         default=5,
-        validator=_within(0, 1_000),
+        validator=checks.within(0, 1_000),
         metadata=_help("So many automatic mails at most to one person within 24 hours, whatever asks for them."),
     )
     max_bytes: int = field(
         default=26_214_400,
-        validator=_within(65_536, 104_857_600),
+        validator=checks.within(65_536, 104_857_600),
         metadata=_help("The largest mail that is taken whole, in bytes."),
     )
     smtp: SmtpSettings = field(metadata=_help("The server that takes our mail, a table of its own."))
     oauth: OAuthSettings | None = field(
         default=None,
-        validator=_one_way_in,
+        validator=checks.one_way_in,
         metadata=_help("A table of its own: tokens instead of passwords (Microsoft 365, Google)."),
     )
     layout: LayoutSettings = field(
@@ -343,19 +229,19 @@ class MailSettings:
 class ImapSettings(MailSettings):
     """A channel of kind ``email.imap``."""
 
-    host: str = field(validator=_not_empty, metadata=_help("Name of the IMAP server."))
+    host: str = field(validator=checks.not_empty, metadata=_help("Name of the IMAP server."))
     port: int | None = field(
-        default=None, validator=_port, metadata=_help("Without it: 993 for tls, 143 for starttls and none.")
+        default=None, validator=checks.port, metadata=_help("Without it: 993 for tls, 143 for starttls and none.")
     )
     security: Security = field(
         default="tls",
-        validator=_security,
+        validator=checks.security,
         metadata=_help("tls, starttls, or none; none only to this machine itself."),
     )
-    user: str = field(validator=_not_empty, metadata=_help("For the login at the IMAP server."))
+    user: str = field(validator=checks.not_empty, metadata=_help("For the login at the IMAP server."))
     password: Secret | None = field(
         default=None,
-        validator=_login,
+        validator=checks.login,
         metadata=_help("A reference: env:NAME, file:/path or credential:name. Without it there is a table oauth."),
     )
     ca_file: Path | None = field(
@@ -363,7 +249,7 @@ class ImapSettings(MailSettings):
     )
     folders: tuple[str, ...] = field(
         default=("INBOX",),
-        validator=_folders,
+        validator=checks.folders,
         metadata=_help(
             "The folders that are read; new mail in the first one is noticed at once, in the others by sweep_s."
         ),
@@ -390,16 +276,18 @@ class ImapSettings(MailSettings):
     )
     idle_s: float = field(
         default=540.0,
-        validator=_within(1.0, 1_500.0),
+        validator=checks.within(1.0, 1_500.0),
         metadata=_help("How long one IDLE may last; providers drop longer ones."),
     )
     sweep_s: float = field(
         default=120.0,
-        validator=_within(1.0, 3_600.0),
+        validator=checks.within(1.0, 3_600.0),
         metadata=_help("How often to look although nothing was announced; the shorter of this and idle_s counts."),
     )
     timeout_s: float = field(
-        default=60.0, validator=_at_least(0.1), metadata=_help("How long the server may stay silent within a command.")
+        default=60.0,
+        validator=checks.at_least(0.1),
+        metadata=_help("How long the server may stay silent within a command."),
     )
 
 
@@ -408,14 +296,16 @@ class ListenerSettings(MailSettings):
     """A channel of kind ``email.listener``."""
 
     host: str = field(
-        default="127.0.0.1", validator=_not_empty, metadata=_help("The address of this machine to listen on.")
+        default="127.0.0.1", validator=checks.not_empty, metadata=_help("The address of this machine to listen on.")
     )
-    port: int = field(validator=_port, metadata=_help("The port to listen on."))
+    port: int = field(validator=checks.port, metadata=_help("The port to listen on."))
     protocol: Literal["smtp", "lmtp"] = field(
         default="smtp", metadata=_help("smtp, or lmtp behind a mail server such as Postfix.")
     )
     max_connections: int = field(
-        default=20, validator=_within(1, 1_000), metadata=_help("How many connections may be open at the same time.")
+        default=20,
+        validator=checks.within(1, 1_000),
+        metadata=_help("How many connections may be open at the same time."),
     )
 
     @protocol.validator

@@ -29,10 +29,11 @@ from fernamt import (
 from fernamt_email.compose import compose
 from fernamt_email.explain import with_advice
 from fernamt_email.identity import Identity
+from fernamt_email.language import Language
 from fernamt_email.layout import Style
 from fernamt_email.oauth import Tokens
 from fernamt_email.settings import SMTP_PORTS, MailSettings
-from fernamt_email.status import Language, enhanced_in, explained
+from fernamt_email.status import enhanced_in, explained
 from fernamt_email.tls import client_context
 from fernamt_email.unsubscribe import Unsubscribing
 
