@@ -125,7 +125,7 @@ def _marked(event: InboundEvent, marks: tuple[str, ...]) -> InboundEvent:
     if not isinstance(event, Received):
         return event
     # An automatic answer to spam would tell its sender that somebody is there, or hit whoever it was forged for.
-    return evolve(event, marks=marks, automatic=event.automatic or SPAM in marks)
+    return evolve(event, marks=(*event.marks, *marks), automatic=event.automatic or SPAM in marks)
 
 
 def _receipts(mail: Mail, report: Report) -> list[InboundEvent]:
