@@ -41,7 +41,7 @@ class Imap:
             context,
             tokens=self._tokens,
             unsubscribing=self._unsubscribing,
-            keep=SentCopies(settings, context).keep,
+            keep=SentCopies(settings, context, self._tokens).keep,
         )
         reader = Reader(
             self._identity,

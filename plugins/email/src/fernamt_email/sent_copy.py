@@ -7,6 +7,7 @@ from typing import Final
 
 from fernamt import ChannelError, ConnectorContext
 from fernamt_email.mailbox import Mailbox
+from fernamt_email.oauth import Tokens
 from fernamt_email.settings import ImapSettings
 
 COPY_S: Final = 10.0
@@ -18,8 +19,10 @@ REST_S: Final = 300.0
 class SentCopies:
     """Best effort: nothing that goes wrong here is a fault of the answer, which has left already."""
 
-    def __init__(self, settings: ImapSettings, context: ConnectorContext) -> None:
+    def __init__(self, settings: ImapSettings, context: ConnectorContext, tokens: Tokens | None = None) -> None:
+        """*tokens* are there if the settings name no password."""
         self._settings = settings
+        self._tokens = tokens
         self._context = context
         self._resting_until = float("-inf")
 
@@ -29,7 +32,7 @@ class SentCopies:
         if not self._settings.sent_folder or loop.time() < self._resting_until:
             return
         try:
-            async with asyncio.timeout(COPY_S), Mailbox(self._settings) as box:
+            async with asyncio.timeout(COPY_S), Mailbox(self._settings, self._tokens) as box:
                 await box.append(self._settings.sent_folder, mail, message_id)
         except (ChannelError, TimeoutError) as why:
             self._resting_until = loop.time() + REST_S
