@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-Language: TypeAlias = Literal["de", "en"]
+Language: TypeAlias = Literal["en", "de"]
 _NAMES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
