@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import json
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -100,7 +101,7 @@ def test_a_mail_is_stored_moved_answered_once_and_the_answers_thread_both_ways(
 def test_a_check_sends_a_probe_and_finds_it_beside_the_daemon(daemon: Daemon, dovecot: Dovecot, support: Party) -> None:
     with running(daemon):
         until(lambda: [one["state"] for one in daemon.told("channels")] == ["up"])
-        told = daemon.told("check", "--online")
+        told = json.loads(daemon.say("check", "--online", "--json").stdout)
     [found] = [one for one in told["findings"] if one["what"] == "channel"]
     assert (found["state"], found["text"].startswith(f"{support.address}: a probe came back")) == ("ok", True)
     assert dovecot.mails(support.user) == dovecot.mails(support.user, "Processed") == []

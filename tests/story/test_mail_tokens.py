@@ -1,6 +1,7 @@
 """A channel without a password: Dovecot and Postfix both let it in by a token, and ask the token server about it."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,8 @@ scope = "mail"
 """
         daemon = Daemon(tmp_path, free_port, configuration)
 
-        told = await asyncio.to_thread(daemon.told, "check", "--online")
+        checked = await asyncio.to_thread(daemon.say, "check", "--online", "--json")
+        told = json.loads(checked.stdout)
 
     [found] = [one for one in told["findings"] if one["what"] == "channel"]
     assert (found["state"], "a probe came back" in found["text"]) == ("ok", True), found

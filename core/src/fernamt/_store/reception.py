@@ -218,7 +218,7 @@ class _Plan:
         if event.id and event.id != event.key:
             self._know(id_hash(line.number, event.id), row)
         references = event.thread.references if event.thread.learns else ()
-        for one in {*references[:1], *references[-1:]}:
+        for one in dict.fromkeys((*references[:1], *references[-1:])):
             if key_hash(line, one) not in self._known:
                 self._know(id_hash(line.number, one), row)
         for person in event.cc:

@@ -11,7 +11,7 @@ MAX_LOCAL: Final = 255
 
 _TOKEN = re.compile(
     r"""
-    (?P<quoted>"(?:[^"\\]|\\.)*+"?) | (?P<comment>\([^()]*(?:\([^()]*\)[^()]*)*\)?) | (?P<angle><[^<>]*>?+)
+    (?P<quoted>"(?:[^"\\]|\\.)*"?) | (?P<comment>\([^()]*(?:\([^()]*\)[^()]*)*\)?) | (?P<angle><[^<>]*>?)
     | (?P<word>[^\s"(<>),;:]+) | (?P<mark>[,;:]) | (?P<space>\s+) | .
     """,
     re.VERBOSE | re.DOTALL,

@@ -10,7 +10,7 @@ from typing import Final
 
 from fernamt_email.charset import decoded
 
-_WORD = re.compile(r"=\?\s{0,3}([^?\s]{1,60})\s{0,3}\?\s{0,3}([BbQq])\s{0,3}\?((?:[^?]|\?(?!=))*+)\?=")
+_WORD = re.compile(r"=\?\s{0,3}([^?\s]{1,60})\s{0,3}\?\s{0,3}([BbQq])\s{0,3}\?((?:[^?]|\?(?!=))*)\?=")
 """Some are longer than RFC 2047, 2 allows, and some were folded where nothing may be folded."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _SPACES = re.compile(r"\s+")

@@ -9,7 +9,7 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final
 
 from fernamt import Lines
@@ -70,7 +70,7 @@ def folded(text: str, subject: str = "") -> tuple[Lines, ...]:
             return ()
     breaks = array("l", (found.start() for found in _BREAK.finditer(framed)))
     page = _Page(
-        [line.strip(_BLANKS) for line in text.split("\n")],
+        [framed[before + 1 : end].strip(_BLANKS) for before, end in pairwise(breaks)],
         marks=array("l", (bisect_left(breaks, found.start()) for found in _STARTING.finditer(framed))),
         heads=array("l", (bisect_left(breaks, at) - 1 for at in ends)),
         fields=[bisect_left(breaks, at) for at in fields],
