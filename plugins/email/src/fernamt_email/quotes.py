@@ -9,6 +9,7 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from heapq import merge
 from itertools import islice, pairwise
 from typing import Final
 
@@ -131,7 +132,7 @@ class _Page:
         """Return the line at which a forwarded mail begins; the end, if there is none."""
         forwarding = FORWARDING_SUBJECT.match(subject) is not None
         block = next((n for n in self._blocks if not _is_marked(self._lines[n])), self._end)
-        for n in sorted({*self._marks, *self._ends}):
+        for n in merge(self._marks, self._ends):
             if n >= block:
                 break
             if FORWARDED.match(self._lines[n]) or self._is_marked_forward(n):
@@ -151,7 +152,7 @@ class _Page:
     def _quotes(self, end: int) -> list[Lines]:
         found: list[Lines] = []
         after = 0
-        for n in sorted({*self._marks, *self._heads, *self._blocks}):
+        for n in merge(self._marks, sorted(self._heads), self._blocks):
             if n < after or n >= end:
                 continue
             stop = self._quote_end(n, end)
