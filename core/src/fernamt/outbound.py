@@ -22,7 +22,7 @@ class Answered:
     """When it was written, if its channel said so, else when it came."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)  # as Received: each message makes one
 class OutboundMessage:
     """One attempt to bring one entry to one recipient."""
 

@@ -64,6 +64,8 @@ def fit(message: OutboundMessage, can: Capabilities, connector: Connector) -> tu
     The same message and the same capabilities give the same parts.
     """
     whole = _simpler(message, can)
+    if not (whole.attachments or whole.buttons) and _units(whole, can, connector) <= can.max_units:
+        return (whole,)  # as it is with nearly all: no copy of it is made
     files = _grouped(whole.attachments, can.files)
     if isinstance(files, str):
         return files
@@ -102,8 +104,10 @@ def _simpler(message: OutboundMessage, can: Capabilities) -> OutboundMessage:
         if not subject.lower().startswith(_ANSWERED):
             text = f"{subject}\n\n{text}" if text else subject
         subject = ""
-    says_the_same = can.html and text == message.text
-    return evolve(message, text=text, buttons=buttons, subject=subject, html=message.html if says_the_same else "")
+    html = message.html if can.html and text == message.text else ""
+    if (text, buttons, subject, html) == (message.text, message.buttons, message.subject, message.html):
+        return message
+    return evolve(message, text=text, buttons=buttons, subject=subject, html=html)
 
 
 def _units(message: OutboundMessage, can: Capabilities, connector: Connector) -> int:

@@ -32,6 +32,7 @@ from fernamt.outbound import OutboundMessage
 
 _REFERENCES_MAX: Final = 50
 _N_MAX: Final = 2**31
+_NOTHING_BEFORE: Final = Before()
 _Place: TypeAlias = tuple[int, int]
 """A conversation, and the number of an entry there."""
 _Tied: TypeAlias = Mapping[_Place, Sequence[_Place]]
@@ -155,7 +156,7 @@ class _Known:
             answered=self._answered.get(spoken[0][4]) if spoken else None,
             sent_ids=tuple(orjson.loads(ids)[parts_ids:]),
         )
-        before = self._before.get(delivery.id, Before())
+        before = self._before.get(delivery.id, _NOTHING_BEFORE)
         stopped = self._stopped.get((handle, ""), "") or (
             self._stopped.get((handle, MARKETING), "") if delivery.bulk else ""
         )
