@@ -217,10 +217,10 @@ class _Plan:
             self._fetch_media(line, event, entry, row)
         if event.id and event.id != event.key:
             self._know(id_hash(line.number, event.id), row)
-        references = event.thread.references if event.thread.learns else ()
-        for one in dict.fromkeys((*references[:1], *references[-1:])):
-            if key_hash(line, one) not in self._known:
-                self._know(id_hash(line.number, one), row)
+        if event.thread.learns and (references := event.thread.references):
+            for one in dict.fromkeys((references[0], references[-1])):
+                if key_hash(line, one) not in self._known:
+                    self._know(id_hash(line.number, one), row)
         for person in event.cc:
             conversations.take_part(row, self._people.number(person, evidence="named in copy")[0])
         accepted = Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
