@@ -156,7 +156,7 @@ class Dovecot:
         top = self.folder / "mail" / user / "Maildir"
         box = top if folder == "INBOX" else top / f".{folder}"
         found = [*(box / "new").glob("*"), *(box / "cur").glob("*")]
-        return sorted(found, key=lambda file: file.name)
+        return sorted(found, key=_arrival)
 
     def _doveadm(self, *arguments: str) -> None:
         done = self._run(*arguments)
@@ -399,3 +399,9 @@ def _own_group() -> str:
     import grp
 
     return grp.getgrgid(os.getegid()).gr_name
+
+
+def _arrival(file: Path) -> tuple[int, ...]:
+    """Return when the server named a file of a Maildir: seconds, then microseconds, which it writes without leading zeros."""
+    seconds, second_part, *_ = file.name.split(".")
+    return int(seconds), int(second_part[1:].partition("P")[0])
