@@ -12,7 +12,7 @@ import attrs
 import structlog
 from attrs import evolve
 
-from fernamt._runtime.storable import QUICK_HTML, storable, storable_text
+from fernamt._runtime.storable import QUICK_HTML, is_plain, storable, storable_text
 from fernamt._runtime.turns import Turns
 from fernamt._store.blobs import BlobStore
 from fernamt._store.reception import Line, Reception, Submission
@@ -107,6 +107,8 @@ class ChannelIntake:
                     raise NotStored("intake is full", after_s=1.0)
                 await self._room.freed()
             try:
+                if cursor is None and _length(raw) <= INLINE_MAX_BYTES and all(map(is_plain, events)):
+                    return await self._written(Submission(line=self._line, events=events, raw=raw))
                 return await self._store(events, raw, cursor)
             except NotStored as full:
                 if not wait:
@@ -181,8 +183,8 @@ class ChannelIntake:
 
     async def _made_storable(self, event: InboundEvent, index: int, raw: bytes | Blob | None) -> InboundEvent:
         try:
-            if type(event) is Received:
-                return await self._cleaned(event) if event.html or event.attachments else storable(event)
+            if type(event) is Received and (event.html or event.attachments):
+                return await self._cleaned(event)
             if type(event) is Ignored:
                 _log.info("event_ignored", channel=self._line.id, reason=event.reason)
             return storable(event)
@@ -237,13 +239,14 @@ def _size(events: Sequence[InboundEvent], raw: bytes | Blob | None) -> int:
     size = _length(raw) + _EVENT_BYTES * len(events)
     for event in events:
         if type(event) is Received:
-            size += _length(event.text) + _length(event.html)
-            if event.attachments:
-                size += sum(_length(file.content) for file in event.attachments)
+            size += _length(event.text)
+            if event.html or event.attachments:
+                size += _length(event.html) + sum(_length(file.content) for file in event.attachments)
         elif type(event) is Unparsed:
             size += _length(event.raw)
     return size
 
 
 def _length(content: object) -> int:
-    return len(content) if isinstance(content, str | bytes) else 0
+    kind = type(content)
+    return len(content) if kind is str or kind is bytes else 0  # type: ignore[arg-type]

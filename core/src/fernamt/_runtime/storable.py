@@ -52,8 +52,6 @@ def storable(event: _Event) -> _Event:
     Raises:
         ValueError: It has no key, or somebody in it has no address.
     """
-    if isinstance(event, Received) and _is_plain(event):
-        return event
     texts: list[str] = []
     people: list[Address] = []
     _look(event, texts, people)
@@ -71,27 +69,22 @@ def storable(event: _Event) -> _Event:
     return result
 
 
-def _is_plain(event: Received) -> bool:
-    """Say whether there is nothing to do: most messages are a few short texts, looked at together."""
-    thread, sender = event.thread, event.sender
-    if (
-        event.html
-        or event.attachments
-        or event.aliases
-        or event.cc
-        or event.acknowledgement
-        or event.part
-        or thread.references
-    ):
+def is_plain(event: InboundEvent) -> bool:
+    """Say whether :func:`storable` would return the event as it is: most are a few short texts, looked at together."""
+    try:
+        if type(event) is not Received or event.html or event.attachments or event.aliases or event.cc:
+            return False
+        thread, sender = event.thread, event.sender
+        if event.acknowledgement or event.part or event.folded or event.marks or thread.references:
+            return False
+        whole = (
+            f"{event.key}{event.text}{event.id}{event.sender_name}{event.subject}{event.choice}{sender.scheme}"
+            f"{sender.value}{thread.token}{thread.place}"
+        )
+        is_clean = storable_text(whole) is whole and len(thread.place) <= _PLACE_MAX
+        return is_clean and bool(event.key) and _is_somebody(sender)
+    except (AttributeError, TypeError):  # a connector's value of another type: told where it is made storable
         return False
-    if event.folded or event.marks:
-        return False
-    whole = (
-        f"{event.key}{event.text}{event.id}{event.sender_name}{event.subject}{event.choice}{sender.scheme}"
-        f"{sender.value}{thread.token}{thread.place}"
-    )
-    is_clean = storable_text(whole) is whole and len(thread.place) <= _PLACE_MAX
-    return is_clean and bool(event.key) and _is_somebody(sender)
 
 
 def _is_somebody(one: Address) -> bool:

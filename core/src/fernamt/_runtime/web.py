@@ -132,21 +132,17 @@ class Web:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return web.Response(status=413, text=f"at most {BODY_MAX} bytes\n")
-        answer = await self._answer(
-            hook,
-            Request(
-                method=request.method,
-                url=f"{self._public_url}{request.raw_path}",
-                path=request.path.removeprefix(hook.path).lstrip("/"),
-                query=request.query if "?" in request.raw_path else _NO_QUERY,
-                headers=request.headers,
-                body=body,
-                at=self._clock.now(),
-            ),
-        )
-        if answer is hook.done and not _is_kept(request):
-            return _rendered(hook.webhook.done)
-        return answer
+        taken = self._taken(hook, request, body)
+        if not isinstance(taken, tuple):
+            return taken
+        try:
+            if hook.answers is not None and len(taken) == 1 and isinstance(taken[0], SessionEvent):
+                return await self._turned(hook, hook.answers, taken[0], request)
+            await hook.intake.accept(taken, raw=body)
+        except NotStored as full:
+            _log.warning("webhook_not_stored", channel=hook.channel, reason=full.reason)
+            return _come_again(full.after_s)
+        return _done(hook, request)
 
     def _below(self, path: str) -> Hook | None:
         """Return the webhook that the longest beginning of *path* names."""
@@ -157,32 +153,34 @@ class Web:
             path = path.rpartition("/")[0]
         return None
 
-    async def _answer(self, hook: Hook, request: Request) -> web.StreamResponse:
+    def _taken(self, hook: Hook, request: web.Request, body: bytes) -> tuple[InboundEvent, ...] | web.Response:
+        """Return what the connector reads in a request that it has verified, or the answer if nothing is to be stored."""
+        path, raw_path = request.path, request.raw_path
+        given = Request(
+            method=request.method,
+            url=f"{self._public_url}{raw_path}",
+            path="" if path == hook.path else path.removeprefix(hook.path).lstrip("/"),
+            query=request.query if "?" in raw_path else _NO_QUERY,
+            headers=request.headers,
+            body=body,
+            at=self._clock.now(),
+        )
         try:
-            _verified(hook.webhook, request)
+            _verified(hook.webhook, given)
         except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: whatever is not verified is refused
             forged = isinstance(why, BadSignature)
             _log.warning("webhook_refused", channel=hook.channel, exc_info=None if forged else why)
             return web.Response(status=403, text="the signature is missing or wrong\n")
         try:
-            parsed = hook.webhook.parse(request)
-            if not isinstance(parsed, Handshake):
-                parsed = tuple(parsed)
+            parsed = hook.webhook.parse(given)
+            return _rendered(parsed.response) if isinstance(parsed, Handshake) else tuple(parsed)
         except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: nothing that was sent to us may be lost
-            parsed = self._unparsed(hook, request, why)
-        if isinstance(parsed, Handshake):
-            return _rendered(parsed.response)
-        try:
-            if hook.answers is not None and len(parsed) == 1 and isinstance(parsed[0], SessionEvent):
-                return await self._turned(hook, hook.answers, parsed[0])
-            await hook.intake.accept(parsed, raw=request.body)
-        except NotStored as full:
-            _log.warning("webhook_not_stored", channel=hook.channel, reason=full.reason)
-            return _come_again(full.after_s)
-        return hook.done
+            return self._unparsed(hook, given, why)
 
     @staticmethod
-    async def _turned(hook: Hook, answers: Answers, event: SessionEvent) -> web.StreamResponse:
+    async def _turned(
+        hook: Hook, answers: Answers, event: SessionEvent, request: web.Request
+    ) -> web.StreamResponse:
         """Answer with what was committed; what a turn cannot be made of is quarantined, like any other event."""
         try:
             turn = await hook.intake.turn(event)
@@ -190,9 +188,9 @@ class Web:
             raise
         except Exception:  # noqa: BLE001 - no code foresaw it: kept like any other event of which nothing can be made
             await hook.intake.accept([event])
-            return hook.done
+            return _done(hook, request)
         if not turn.actions:
-            return hook.done
+            return _done(hook, request)
         try:
             return _rendered(answers.answer(turn))
         except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: the turn stands, a repeat renders it again
@@ -200,11 +198,11 @@ class Web:
             return web.Response(status=500, text=f"plugin {hook.plugin} failed to render the turn\n")
 
     @staticmethod
-    def _unparsed(hook: Hook, request: Request, why: BaseException) -> list[InboundEvent]:
+    def _unparsed(hook: Hook, request: Request, why: BaseException) -> tuple[InboundEvent, ...]:
         understood = isinstance(why, Unparsable)
         _log.warning("webhook_not_parsed", channel=hook.channel, exc_info=None if understood else why)
         reason = str(why) if understood else f"{type(why).__name__}: {why}"
-        return [Unparsed(key=f"unparsed:{sha256(request.body).hexdigest()}", reason=reason)]
+        return (Unparsed(key=f"unparsed:{sha256(request.body).hexdigest()}", reason=reason),)
 
 
 class Acknowledgement(web.Response):
@@ -242,9 +240,11 @@ def _come_again(after_s: float) -> web.Response:
     return web.Response(status=503, headers={"Retry-After": str(max(1, round(after_s)))})
 
 
-def _is_kept(request: web.Request) -> bool:
-    """Say whether an :class:`Acknowledgement` is the right answer to a request."""
-    return request.keep_alive and request.version == HttpVersion11 and request.method != "HEAD"
+def _done(hook: Hook, request: web.Request) -> web.StreamResponse:
+    """Return the answer after the commit: an :class:`Acknowledgement` only fits a connection that is kept."""
+    if request.keep_alive and request.version == HttpVersion11 and request.method != "HEAD":
+        return hook.done
+    return _rendered(hook.webhook.done)
 
 
 def _verified(webhook: Webhook, request: Request) -> None:
@@ -259,9 +259,9 @@ def _verified(webhook: Webhook, request: Request) -> None:
 
 def _doubled(headers: Sequence[tuple[bytes, bytes]]) -> set[bytes]:
     """Return the names that stand more than once, in small letters: whoever signs and whoever reads might take another."""
-    names = [name.lower() for name, _ in headers]
-    if len(names) == len(set(names)):
+    if len({name.lower() for name, _ in headers}) == len(headers):
         return set()
+    names = [name.lower() for name, _ in headers]
     return {name for name in names if names.count(name) > 1}
 
 
