@@ -27,7 +27,7 @@ ROOMS = {
             " _runtime/outbox _runtime/outcome _runtime/queue _runtime/rate _runtime/recorder _runtime/sending"
             " _runtime/storable _runtime/web _store/blobs _store/channels _store/claims"
             " _store/conversations _store/correspondence _store/deliveries _store/desk _store/lock _store/names"
-            " _store/people _store/postgres _store/receipts _store/reception _store/refusals _store/sqlite"
+            " _store/people _store/postgres _store/receipts _store/received _store/reception _store/refusals _store/sqlite"
             " _store/statements _store/transaction _store/writer"
         ),
     ),

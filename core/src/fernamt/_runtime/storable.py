@@ -50,7 +50,7 @@ def storable(event: _Event) -> _Event:
     """Return the event with every text in it storable and its HTML cleaned.
 
     Raises:
-        ValueError: It has no key, or somebody in it has no address.
+        ValueError: It has no key, nobody sent it, or somebody in it has no address.
     """
     texts: list[str] = []
     people: list[Address] = []
@@ -58,6 +58,8 @@ def storable(event: _Event) -> _Event:
     whole = "".join(texts)
     clean: Any = event if storable_text(whole) is whole else cleaned(event)
     if type(clean) is Received:
+        if type(clean.sender) is not Address:
+            raise ValueError("nobody sent it")
         clean = attrs.evolve(clean, html=clean_html(clean.html), thread=_bounded(clean.thread))
     if not all(_is_somebody(one) for one in people):
         raise ValueError("somebody in it has no address")

@@ -178,9 +178,7 @@ class Web:
             return self._unparsed(hook, given, why)
 
     @staticmethod
-    async def _turned(
-        hook: Hook, answers: Answers, event: SessionEvent, request: web.Request
-    ) -> web.StreamResponse:
+    async def _turned(hook: Hook, answers: Answers, event: SessionEvent, request: web.Request) -> web.StreamResponse:
         """Answer with what was committed; what a turn cannot be made of is quarantined, like any other event."""
         try:
             turn = await hook.intake.turn(event)

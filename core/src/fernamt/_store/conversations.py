@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 import orjson
 from attrs import fields
@@ -26,6 +26,8 @@ from fernamt.model import (
 _DAY_US: Final = 86_400_000_000
 _WHOLE: Final = attrgetter(*(column.name for column in fields(ConversationRow)))
 _MOVED: Final = attrgetter("state", "last_n", "last_entry", "changed_at", "id")
+Place: TypeAlias = tuple[int, int, str]
+"""Where a message comes in: of whom (an address), on which channel, at which place there."""
 EVERYBODY: Final = 0
 """Stands for the address at a place that is shared."""
 NEW: Final = ""
@@ -42,15 +44,15 @@ class Conversations:
         self._contents = batch.rows("insert content")
         self._now_us = now_us
         self._rows: dict[int, ConversationRow] = {}
-        self._threads: dict[tuple[int, int, str], int] = {}
-        self._opened: dict[tuple[int, int, str], int] = {}
+        self._threads: dict[Place, int] = {}
+        self._opened: dict[Place, int] = {}
         self._participants: set[tuple[int, int]] = set()
         self._new: set[int] = set()
         self._moved: set[int] = set()
         self._pointers = Pointers()
 
     # ---- look up
-    def look_up(self, places: Sequence[tuple[int, int, str]], wanted: Iterable[int]) -> None:
+    def look_up(self, places: Sequence[Place], wanted: Iterable[int]) -> None:
         """Read and lock what stands at (address, channel, place), and the conversations that are *wanted*."""
         numbers = set(wanted)
         if places:
@@ -79,10 +81,9 @@ class Conversations:
         """Return the entries that are shown as this conversation."""
         return self._pointers.spans(row.id) if row.linked else (Span(row.id, 1, None),)
 
-    def at(self, address: int, channel: int, place: str) -> ConversationRow | None:
-        """Return the one that this sender's next message at this place joins."""
-        key = (address, channel, place)
-        number = self._opened.get(key) or self._threads.get(key)
+    def at(self, place: Place) -> ConversationRow | None:
+        """Return the one that the next message there joins."""
+        number = self._opened.get(place) or self._threads.get(place)
         return None if number is None else self.get(number, None)
 
     def includes(self, row: ConversationRow, address: int, customer: int) -> bool:
@@ -101,7 +102,7 @@ class Conversations:
         return row.state != ConversationState.SOLVED or row.changed_at >= self._now_us - reopen_days * _DAY_US
 
     # ---- change
-    def open(self, customer: int, place: tuple[int, int, str] | None) -> ConversationRow:
+    def open(self, customer: int, place: Place | None) -> ConversationRow:
         """Return a new conversation, which the next message at *place* (address, channel, place) joins.
 
         Raises:
@@ -174,10 +175,9 @@ class Conversations:
 
     def write(self) -> None:
         """Plan the rows of the conversations themselves: only now is known how far they moved."""
-        for number in sorted(self._new):
-            self._batch.add("insert conversation", _WHOLE(self._rows[number]))
-        for number in sorted(self._moved):
-            self._batch.add("move conversation", _MOVED(self._rows[number]))
+        row = self._rows.__getitem__
+        self._batch.rows("insert conversation").extend(map(_WHOLE, map(row, sorted(self._new))))
+        self._batch.rows("move conversation").extend(map(_MOVED, map(row, sorted(self._moved))))
         for place, number in self._opened.items():
             # A plain insert where there was nothing: of two runners the unique row stops one, who looks again and joins.
             self._batch.add("put thread" if place in self._threads else "insert thread", (*place, number))

@@ -13,10 +13,11 @@ from typing import Any, Final, TypeAlias
 from attrs import field, frozen
 
 from fernamt._store.acknowledgements import Acknowledgements
-from fernamt._store.conversations import EVERYBODY, Conversations
+from fernamt._store.conversations import EVERYBODY, Conversations, Place
 from fernamt._store.names import Names, id_hash
 from fernamt._store.people import People
 from fernamt._store.receipts import Fact, settle
+from fernamt._store.received import data_of
 from fernamt._store.sources import fetch_errand, media_errand
 from fernamt._store.statements import Batch, ConversationRow, Row
 from fernamt._store.tasks import errand_row
@@ -39,10 +40,11 @@ from fernamt.inbound import (
 from fernamt.model import Blob, ConversationId, ConversationState, Json, Remote, microseconds
 from fernamt.session import SessionEvent
 
+Made: TypeAlias = tuple[int, int] | tuple[None, None]
+"""The entry that an event made, by conversation and n."""
+_NOTHING: Final = (None, None)
 _NO_ENTRY: Final = Accepted(conversation=None, n=None, repeat=False)
 _NO_ENTRY_AGAIN: Final = Accepted(conversation=None, n=None, repeat=True)
-_PLAIN_DATA: Final = ("subject", "sender_name", "choice", "automatic", "silent")
-_TIMES: Final = ("at", "window_until")
 
 
 @frozen(kw_only=True)
@@ -178,22 +180,19 @@ class _Plan:
             if first[0] is None:
                 return _NO_ENTRY_AGAIN
             return Accepted(conversation=ConversationId(str(first[0])), n=first[1], repeat=True)
-        if type(event) is Received:
-            accepted = self._receive(submission, event)
-        else:
-            accepted = _TAKE[type(event)](self, submission, event)
-        conversation = None if accepted.conversation is None else int(accepted.conversation)
-        row = (conversation, accepted.n, self._now)
-        self._known[digest] = row
+        conversation, n = _TAKE[type(event)](self, submission, event)
+        self._known[digest] = (conversation, n, self._now)
         rows = self._known_rows if first is None else self._batch.rows("put known")
-        rows.append((digest, *row))
-        return accepted
+        rows.append((digest, conversation, n, self._now))
+        if conversation is None:
+            return _NO_ENTRY
+        return Accepted(conversation=ConversationId(str(conversation)), n=n, repeat=False)
 
     def _outlived(self, event: InboundEvent, first: Row) -> bool:
         valid_s = event.key_valid_s if type(event) is Received else None
         return valid_s is not None and first[2] + valid_s * 1_000_000 < self._now
 
-    def _receive(self, submission: Submission, event: Received) -> Accepted:
+    def _receive(self, submission: Submission, event: Received) -> Made:
         line, conversations = submission.line, self._conversations
         author, customer = self._people.sender(event)
         row, follows = self._join(line, event, author, customer)
@@ -207,7 +206,7 @@ class _Plan:
             entry,
             event.text,
             html=event.html,
-            data=_data(event, follows),
+            data=data_of(event, follows),
             attachments=event.attachments,
             provider_id=event.id,
             key=event.key,
@@ -223,10 +222,10 @@ class _Plan:
                     self._know(id_hash(line.number, one), row)
         for person in event.cc:
             conversations.take_part(row, self._people.number(person, evidence="named in copy")[0])
-        accepted = Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
+        made = (row.id, row.last_n)
         if event.acknowledgement is not None and is_new and not (event.automatic or event.by_us):
             self._acknowledged.add(author, line.number, row, event.acknowledgement)
-        return accepted
+        return made
 
     def _know(self, digest: bytes, row: ConversationRow) -> None:
         """Remember a provider's id, unless another message had it before: the first one keeps it."""
@@ -236,15 +235,17 @@ class _Plan:
 
     def _join(self, line: Line, event: Received, author: int, customer: int) -> tuple[ConversationRow, int]:
         """Return the conversation that the event joins, and the one that it follows when that is over (else 0)."""
-        found = self._belongs_to(line, event, author, customer)
+        place = _place(line, event.thread, author)
+        found = self._belongs_to(line, event, author, customer, place)
         if found is not None and self._conversations.goes_on(found, line.reopen_days):
             if not self._conversations.includes(found, author, customer):
                 self._conversations.take_part(found, author)
             return found, 0
-        opened = self._conversations.open(customer, _place(line, event.thread, author))
-        return opened, found.id if found is not None else 0
+        return self._conversations.open(customer, place), found.id if found is not None else 0
 
-    def _belongs_to(self, line: Line, event: Received, author: int, customer: int) -> ConversationRow | None:
+    def _belongs_to(
+        self, line: Line, event: Received, author: int, customer: int, place: Place
+    ) -> ConversationRow | None:
         thread, conversations = event.thread, self._conversations
         if thread.token:
             number = self._names.conversation_of(thread.token)
@@ -260,7 +261,7 @@ class _Plan:
         hinted = conversations.get(self._names.hinted(thread.hint), None) if thread.hint else None
         if hinted is not None and conversations.includes(hinted, author, customer):
             return hinted
-        return conversations.at(*_place(line, thread, author))
+        return conversations.at(place)
 
     def _named(self, line: Line, provider_id: str) -> ConversationRow | None:
         known = self._known_by_id(line, provider_id)
@@ -288,7 +289,8 @@ class _Plan:
     # ---- what is still at the provider
     def _fetch(self, submission: Submission, event: Fetch) -> Accepted:
         if not submission.line.fetches:
-            return self._quarantine(submission, "a Fetch, and the connector lacks the ability Backfills: fetch(cursor)")
+            self._quarantine(submission, "a Fetch, and the connector lacks the ability Backfills: fetch(cursor)")
+            return _NO_ENTRY
         errand = fetch_errand(submission.line.id, event.cursor, self._now)
         self._batch.add("fetch task", errand_row(self._do, errand, self._now))
         return _NO_ENTRY
@@ -300,7 +302,7 @@ class _Plan:
                 self._batch.add("put task", errand_row(self._do, errand, self._now))
 
     # ---- the rarer events
-    def _change(self, submission: Submission, event: Changed) -> Accepted:
+    def _change(self, submission: Submission, event: Changed) -> Made:
         line, conversations = submission.line, self._conversations
         known, row = self._known_by_id(line, event.id), self._named(line, event.id)
         if known is None or row is None:
@@ -310,9 +312,9 @@ class _Plan:
         raw = self._raw_of(submission)
         of: dict[str, Json] = {"of": known[1]} if row.id == known[0] else {"of": known[1], "in": known[0]}
         conversations.fill(entry, event.text, data=of, key=event.key, raw=raw)
-        return Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
+        return row.id, row.last_n
 
-    def _receipt(self, submission: Submission, event: Receipt) -> Accepted:
+    def _receipt(self, submission: Submission, event: Receipt) -> Made:
         line, error = submission.line, event.error
         known = self._known_by_id(line, event.id) if event.id else None
         self._facts.append(
@@ -330,30 +332,30 @@ class _Plan:
                 opted_out=isinstance(error, OptedOut),
             )
         )
-        return _NO_ENTRY
+        return _NOTHING
 
-    def _consent(self, submission: Submission, event: Consent) -> Accepted:
+    def _consent(self, submission: Submission, event: Consent) -> Made:
         address = self._people.number(event.address, evidence="the provider")[0]
         row = (address, submission.line.number, event.scope, event.allowed, "the provider", self._now)
         self._batch.add("put consent", row)
-        return _NO_ENTRY
+        return _NOTHING
 
-    def _rename(self, submission: Submission, event: Renamed) -> Accepted:
+    def _rename(self, submission: Submission, event: Renamed) -> Made:
         if self._people.rename(event.old, event.new):
-            return _NO_ENTRY
+            return _NOTHING
         return self._quarantine(submission, "a person was renamed to a handle that somebody else has here")
 
-    def _unparsed(self, submission: Submission, event: Unparsed) -> Accepted:
+    def _unparsed(self, submission: Submission, event: Unparsed) -> Made:
         return self._quarantine(submission, event.reason, event.raw)
 
-    def _session_event(self, submission: Submission, _event: SessionEvent) -> Accepted:
+    def _session_event(self, submission: Submission, _event: SessionEvent) -> Made:
         return self._quarantine(submission, "session events are not run by this version")
 
-    def _quarantine(self, submission: Submission, reason: str, raw: bytes = b"") -> Accepted:
+    def _quarantine(self, submission: Submission, reason: str, raw: bytes = b"") -> Made:
         kept = self._keep_raw(raw) if raw else self._raw_of(submission)
         number = self._do.next_id("quarantine")
         self._batch.add("insert quarantine", (number, submission.line.number, reason, kept, self._now, None))
-        return _NO_ENTRY
+        return _NOTHING
 
     def write(self) -> None:
         """Write what was planned, table by table; receipts after it, for they may be about what it contains."""
@@ -363,8 +365,9 @@ class _Plan:
             settle(self._tx, self._facts, source="receipt")
 
 
-_Take: TypeAlias = Callable[[_Plan, Submission, Any], Accepted]
+_Take: TypeAlias = Callable[[_Plan, Submission, Any], Made]
 _TAKE: Final[Mapping[type, _Take]] = {
+    Received: _Plan._receive,  # noqa: SLF001
     Changed: _Plan._change,  # noqa: SLF001
     Receipt: _Plan._receipt,  # noqa: SLF001
     Consent: _Plan._consent,  # noqa: SLF001
@@ -374,27 +377,7 @@ _TAKE: Final[Mapping[type, _Take]] = {
 }
 
 
-def _place(line: Line, thread: Thread, author: int) -> tuple[int, int, str]:
+def _place(line: Line, thread: Thread, author: int) -> Place:
     """Return where the conversation is looked up that the next message joins."""
     # A connector that forgot the place must not put a whole channel into one conversation.
     return (EVERYBODY if thread.shared and thread.place else author, line.number, thread.place)
-
-
-def _data(event: Received, follows: int) -> dict[str, Json]:
-    """Return what else is known of a message."""
-    part = event.part
-    data: dict[str, Json] = {name: value for name in _PLAIN_DATA if (value := getattr(event, name))}
-    for name in _TIMES:
-        if (at := getattr(event, name)) is not None:
-            data[name] = at.isoformat()
-    if event.cc:
-        data["cc"] = [str(person) for person in event.cc]
-    if part is not None:
-        data["part"] = {"group": part.group, "number": part.number, "total": part.total}
-    if event.marks:
-        data["marks"] = list(event.marks)
-    if event.folded:
-        data["folded"] = [[one.first, one.end, one.kind] for one in event.folded]
-    if follows:
-        data["follows"] = follows
-    return data

@@ -212,7 +212,7 @@ class _Plan:
     def _begun(self, one: Move) -> tuple[ConversationRow, Standing]:
         author, customer = self._people.number(one.address, evidence="called")
         conversations, channel = self._conversations, one.line.number
-        row = conversations.at(author, channel, PLACE)
+        row = conversations.at((author, channel, PLACE))
         if row is None or not conversations.goes_on(row, one.line.reopen_days):
             row = conversations.open(customer, (author, channel, PLACE))
         elif row.state == ConversationState.SOLVED:
