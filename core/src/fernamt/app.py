@@ -274,6 +274,7 @@ class App:
         supervised = Supervised(
             line, writer=self._writer, claims=self._claims, clock=self._clock, redact=self._redactor.text
         )
+        intake.can = supervised.capabilities
         context = ChannelContext(
             **equipment.of(planned.plugin, section.id),
             intake=intake,
