@@ -14,9 +14,10 @@ from fernamt._runtime.clock import SystemClock
 from fernamt._store.channels import ChannelState, note_state
 from fernamt._store.claims import Claim, Wish, take
 from fernamt._store.deliveries import Beginning, Result, begin, finish, open_deliveries
-from fernamt._store.desk import Composition, Verdict, compose, decide, release
+from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
 from fernamt._store.reception import Line, Submission
+from fernamt._store.verdicts import Verdict, decide, release
 from fernamt._store.views.channels import channel_names, channel_views, is_served
 from fernamt._store.views.conversation import ConversationView, conversation_view, exists
 from fernamt._store.views.deliveries import deliveries_numbered, uncertain_deliveries

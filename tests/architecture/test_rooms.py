@@ -32,13 +32,13 @@ ROOMS = {
         ),
     ),
     "built upon it": (
-        3_650,
+        4_100,
         (
             "_runtime/consent_words _runtime/duties _runtime/effects _runtime/exchange _runtime/feed _runtime/fitting _runtime/hub _runtime/marking"
             " _runtime/minutes _runtime/performing _runtime/reconciler _runtime/script _runtime/served _runtime/services _runtime/sources"
             " _runtime/teller _runtime/turns _runtime/walk _runtime/work _store/acknowledgements _store/answered _store/automatic _store/consents _store/effects _store/erasure _store/feed"
             " _store/links _store/notices _store/opting _store/plugin_tables _store/pointers _store/reading _store/reconciliation _store/sessions _store/sources"
-            " _store/subscriptions _store/tasks"
+            " _store/subscriptions _store/tasks _store/verdicts"
         ),
     ),
     "equipment": (

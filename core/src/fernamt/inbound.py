@@ -149,7 +149,9 @@ class Consent:
     address: Address
     allowed: bool
     scope: str = ""
-    """``""``: everything; else for instance ``marketing``."""
+    """``""``: everything; else for instance ``marketing``, which outreach needs."""
+    evidence: str = field(default="", repr=False)
+    """The words that were agreed to, and where they can be seen."""
 
 
 @frozen(kw_only=True)

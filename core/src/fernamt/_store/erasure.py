@@ -207,12 +207,7 @@ class _Erasure:
         """Let a mark stand where the address stood. Whoever was erased before under the same one leaves it their consents."""
         for (older,) in tx.do.rows("SELECT id FROM address WHERE handle = ? AND id <> ?", (mark, number)):
             tx.do.one("UPDATE address SET handle = ? WHERE id = ?", (f"{mark}.{older}", older))
-            tx.do.one(
-                "INSERT INTO consent (address, channel, scope, allowed, evidence, at)"
-                " SELECT CAST(? AS BIGINT), channel, scope, allowed, evidence, at FROM consent WHERE address = ?"
-                " ON CONFLICT DO NOTHING",
-                (number, older),
-            )
+            tx.do.one("UPDATE consent SET address = ? WHERE address = ?", (number, older))
         tx.do.one("UPDATE address SET handle = ?, evidence = '' WHERE id = ?", (mark, number))
 
     def _wipe(self, conversation: int, authors: Sequence[int]) -> None:

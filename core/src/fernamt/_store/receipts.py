@@ -8,7 +8,9 @@ from typing import Final
 import orjson
 from attrs import frozen
 
+from fernamt._store.consents import PROVIDER, consent_row
 from fernamt._store.names import id_hash
+from fernamt._store.statements import Row
 from fernamt._store.transaction import Transaction
 from fernamt.model import DeliveryState, fold
 
@@ -139,4 +141,9 @@ def _apply(tx: Transaction, fact: Fact, found: _Found, source: str) -> None:
     elif fact.reason and fact.state == found.state == DeliveryState.SENT and source == "receipt":
         tx.do.many("fold delivery", [(after, tx.now_us, fact.reason, fact.code, found.delivery)])  # it is late
     if fact.opted_out:
-        tx.do.many("put consent", [(found.address, fact.channel, "", False, fact.reason, tx.now_us)])
+        tx.do.many("insert consent", [opted_out(tx, found.address, fact.channel, fact.reason)])
+
+
+def opted_out(tx: Transaction, address: int, channel: int, reason: str) -> Row:
+    """Return the row that says that a provider refused a message because its recipient had stopped them."""
+    return consent_row(tx.do, address, channel, allowed=False, author=PROVIDER, evidence=reason, at_us=tx.now_us)

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from attrs import field, frozen
 
 from fernamt._store.acknowledgements import Acknowledgements
+from fernamt._store.consents import PROVIDER, consent_row
 from fernamt._store.conversations import EVERYBODY, Conversations
 from fernamt._store.details import details
 from fernamt._store.names import Names, id_hash
@@ -335,8 +336,17 @@ class _Plan:
 
     def _consent(self, submission: Submission, event: Consent) -> Accepted:
         address = self._people.number(event.address, evidence="the provider")[0]
-        row = (address, submission.line.number, event.scope, event.allowed, "the provider", self._now)
-        self._batch.add("put consent", row)
+        row = consent_row(
+            self._do,
+            address,
+            submission.line.number,
+            allowed=event.allowed,
+            scope=event.scope,
+            author=PROVIDER,
+            evidence=event.evidence or "the provider",
+            at_us=self._now,
+        )
+        self._batch.add("insert consent", row)
         return _NO_ENTRY
 
     def _opt(self, submission: Submission, event: Opting) -> Accepted:

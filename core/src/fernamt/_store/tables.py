@@ -74,15 +74,19 @@ address = Table(
     Index("ix_address_customer", "customer"),
 )
 
+# What people said about messages: the latest word of an address, a channel and a scope counts, and those before it prove it.
 consent = Table(
     "consent",
     metadata,
-    Column("address", _Id, primary_key=True, autoincrement=False),
-    Column("channel", _Id, primary_key=True, autoincrement=False),
-    Column("scope", Text, primary_key=True, doc="empty: everything"),
+    _id(),
+    Column("address", _Id, nullable=False),
+    Column("channel", _Id, nullable=False),
+    Column("scope", Text, nullable=False, doc="empty: everything"),
     Column("allowed", Boolean, nullable=False),
-    Column("evidence", Text, nullable=False),
+    Column("author", Text, nullable=False, doc="who recorded it: customer, provider, agent:..."),
+    Column("evidence", Text, nullable=False, doc="the word, the wording that was agreed to, where it stands"),
     Column("at", _Time, nullable=False),
+    Index("ix_consent_address", "address", "channel", "scope", "id"),
 )
 
 conversation = Table(

@@ -134,7 +134,7 @@ def mark_done(number: int, /, *, common: Common = COMMON) -> int:
         number: Of the item; fernamt quarantine lists them.
         common: What every command takes.
     """
-    from fernamt._store.desk import release
+    from fernamt._store.verdicts import release
     from fernamt.cli.access import opened, write
     from fernamt.cli.screen import show
 

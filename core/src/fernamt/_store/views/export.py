@@ -64,12 +64,13 @@ def kept_of(connection: sa.Connection, person: Person) -> Kept:
                 consent.c.channel,
                 consent.c.scope,
                 consent.c.allowed,
+                consent.c.author,
                 consent.c.evidence,
                 consent.c.at,
             )
             .join(address, address.c.id == consent.c.address)
             .where(own)
-            .order_by(address.c.id, consent.c.channel, consent.c.scope)
+            .order_by(address.c.id, consent.c.id)
         ),
         links=rows(sa.select(link).where(link.c.kind == "customer", of_both).order_by(link.c.id)),
         conversations=tuple(
