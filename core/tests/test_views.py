@@ -292,10 +292,10 @@ def test_the_bytes_of_an_entry_are_given_back_or_the_blob_that_holds_them(desk: 
     large = desk.take(Received(key="l", sender=BOB), raw=blob)
     desk.write(small)
     with desk.store.read() as connection:
-        assert raw_of_entry(connection, small, 1) == b"\x00bytes\xff"
-        assert raw_of_entry(connection, large, 1) == Blob(blob.digest, 0)
-        assert raw_of_entry(connection, small, 2) is None
-        assert raw_of_entry(connection, small, 9) is None
+        assert raw_of_entry(connection, small, 1) == (b"\x00bytes\xff",)
+        assert raw_of_entry(connection, large, 1) == (Blob(blob.digest, 0),)
+        assert raw_of_entry(connection, small, 2) == ()
+        assert raw_of_entry(connection, small, 9) == ()
 
 
 def test_the_quarantine_shows_what_waits_and_one_item_even_when_it_is_done(desk: Desk) -> None:

@@ -25,7 +25,7 @@ def _insert(table: str) -> str:
 
 # fmt: off
 APPENDED: Final = (
-    "customer", "address", "conversation", "thread", "participant", "entry", "content", "raw", "known",
+    "customer", "address", "conversation", "thread", "participant", "entry", "content", "raw", "known", "piece",
     "consent", "delivery", "attempt", "fact", "early_receipt", "quarantine", "blob_ref", "link", "session", "turn",
 )
 # fmt: on

@@ -105,7 +105,7 @@ def show_item(
             if content is None:
                 say("Nothing of it was kept.")
                 return DONE
-        write_raw(store, content, f"item {number}")
+        write_raw(store, () if content is None else (content,), f"item {number}")
         if not raw and view.settled_at is None:
             say(f"\nWhen it is dealt with: fernamt quarantine done {number}")
     return DONE

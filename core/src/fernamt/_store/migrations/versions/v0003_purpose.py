@@ -1,4 +1,4 @@
-"""Why a message goes out, and what people said about that. Nothing that wrote ``bulk`` was ever released."""
+"""Why a message goes out, what people said about that, and pieces of what comes in. Nothing that wrote ``bulk`` was ever released."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,6 +23,7 @@ def upgrade() -> None:
         postgresql_where=open_only,
     )
     _append_consents()
+    _keep_pieces()
 
 
 def _append_consents() -> None:
@@ -49,6 +50,23 @@ def _append_consents() -> None:
         )
     )
     op.drop_table("consent_before")
+
+
+def _keep_pieces() -> None:
+    op.create_table(
+        "piece",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("address", _ID, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("raw", _ID, nullable=True),
+        sa.Column("entry", _ID, nullable=True),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    for column in ("place", "address", "entry"):
+        op.create_index(f"ix_piece_{column}", "piece", [column], unique=False)
 
 
 def downgrade() -> None:
