@@ -8,7 +8,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from fernamt.model import Address, Attachment, Button, DeliveryState, Template
+from fernamt.model import Address, Attachment, Button, DeliveryState, Purpose, Template
 
 
 @frozen(kw_only=True)
@@ -49,8 +49,7 @@ class OutboundMessage:
     """Signed, ``[a-z0-9-]``, at most 40 characters: whoever brings it back joins the conversation."""
     automatic: bool = False
     """Written by a machine."""
-    bulk: bool = False
-    """One of many: whoever stopped ``marketing`` gets none, and its reader is told how to stop it."""
+    purpose: Purpose = Purpose.REPLY
     author: str = ""
     """``agent:<name>`` or ``plugin:<name>``."""
     language: str = ""
@@ -112,6 +111,9 @@ class Capabilities:
     templates: bool = False
     idempotent: bool = False
     """A repeat with the same key or id makes no second copy, so an unknown outcome may simply be repeated."""
+    opt_out_words: bool = False
+    """People end its messages by a word such as STOP: the core finds it and confirms it, unless the provider tells in the
+    same breath (``Consent``). For what is texted; not where the provider keeps such words from us."""
     quotes: bool = False
     """Wants ``OutboundMessage.answered``."""
     automatic_per_day: int | None = None

@@ -13,10 +13,11 @@ from attrs import frozen
 
 from fernamt._store.answered import answered_by, heard, references_of, subject_of, window_of
 from fernamt._store.automatic import IS_AUTOMATIC, Before, automatic_before
-from fernamt._store.consents import MARKETING, stopped_by
+from fernamt._store.consents import said_by, why_not
 from fernamt._store.conversations import attachments_of
 from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.names import ERASED, Names
+from fernamt._store.opting import AUTHOR as CONFIRMING
 from fernamt._store.statements import Row, Statements
 from fernamt.model import (
     Address,
@@ -98,7 +99,7 @@ class _Known:
                 (channel,),
             )
         )
-        self._stopped = stopped_by(do, names, channel, {row[3] for row in self._written.values()})
+        self._said = said_by(do, names, channel, {row[3] for row in self._written.values()})
         own = {(conversation, n): linked for conversation, n, linked, *_ in self._written.values()}
         tied = _tied(do, [key for key, linked in own.items() if linked])
         keys = sorted({*own, *(key for keys in tied.values() for key in keys)})
@@ -150,16 +151,16 @@ class _Known:
             references=references_of(received, self._sent[key]),
             reply_token=names.reply_token(delivery.conversation),
             automatic=bool(data.get("automatic")),
-            bulk=delivery.bulk,
+            purpose=delivery.purpose,
             author=author or "",
             language=conversation.language or customer.language,
             answered=self._answered.get(spoken[0][4]) if spoken else None,
             sent_ids=tuple(orjson.loads(ids)[parts_ids:]),
         )
         before = self._before.get(delivery.id, _NOTHING_BEFORE)
-        stopped = self._stopped.get((handle, ""), "") or (
-            self._stopped.get((handle, MARKETING), "") if delivery.bulk else ""
-        )
+        stopped = why_not(self._said, handle, delivery.purpose)
+        if author == CONFIRMING:  # who stopped messages hears that it was understood
+            stopped, before = "", _NOTHING_BEFORE
         if handle.startswith(f"{ERASED}:"):
             stopped = "the recipient was erased"
         elif not (text or html or data_json or files):

@@ -12,6 +12,7 @@ from fernamt.settings.file import (
     structure_section,
 )
 from fernamt.settings.mistake import ConfigErrors, Mistake, did_you_mean
+from fernamt.settings.quiet import QuietHours
 from fernamt.settings.secret import Secret, secrets_in
 
 __all__ = (
@@ -22,6 +23,7 @@ __all__ = (
     "LogSettings",
     "Mistake",
     "NoSettings",
+    "QuietHours",
     "Secret",
     "Settings",
     "channel_settings",

@@ -1,4 +1,4 @@
-"""What is kept of a received message beside its words."""
+"""What else is known of a message beside its words: kept as the data of its entry."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from fernamt.inbound import Received
 from fernamt.model import Json
 
 
-def data_of(event: Received, follows: int) -> dict[str, Json]:
-    """Return what else is known of a message; *follows* is the conversation that it would have joined, if that were not over."""
+def details(event: Received, follows: int) -> dict[str, Json]:
+    """Return what else is known of *event*; *follows*: the conversation that its own takes up again, 0 if none."""
     data: dict[str, Json] = {}
     # Name by name: a loop over names would take four times as long, and each message comes by here.
     if event.subject:
@@ -20,7 +20,7 @@ def data_of(event: Received, follows: int) -> dict[str, Json]:
         data["at"] = event.at.isoformat()
     if event.window_until is not None:
         data["window_until"] = event.window_until.isoformat()
-    if event.cc or event.part or event.marks or event.folded or event.automatic or event.silent:
+    if event.cc or event.marks or event.folded or event.automatic or event.silent:
         _add_rarer(data, event)
     if follows:
         data["follows"] = follows
@@ -34,8 +34,6 @@ def _add_rarer(data: dict[str, Json], event: Received) -> None:
         data["silent"] = True
     if event.cc:
         data["cc"] = [str(person) for person in event.cc]
-    if (part := event.part) is not None:
-        data["part"] = {"group": part.group, "number": part.number, "total": part.total}
     if event.marks:
         data["marks"] = list(event.marks)
     if event.folded:
