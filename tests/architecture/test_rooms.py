@@ -37,7 +37,7 @@ ROOMS = {
             "_runtime/duties _runtime/effects _runtime/exchange _runtime/feed _runtime/fitting _runtime/hub _runtime/marking"
             " _runtime/minutes _runtime/performing _runtime/reconciler _runtime/script _runtime/served _runtime/services _runtime/sources"
             " _runtime/teller _runtime/turns _runtime/walk _runtime/work _store/acknowledgements _store/answered _store/automatic _store/consents _store/effects _store/erasure _store/feed"
-            " _store/links _store/notices _store/plugin_tables _store/pointers _store/reading _store/reconciliation _store/sessions _store/sources"
+            " _store/hints _store/links _store/plugin_tables _store/pointers _store/reading _store/reconciliation _store/sessions _store/sources"
             " _store/subscriptions _store/tasks"
         ),
     ),

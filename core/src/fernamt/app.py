@@ -43,9 +43,9 @@ from fernamt._store.blobs import BlobStore, open_blobs
 from fernamt._store.channels import ChannelState, Entrance, enter, note_state
 from fernamt._store.claims import void
 from fernamt._store.engine import Store
+from fernamt._store.hints import Hints
 from fernamt._store.lock import FileLock
 from fernamt._store.names import Names
-from fernamt._store.notices import Notices
 from fernamt._store.reception import Line, Reception
 from fernamt._store.subscriptions import subscribe
 from fernamt._store.writer import Writer
@@ -75,8 +75,8 @@ class App:
         self._clock = clock
         self._reached = reached
         self._store = Store.open(settings.store, clock)
-        self._notices = None if self._store.is_sqlite else Notices(self._store, listen_url=settings.listen_url)
-        self._hub = Hub(self._notices.send if self._notices else None)
+        self._hints = None if self._store.is_sqlite else Hints(self._store, listen_url=settings.listen_url)
+        self._hub = Hub(self._hints.send if self._hints else None)
         self._writer = Writer(self._store, committing=reached, touched=self._hub.told)
         self._blobs: BlobStore = open_blobs(self._store)
         self._claims = Claims(self._writer, lease_s=lease_s, hub=self._hub)
@@ -128,7 +128,7 @@ class App:
         redactor = self._redactor = log.configure(settings.log)
         planned = self._plan = plan(settings)
         redactor.known(secrets_in([one.channel for one in planned.channels] + [*planned.plugin_settings.values()]))
-        redactor.known([str(self._store.url.password or ""), self._notices.password if self._notices else ""])
+        redactor.known([str(self._store.url.password or ""), self._hints.password if self._hints else ""])
         planned, equipment = await self._prepare(planned)
         for failure in planned.loaded.failures:
             _log.error("plugin_failed", plugin=failure.name, cause=str(failure), exc_info=failure.error)
@@ -157,9 +157,9 @@ class App:
             said = os.strerror(why.errno) if why.errno else why.strerror
             fix = "Is another daemon running? Otherwise choose another port"
             raise ConfigError("listen", f"{settings.listen} cannot be listened on: {said}", fix=fix) from why
-        if self._notices:
+        if self._hints:
             loop = asyncio.get_running_loop()
-            self._notices.listen(lambda topics: loop.call_soon_threadsafe(self._hub.wake, topics))
+            self._hints.listen(lambda topics: loop.call_soon_threadsafe(self._hub.wake, topics))
         self._begin("renew-claims", self._claims.renewing())
         self._begin("sweep-blobs", self._claims.hold("sweep", lambda _claim: sweeping(self._blobs, self._clock)))
         for channel in self._channels:
@@ -192,8 +192,8 @@ class App:
         await self._web.stop()
         await self._writer.stop()
         await self._hub.flushed()
-        if self._notices:
-            await asyncio.to_thread(self._notices.stop)
+        if self._hints:
+            await asyncio.to_thread(self._hints.stop)
         self._woken.close()
         if self._equipment is not None:
             await self._equipment.close()

@@ -27,8 +27,8 @@ _AGAIN_S: Final = 1.0
 _log = structlog.get_logger()
 
 
-class Notices:
-    """The notices of one runner. Nothing is promised of them: who misses one finds out by looking."""
+class Hints:
+    """The hints of one runner. Nothing is promised of them: who misses one finds out by looking."""
 
     def __init__(self, store: Store, *, listen_url: str = "") -> None:
         """*listen_url* is where to listen if the store's own address leads through a pooler."""
@@ -51,10 +51,10 @@ class Notices:
         except Exception as why:
             if not is_outage(why):
                 raise
-            _log.debug("notice_not_sent", error=str(getattr(why, "orig", why)))
+            _log.debug("hint_not_sent", error=str(getattr(why, "orig", why)))
 
     def listen(self, heard: Callable[[Collection[str]], object]) -> None:
-        """Start to listen in a thread of its own; *heard* is called there with the topics of every notice.
+        """Start to listen in a thread of its own; *heard* is called there with the topics of every hint.
 
         After each time that the connection was gone it is called with ``*``: nobody knows what was missed.
         """
@@ -90,8 +90,8 @@ class Notices:
 
     def _hear(self, connection: Any, heard: Callable[[Collection[str]], object]) -> None:
         while not self._stopping.is_set():
-            for notice in connection.notifies(timeout=_LOOK_UP_S):
-                sender, *topics = notice.payload.split(" ")
+            for hint in connection.notifies(timeout=_LOOK_UP_S):
+                sender, *topics = hint.payload.split(" ")
                 if sender != self._sender:
                     heard(topics)
 
