@@ -24,7 +24,7 @@ from fernamt.connector import Clock
 from fernamt.errors import ConfigError, NotStored
 from fernamt.model import microseconds
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The migration that this code is written for."""
 
 PATIENCE: Final[Mapping[str, int]] = MappingProxyType(

@@ -126,6 +126,10 @@ class PostgresStatements(Statements):
                 self._ids[one] = deque(column)  # what is left of the last lot would pile up, and grow old
         return self._ids[table].popleft()
 
+    def next_ids(self, table: str, count: int) -> list[int]:
+        rows = self.rows(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, {count:d})")
+        return [row[0] for row in rows]
+
     def many(self, name: str, rows: Iterable[Row]) -> None:
         if name in _SETS:
             self.write({name: list(rows)})
