@@ -14,7 +14,7 @@ from fernamt._store.reception import Line
 from fernamt._store.writer import Writer
 from fernamt.errors import Unreachable
 from fernamt.inbound import Acknowledgement, Consent, Receipt, Received, Thread
-from fernamt.model import Address, DeliveryState
+from fernamt.model import Address, DeliveryState, Purpose
 
 from .stage import Impatient
 from .test_outbox import Post
@@ -147,7 +147,7 @@ async def test_outreach_stops_for_who_stopped_it_and_answers_go_on(post: Post) -
     answer = await post.answer(conversation)
     (await post.called()).sent()
     await post.until()
-    outreach = await post.answer(conversation, bulk=True)
+    outreach = await post.answer(conversation, purpose=Purpose.OUTREACH)
     await post.until("outbox.refused")
     assert (post.state(outreach), post.state(answer)) == ("refused", "sent")
 
@@ -156,9 +156,9 @@ async def test_a_message_says_who_wrote_it_and_what_it_answers(post: Post) -> No
     await post.start(quotes=True)
     at = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
     conversation = await post.customer(text="Wo ist es?", sender_name="Ann", at=at)
-    await post.answer(conversation, bulk=True)
+    await post.answer(conversation, purpose=Purpose.OUTREACH)
     message = (await post.called()).message
-    assert (message.author, message.bulk, message.language) == ("agent:maria", True, "")
+    assert (message.author, message.purpose, message.language) == ("agent:maria", Purpose.OUTREACH, "")
     assert message.answered is not None
     said = message.answered
     assert (said.sender_name, said.text, said.at) == ("Ann", "Wo ist es?", at)

@@ -38,7 +38,7 @@ from fernamt.errors import (
 )
 from fernamt.hookspecs import Refusal
 from fernamt.inbound import InboundEvent, Receipt, Received, Thread
-from fernamt.model import Address, Attachment, Blob, DeliveryState, Template
+from fernamt.model import Address, Attachment, Blob, DeliveryState, Purpose, Template
 from fernamt.outbound import Capabilities, Files, OutboundMessage, Sent
 
 from .stage import AtWork, Impatient
@@ -839,9 +839,9 @@ async def test_the_rate_is_counted_in_the_providers_unit(post: Post, monkeypatch
     await post.called()
 
 
-async def test_a_reply_is_the_next_though_bulk_waits(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reply_is_the_next_though_outreach_waits(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(5):
-        await post.answer(text="an offer", bulk=True)
+        await post.answer(text="an offer", purpose=Purpose.OUTREACH)
     time = Time(monkeypatch)
     await post.start(units_per_s=10.0, in_flight=99)
     assert (await post.called()).message.text == "an offer"

@@ -1,4 +1,4 @@
-"""What waits on a channel: replies before bulk, whatever hides them, and never more in memory than a window."""
+"""What waits on a channel: replies before notices before outreach, whatever hides them, and never more in memory than a window."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.engine import Store
 from fernamt._store.statements import Row
 from fernamt.errors import NotStored
+from fernamt.model import Purpose
 
 TOMORROW_US = 2**60
 
@@ -22,7 +23,9 @@ class Waiting:
         self.queue = Queue(store, 1, hold_s=300.0)
         self.made = 0
 
-    def some(self, count: int, *, lanes: int = 0, bulk: bool = False, channel: int = 1, **more: Any) -> list[int]:
+    def some(
+        self, count: int, *, lanes: int = 0, purpose: Purpose = Purpose.REPLY, channel: int = 1, **more: Any
+    ) -> list[int]:
         """Queue so many, each to somebody else or in so many *lanes*; with ``next_at`` they wait for their time."""
         ids = list(range(self.made + 1, self.made + count + 1))
         self.made += count
@@ -30,7 +33,7 @@ class Waiting:
         for one in ids:
             lane = 10**6 + one % lanes if lanes else one
             at = (more.get("queued_at", 0), more.get("first_at"), more.get("next_at", 0))
-            rows.append((one, one, lane, channel, lane, "queued", 0, *at, 0, "[]", "", "", bulk, 0, 0, 0))
+            rows.append((one, one, lane, channel, lane, "queued", 0, *at, 0, "[]", "", "", purpose, 0, 0, 0))
         self.do(lambda do: do.many("insert delivery", rows))
         return ids
 
@@ -54,22 +57,24 @@ def waiting(store: Store) -> Waiting:
     return Waiting(store)
 
 
-async def test_bulk_goes_where_no_reply_may(waiting: Waiting) -> None:
-    bulk = waiting.some(3, bulk=True)
+async def test_notices_go_where_no_reply_may_and_outreach_where_no_notice_may(waiting: Waiting) -> None:
+    outreach = waiting.some(3, purpose=Purpose.OUTREACH)
     waiting.some(1, channel=2)
+    notices = waiting.some(2, purpose=Purpose.NOTICE)
     replies = waiting.some(2)
-    assert await waiting.ids(3) == [*replies, bulk[0]]
-    assert await waiting.ids(9) == bulk[1:]
+    assert await waiting.ids(3) == [*replies, notices[0]]
+    assert await waiting.ids(2) == [notices[1], outreach[0]]
+    assert await waiting.ids(9) == outreach[1:]
 
 
-async def test_replies_go_though_the_bulk_behind_them_could_not_be_read_for_a_moment(
+async def test_replies_go_though_the_outreach_behind_them_could_not_be_read_for_a_moment(
     waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replies, bulk = waiting.some(2), waiting.some(1, bulk=True)
+    replies, outreach = waiting.some(2), waiting.some(1, purpose=Purpose.OUTREACH)
     read = waiting.queue._read
 
     def away(kind: Any, limit: int) -> Any:
-        if kind.bulk:
+        if kind.purpose == Purpose.OUTREACH:
             raise NotStored("away")
         return read(kind, limit)
 
@@ -77,12 +82,12 @@ async def test_replies_go_though_the_bulk_behind_them_could_not_be_read_for_a_mo
         broken.setattr(waiting.queue, "_read", away)
         with pytest.raises(NotStored):
             await waiting.take(3)
-    assert await waiting.ids(3) == [*replies, *bulk]
+    assert await waiting.ids(3) == [*replies, *outreach]
 
 
-async def test_a_reply_that_comes_while_much_bulk_waits_is_the_next(waiting: Waiting) -> None:
-    bulk = waiting.some(2000, bulk=True)
-    assert await waiting.ids(2) == bulk[:2]
+async def test_a_reply_that_comes_while_much_outreach_waits_is_the_next(waiting: Waiting) -> None:
+    outreach = waiting.some(2000, purpose=Purpose.OUTREACH)
+    assert await waiting.ids(2) == outreach[:2]
     [reply] = waiting.some(1)
     waiting.queue.wake()
     for kind in waiting.queue._kinds:
@@ -90,8 +95,8 @@ async def test_a_reply_that_comes_while_much_bulk_waits_is_the_next(waiting: Wai
     assert await waiting.ids(1) == [reply]
 
 
-async def test_a_reply_passes_the_bulk_of_its_own_conversation(waiting: Waiting) -> None:
-    waiting.some(2, lanes=1, bulk=True)
+async def test_a_reply_passes_the_outreach_of_its_own_conversation(waiting: Waiting) -> None:
+    waiting.some(2, lanes=1, purpose=Purpose.OUTREACH)
     [reply] = waiting.some(1, lanes=1)
     assert await waiting.ids(1) == [reply]
 
@@ -118,7 +123,7 @@ async def test_what_waits_for_tomorrow_is_not_read(waiting: Waiting) -> None:
     waiting.some(3000, next_at=TOMORROW_US)
     [due] = waiting.some(1)
     assert await waiting.ids(5) == [due]
-    assert [kind.known for kind in waiting.queue._kinds] == [1, 0]
+    assert [kind.known for kind in waiting.queue._kinds] == [1, 0, 0]
 
 
 async def test_what_waits_holds_its_lane_though_it_is_not_read(waiting: Waiting) -> None:
@@ -145,14 +150,16 @@ HELD = "state = 'queued' AND next_at > queued_at AND next_at > 9 AND conversatio
 
 @pytest.mark.parametrize(("index", "where"), [("ix_delivery_open", FRONT), ("ix_delivery_postponed", HELD)])
 async def test_the_front_of_a_long_queue_is_read_by_its_index(waiting: Waiting, index: str, where: str) -> None:
-    waiting.some(22_000, bulk=True, next_at=1)
+    waiting.some(22_000, purpose=Purpose.OUTREACH, next_at=1)
     waiting.do(lambda do: do.one("UPDATE delivery SET state = 'sent' WHERE id <= 20000"))
     explain = "EXPLAIN QUERY PLAN" if waiting.store.is_sqlite else "EXPLAIN"
 
     def plan(do: Any) -> list[Row]:
         if not waiting.store.is_sqlite:
             do.one("ANALYZE delivery")
-        rows: list[Row] = do.rows(f"{explain} SELECT * FROM delivery WHERE channel = 1 AND bulk = true AND {where}")
+        rows: list[Row] = do.rows(
+            f"{explain} SELECT * FROM delivery WHERE channel = 1 AND purpose = 'outreach' AND {where}"
+        )
         return rows
 
     told = " ".join(str(value) for row in waiting.do(plan) for value in row)

@@ -180,6 +180,17 @@ class DeliveryState(StrEnum):
     READ = "read"
 
 
+class Purpose(StrEnum):
+    """Why a message goes out, the most urgent first: it decides whose turn it is and whose consent it needs."""
+
+    REPLY = "reply"
+    """Answers somebody."""
+    NOTICE = "notice"
+    """Of an order, a delivery, an appointment: needs no consent, and waits for replies."""
+    OUTREACH = "outreach"
+    """Advertising: needs recorded consent, and tells its reader how to stop it. Waits for everything else."""
+
+
 _HEIGHT: Final[Mapping[DeliveryState, int]] = MappingProxyType({state: at for at, state in enumerate(DeliveryState)})
 
 

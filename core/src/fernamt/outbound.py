@@ -8,7 +8,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from fernamt.model import Address, Attachment, Button, DeliveryState, Template
+from fernamt.model import Address, Attachment, Button, DeliveryState, Purpose, Template
 
 
 @frozen(kw_only=True)
@@ -49,8 +49,7 @@ class OutboundMessage:
     """Signed, ``[a-z0-9-]``, at most 40 characters: whoever brings it back joins the conversation."""
     automatic: bool = False
     """Written by a machine."""
-    bulk: bool = False
-    """One of many: whoever stopped ``marketing`` gets none, and its reader is told how to stop it."""
+    purpose: Purpose = Purpose.REPLY
     author: str = ""
     """``agent:<name>`` or ``plugin:<name>``."""
     language: str = ""

@@ -21,7 +21,7 @@ _HEIGHTS: Final = {
 }
 _OPEN: Final = {"queued", "sending"}
 _COLUMNS: Final = (
-    "id, conversation, channel, address, state, attempts, queued_at, first_at, next_at, changed_at, ids, bulk"
+    "id, conversation, channel, address, state, attempts, queued_at, first_at, next_at, changed_at, ids, purpose"
 )
 
 
@@ -41,12 +41,12 @@ class _Row(NamedTuple):
     next_at: int
     changed_at: int
     ids: str
-    bulk: int
+    purpose: str
 
     @property
-    def lane(self) -> tuple[int, int, int, int]:
-        """What keeps its order: an answer does not wait for a newsletter, so bulk is a lane of its own."""
-        return self.conversation, self.channel, self.address, self.bulk
+    def lane(self) -> tuple[int, int, int, str]:
+        """What keeps its order: an answer does not wait for a newsletter, so each purpose has lanes of its own."""
+        return self.conversation, self.channel, self.address, self.purpose
 
 
 class Model:

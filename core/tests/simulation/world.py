@@ -33,7 +33,7 @@ from fernamt._store.transaction import Transaction
 from fernamt.errors import NotStored
 from fernamt.hookspecs import Refusal
 from fernamt.inbound import Accepted, InboundEvent, Received, Thread
-from fernamt.model import Address, microseconds, moment
+from fernamt.model import Address, Purpose, microseconds, moment
 from fernamt.outbound import Capabilities, OutboundMessage
 
 from .loop import OWNER, START_S, VirtualLoop
@@ -46,6 +46,7 @@ CALM_S: Final = 200.0
 """When nothing fails any more, everything has come to rest so soon after the last retry that was agreed on before."""
 _LOOK_EVERY_S: Final = 2.5
 """Whoever waits for a claim or a message looks less often than a daemon does: most of the time of a story goes there."""
+_PURPOSES: Final = (Purpose.REPLY, Purpose.REPLY, Purpose.NOTICE, Purpose.OUTREACH)
 _EPOCH: Final = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 _BAD_LOGS: Final = {
     "attempt_not_storable",
@@ -211,7 +212,7 @@ class World:
                 provider, events = self._events[first % len(self._events)]
                 self.offer(provider, events[second % len(events) :])
             case "reply" | "burst":
-                self._reply(first, 1 if step.action == "reply" else 2 + second % 4, bulk=third % 4 == 0)
+                self._reply(first, 1 if step.action == "reply" else 2 + second % 4, purpose=_PURPOSES[third % 4])
             case "note" | "solve":
                 self._compose(first, "note" if step.action == "note" else "solved")
             case "decide":
@@ -317,9 +318,9 @@ class World:
         self._offering -= 1
 
     # ---- agents
-    def _reply(self, first: int, count: int, *, bulk: bool) -> None:
+    def _reply(self, first: int, count: int, *, purpose: Purpose) -> None:
         for number in range(count):
-            self._compose(first, "sent", text=f"answer {number}", bulk=bulk)
+            self._compose(first, "sent", text=f"answer {number}", purpose=purpose)
 
     def _compose(self, first: int, kind: str, **more: Any) -> None:
         conversations = self.model.conversations()

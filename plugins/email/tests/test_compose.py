@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from fernamt import Address, Attachment, Blob, Rejected
+from fernamt import Address, Attachment, Blob, Purpose, Rejected
 from fernamt_email.compose import compose, subject_of
 from fernamt_email.identity import Identity
 from fernamt_email.layout import Style
@@ -207,11 +207,11 @@ def test_outreach_says_how_it_is_stopped_and_nothing_else_does() -> None:
         "https://desk.example.org/in/support-mail/unsubscribe?token=" + "t" * 200,
         "mailto:support@example.org?subject=x",
     )
-    outreach = written(bulk=True, unsubscribe=stops)
+    outreach = written(purpose=Purpose.OUTREACH, unsubscribe=stops)
     assert outreach["List-Unsubscribe"] == f"<{stops[0]}>, <{stops[1]}>"
     assert outreach["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert outreach["Precedence"] == "bulk"
-    assert written(bulk=True, unsubscribe=stops[1:])["List-Unsubscribe-Post"] is None
+    assert written(purpose=Purpose.OUTREACH, unsubscribe=stops[1:])["List-Unsubscribe-Post"] is None
     assert written(unsubscribe=stops)["List-Unsubscribe"] is None
 
 

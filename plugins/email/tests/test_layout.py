@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fernamt import Address, Answered
+from fernamt import Address, Answered, Purpose
 from fernamt_email.layout import Body, Style, laid_out
 from fernamt_email.settings import LayoutSettings
 
@@ -62,7 +62,7 @@ def test_what_is_answered_stands_below(language: str, expected: str) -> None:
     assert body(LayoutSettings(), answered=ASKED, language=language) == Body(expected)
 
 
-@pytest.mark.parametrize("changes", [{"automatic": True}, {"bulk": True}])
+@pytest.mark.parametrize("changes", [{"automatic": True}, {"purpose": Purpose.NOTICE}])
 def test_a_machine_never_repeats_a_visitors_words(changes: dict[str, bool]) -> None:
     assert "Wo ist es" not in body(LayoutSettings(), answered=ASKED, **changes).text
 

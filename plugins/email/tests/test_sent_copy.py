@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fernamt import Address, Channel, Secret
+from fernamt import Address, Channel, Purpose, Secret
 from fernamt.testing import FakeContext
 from fernamt_email.imap import Imap
 from fernamt_email.settings import ImapSettings, SmtpSettings
@@ -43,7 +43,7 @@ async def test_each_answer_is_kept_once_however_many_get_it(context: FakeContext
         await channel.send(message(to=Address("email", "bob@customer.test"), key="k2"))
         await channel.send(message(attempt=2))
         await channel.send(message(entry_key="e2", text="Noch etwas."))
-        await channel.send(message(entry_key="e3", bulk=True))
+        await channel.send(message(entry_key="e3", purpose=Purpose.OUTREACH))
     copies = dovecot.mails(user, "Gesendete Gr&APYA3w-en")
     assert len(copies) == 2
     assert copies[0] == (sink.mails[0].original_content or b"").replace(b"\r\n", b"\n")

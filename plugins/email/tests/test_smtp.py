@@ -19,6 +19,7 @@ from fernamt import (
     ChannelError,
     DeliveryState,
     NeedsLogin,
+    Purpose,
     Rejected,
     Remote,
     Secret,
@@ -118,7 +119,7 @@ async def test_why_a_mail_was_refused_is_told_in_the_language_of_the_house(conte
 
 async def test_outreach_says_by_whom_it_can_be_stopped(context: FakeContext) -> None:
     async with Sink().listening() as sink:
-        await submission(context, sink.port).send(message(bulk=True))
+        await submission(context, sink.port).send(message(purpose=Purpose.OUTREACH))
     mail = message_from_bytes(sink.mails[0].original_content or b"", policy=default)
     assert mail["List-Unsubscribe"].startswith("<mailto:support@example.org?subject=unsubscribe%20stop")
 

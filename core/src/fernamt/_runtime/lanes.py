@@ -9,7 +9,7 @@ from fernamt._store.deliveries import Lane, OpenDelivery, head
 
 
 class Lanes:
-    """Deliveries of one kind, replies or bulk, in the order in which they were asked for. Pure.
+    """Deliveries of one purpose, in the order in which they were asked for. Pure.
 
     Only a hint: a delivery that somebody else changed is found out when its attempt is begun. What must never be wrong is the
     order, so a lane of which something is uncertain is set aside until it is read again.

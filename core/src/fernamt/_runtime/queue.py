@@ -1,4 +1,4 @@
-"""What waits on one channel, as far as it is known: read by windows, handed out by lanes, replies before bulk."""
+"""What waits on one channel, as far as it is known: read by windows, handed out by lanes, replies first."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from attrs import define
 from fernamt._runtime.lanes import Lanes
 from fernamt._store.deliveries import OpenDelivery, open_deliveries, postponed
 from fernamt._store.engine import Store
+from fernamt.model import Purpose
 
 POLL_S: Final = 1.0
 """A command writes from another process: how soon its message is found at the latest."""
@@ -20,9 +21,9 @@ _WINDOW_MAX: Final = 40_000
 
 @define
 class _Kind:
-    """What is known of the replies, or of the bulk; times are the loop's."""
+    """What is known of the messages of one purpose; times are the loop's."""
 
-    bulk: bool
+    purpose: Purpose
     lanes: Lanes
     known: int = 0
     last: int = 0
@@ -46,7 +47,8 @@ class Queue:
         hold_us = int(hold_s * 1_000_000)
         self._store = store
         self._channel = channel
-        self._kinds = [_Kind(bulk, Lanes(hold_us=hold_us)) for bulk in (False, True)]
+        self._kinds = [_Kind(purpose, Lanes(hold_us=hold_us)) for purpose in Purpose]
+        self._lanes = {kind.purpose: kind.lanes for kind in self._kinds}
 
     def wake(self) -> None:
         """Say that there may be something new."""
@@ -59,10 +61,10 @@ class Queue:
 
     def lanes(self, delivery: OpenDelivery) -> Lanes:
         """Return the lanes that a delivery was taken from: tell them how it ended."""
-        return self._kinds[delivery.bulk].lanes
+        return self._lanes[delivery.purpose]
 
     async def take(self, count: int) -> list[OpenDelivery]:
-        """Return up to *count* heads of lanes that may go: bulk where no reply may. Not for two callers at a time.
+        """Return up to *count* heads of lanes that may go: a less urgent purpose where no more urgent one may. Not for two callers at a time.
 
         Raises ``NotStored``.
         """
@@ -74,7 +76,7 @@ class Queue:
                 while kind.lanes.ready and len(taken) < count:
                     taken.append(kind.lanes.take())
         except Exception:
-            # Replies were taken, and the bulk could not be read: nobody would ever give their lanes back.
+            # Replies were taken, and the notices could not be read: nobody would ever give their lanes back.
             for one in reversed(taken):
                 self.lanes(one).put_back(one)
             raise
@@ -98,9 +100,9 @@ class Queue:
         with self._store.read() as connection:
             do = self._store.statements(connection)
             now_us = do.now_us()
-            found = open_deliveries(do, self._channel, limit, bulk=kind.bulk, after=kind.last, until_us=now_us)
+            found = open_deliveries(do, self._channel, limit, purpose=kind.purpose, after=kind.last, until_us=now_us)
             conversations = {one.conversation for one in found}
-            waiting = postponed(do, self._channel, conversations, bulk=kind.bulk, now_us=now_us)
+            waiting = postponed(do, self._channel, conversations, purpose=kind.purpose, now_us=now_us)
         kind.known += len(found)
         kind.complete = len(found) < limit
         kind.last = found[-1].id if found else kind.last

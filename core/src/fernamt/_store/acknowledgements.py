@@ -9,7 +9,7 @@ from fernamt._store.conversations import Conversations
 from fernamt._store.statements import Batch, ConversationRow
 from fernamt._store.transaction import Transaction
 from fernamt.inbound import Acknowledgement
-from fernamt.model import DeliveryState, Json
+from fernamt.model import DeliveryState, Json, Purpose
 
 AUTHOR: Final = "plugin:acknowledgement"
 _DAY_US: Final = 86_400_000_000
@@ -41,5 +41,5 @@ class Acknowledgements:
         self._conversations.fill(entry, text, author=AUTHOR, data=data)
         number, now = tx.do.next_id("delivery"), tx.now_us
         queued = (number, entry, row.id, channel, address, DeliveryState.QUEUED, 0, now, None, now, now)
-        self._batch.add("insert delivery", (*queued, "[]", "", "", False, 0, 0, 1))
+        self._batch.add("insert delivery", (*queued, "[]", "", "", Purpose.REPLY, 0, 0, 1))
         tx.topics.add(f"send:{channel}")

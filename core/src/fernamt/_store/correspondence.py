@@ -26,6 +26,7 @@ from fernamt.model import (
     ConversationState,
     Customer,
     CustomerId,
+    Purpose,
     Template,
 )
 from fernamt.outbound import OutboundMessage
@@ -151,7 +152,7 @@ class _Known:
             references=() if notice else references_of(received, self._sent[key]),
             reply_token=names.reply_token(delivery.conversation),
             automatic=notice or bool(data.get("automatic")),
-            bulk=delivery.bulk,
+            purpose=delivery.purpose,
             author=author or "",
             language=data.get("language") or conversation.language or customer.language,
             answered=self._answered.get(spoken[0][4]) if spoken and not notice else None,
@@ -159,7 +160,7 @@ class _Known:
         )
         before = self._before.get(delivery.id, _NOTHING_BEFORE)
         stopped = self._stopped.get((handle, ""), "") or (
-            self._stopped.get((handle, MARKETING), "") if delivery.bulk else ""
+            self._stopped.get((handle, MARKETING), "") if delivery.purpose == Purpose.OUTREACH else ""
         )
         if handle.startswith(f"{ERASED}:"):
             stopped = "the recipient was erased"

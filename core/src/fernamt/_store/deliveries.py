@@ -13,10 +13,10 @@ from fernamt._store.names import id_hash
 from fernamt._store.receipts import Fact, settle, settle_early
 from fernamt._store.statements import Batch, Statements
 from fernamt._store.transaction import Rank, Transaction, locks
-from fernamt.model import DeliveryState, fold
+from fernamt.model import DeliveryState, Purpose, fold
 
-Lane: TypeAlias = tuple[int, int, bool]
-"""A conversation, a recipient, and whether it is bulk, of one channel: what answers somebody waits for no newsletter."""
+Lane: TypeAlias = tuple[int, int, Purpose]
+"""A conversation, a recipient and a purpose, of one channel: what answers somebody waits for no newsletter."""
 ANY_TIME: Final = 2**62
 
 
@@ -33,46 +33,52 @@ class OpenDelivery:
     queued_at: int
     first_at: int | None
     next_at: int
-    bulk: bool = field(default=False, converter=bool)
+    purpose: Purpose = field(default=Purpose.REPLY, converter=Purpose)
     parts: int = 0
     """So many parts of a split message are through."""
 
     @property
     def lane(self) -> Lane:
         """What is sent one after the other."""
-        return self.conversation, self.address, self.bulk
+        return self.conversation, self.address, self.purpose
 
 
 OPEN: Final = (
-    "SELECT id, entry, conversation, address, state, attempts, queued_at, first_at, next_at, bulk, parts FROM delivery"
+    "SELECT id, entry, conversation, address, state, attempts, queued_at, first_at, next_at, purpose, parts FROM delivery"
     " WHERE channel = ?"
 )
 """Reads those of a channel, with further conditions behind it."""
 
 
 def open_deliveries(
-    do: Statements, channel: int, limit: int, *, bulk: bool = False, after: int = 0, until_us: int = ANY_TIME
+    do: Statements,
+    channel: int,
+    limit: int,
+    *,
+    purpose: Purpose = Purpose.REPLY,
+    after: int = 0,
+    until_us: int = ANY_TIME,
 ) -> list[OpenDelivery]:
     """Return open deliveries of a channel in the order in which they were asked for, the first *limit* after *after*.
 
     What waits for a time later than *until_us* is not looked for, however much of it there is; see :func:`postponed`.
     """
     rows = do.rows(
-        f"{OPEN} AND bulk = ? AND state IN ('queued', 'sending') AND id > ? AND (next_at <= ? OR next_at = queued_at)"
+        f"{OPEN} AND purpose = ? AND state IN ('queued', 'sending') AND id > ? AND (next_at <= ? OR next_at = queued_at)"
         " ORDER BY id LIMIT ?",
-        (channel, bulk, after, until_us, limit),
+        (channel, purpose, after, until_us, limit),
     )
     return [OpenDelivery(*row) for row in rows]
 
 
 def postponed(
-    do: Statements, channel: int, conversations: Collection[int], *, bulk: bool, now_us: int
+    do: Statements, channel: int, conversations: Collection[int], *, purpose: Purpose, now_us: int
 ) -> list[OpenDelivery]:
     """Return what waits for its time in some conversations, and may hold a lane there."""
     rows = do.among(
-        f"{OPEN} AND bulk = ? AND state = 'queued' AND next_at > queued_at AND next_at > ? AND conversation IN {{}}",
+        f"{OPEN} AND purpose = ? AND state = 'queued' AND next_at > queued_at AND next_at > ? AND conversation IN {{}}",
         sorted(conversations),
-        (channel, bulk, now_us),
+        (channel, purpose, now_us),
     )
     return [OpenDelivery(*row) for row in rows]
 

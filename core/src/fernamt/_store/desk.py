@@ -16,7 +16,7 @@ from fernamt._store.receipts import Fact, settle
 from fernamt._store.statements import Batch
 from fernamt._store.transaction import Rank, Transaction, locks
 from fernamt.errors import FernamtError
-from fernamt.model import NOTHING, Address, Attachment, Button, DeliveryState, Json, Template
+from fernamt.model import NOTHING, Address, Attachment, Button, DeliveryState, Json, Purpose, Template
 
 
 class NoSuchThing(FernamtError):
@@ -47,8 +47,7 @@ class Composition:
     """Used when the reply window is closed."""
     automatic: bool = False
     """Written by a machine."""
-    bulk: bool = False
-    """One of many: goes after whatever answers somebody."""
+    purpose: Purpose = Purpose.REPLY
     data: Mapping[str, Json] = NOTHING
 
 
@@ -101,7 +100,7 @@ def _composed(
         deliveries.append(number)
         queued = (number, entry, row.id, channel, address, DeliveryState.QUEUED, 0, now, None, now, now)
         tx.topics.add(f"send:{channel}")
-        batch.add("insert delivery", (*queued, "[]", "", "", composition.bulk, 0, 0, 1))
+        batch.add("insert delivery", (*queued, "[]", "", "", composition.purpose, 0, 0, 1))
     return Composed(conversation=row.id, n=row.last_n, deliveries=tuple(deliveries))
 
 

@@ -243,7 +243,7 @@ class _Giving:
         self._conversations.fill(entry, one.text, author=run.author, html=one.html, data=data)
         now = self._tx.now_us
         queued = (delivery, entry, row.id, run.channel, address, DeliveryState.QUEUED, 0, now, None, now, now)
-        self._batch.add("insert delivery", (*queued, "[]", "", "", True, 0, 0, 1))
+        self._batch.add("insert delivery", (*queued, "[]", "", "", run.purpose, 0, 0, 1))
         self._tx.topics.add(f"send:{run.channel}")
 
     def _conversation(self, address: int, customer: int, channel: int, reopen_days: float) -> ConversationRow:

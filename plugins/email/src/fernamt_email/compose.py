@@ -12,7 +12,7 @@ from email.policy import SMTP, EmailPolicy, Policy
 from email.utils import format_datetime
 from typing import Any, ClassVar, Final, Literal
 
-from fernamt import Attachment, OutboundMessage, Rejected
+from fernamt import Attachment, OutboundMessage, Purpose, Rejected
 from fernamt_email.address import MAILBOX
 from fernamt_email.identity import NO_ID_DOMAIN, Identity, tag_of
 from fernamt_email.layout import Body, Style, laid_out
@@ -93,9 +93,9 @@ def compose(
     if message.automatic:
         mail["Auto-Submitted"] = "auto-replied" if answered else "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"
-    if message.bulk:
+    if message.purpose == Purpose.OUTREACH:
         mail["Precedence"] = "bulk"
-    if message.bulk and unsubscribe:
+    if message.purpose == Purpose.OUTREACH and unsubscribe:
         mail["List-Unsubscribe"] = ", ".join(f"<{one}>" for one in unsubscribe)
         if unsubscribe[0].startswith("https:"):
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"

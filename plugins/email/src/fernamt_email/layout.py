@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from fernamt import Answered, OutboundMessage
+from fernamt import Answered, OutboundMessage, Purpose
 from fernamt_email.language import Language
 from fernamt_email.settings import LayoutSettings
 
@@ -53,7 +53,7 @@ def laid_out(message: OutboundMessage, style: Style) -> Body:
     text_form = layout.text_de if language == "de" else layout.text_en
     html_form = layout.html_de if language == "de" else layout.html_en
     agent = agent_name(message.author, layout)
-    quoted = message.answered if layout.quote and not (message.automatic or message.bulk) else None
+    quoted = message.answered if layout.quote and message.purpose == Purpose.REPLY and not message.automatic else None
     text = _filled(text_form, message.text.rstrip("\n"), agent) if text_form else message.text
     html = ""
     if message.html or html_form:

@@ -21,6 +21,7 @@ from fernamt import (
     Files,
     NeedsLogin,
     OutboundMessage,
+    Purpose,
     Rejected,
     Sent,
     Unreachable,
@@ -103,7 +104,7 @@ class Submission:
             with _mapped(self._settings.house_language, certain=False):
                 await client.data(mail)
         message_id = self._identity.message_id(message.entry_key)
-        if self._keep is not None and not message.bulk:
+        if self._keep is not None and message.purpose != Purpose.OUTREACH:
             await self._keep(mail, message_id)
         return Sent(ids=(message_id,))
 
@@ -134,7 +135,7 @@ class Submission:
                 files=files,
                 utf8=utf8,
                 style=self._style,
-                unsubscribe=self._unsubscribing.addresses(message.to) if message.bulk else (),
+                unsubscribe=self._unsubscribing.addresses(message.to) if message.purpose == Purpose.OUTREACH else (),
             )
 
         try:

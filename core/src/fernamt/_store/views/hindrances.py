@@ -41,7 +41,9 @@ def hindrances(connection: sa.Connection, number: int, now_us: int) -> tuple[Hin
         )
     ):
         found.append(Hindrance(kind="stopped", reason=stopped))
-    same_lane = [getattr(delivery.c, name) == getattr(row, name) for name in ("channel", "conversation", "address")]
+    same_lane = [
+        getattr(delivery.c, name) == getattr(row, name) for name in ("channel", "conversation", "address", "purpose")
+    ]
     first = connection.scalar(
         sa.select(delivery.c.id).where(IS_OPEN, delivery.c.id < number, *same_lane).order_by(delivery.c.id).limit(1)
     )
