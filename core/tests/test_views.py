@@ -29,7 +29,7 @@ from fernamt.model import Address, Attachment, Blob, ConversationState, Delivery
 from .stage import Bare
 
 ANN, BOB, EVE = (Address("email", f"{name}@example.org") for name in ("ann", "bob", "eve"))
-OPEN, WAITING, SOLVED = ConversationState
+OPEN, WAITING, SOLVED, TOLD = ConversationState
 
 
 class Desk(Bare):

@@ -16,6 +16,7 @@ from attrs import evolve
 
 from fernamt._runtime import log
 from fernamt._runtime.abilities import idle_abilities
+from fernamt._runtime.api import Api
 from fernamt._runtime.claims import LEASE_S, Claims, stop_task
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.context import ChannelContext
@@ -52,6 +53,7 @@ from fernamt._store.writer import Writer
 from fernamt.connector import Answers, Clock, Connector, MarksRead, Reconciles, Serves, Verifies, Webhooks
 from fernamt.errors import ConfigError, FernamtError
 from fernamt.model import ChannelId
+from fernamt.outbound import Capabilities
 from fernamt.settings import Settings, secrets_in
 
 DRAIN_S: Final = 20.0
@@ -128,6 +130,7 @@ class App:
         redactor = self._redactor = log.configure(settings.log)
         planned = self._plan = plan(settings)
         redactor.known(secrets_in([one.channel for one in planned.channels] + [*planned.plugin_settings.values()]))
+        redactor.known(secrets_in(planned.api))
         redactor.known([str(self._store.url.password or ""), self._hints.password if self._hints else ""])
         planned, equipment = await self._prepare(planned)
         for failure in planned.loaded.failures:
@@ -150,6 +153,7 @@ class App:
         marking = [name for name, connector in self._connectors.items() if isinstance(connector, MarksRead)]
         await self._writer.write(subscribe, subscriptions_of(planned.loaded, marking))
         self._web.serve(hooks, down={one.section.id for one in planned.channels} - self._connectors.keys())
+        self._web.api = Api(settings, planned.api, store=self._store, writer=self._writer)
         host, port = settings.address
         try:
             self.port = await self._web.start(host, port)
@@ -317,12 +321,7 @@ class App:
 
     async def verify(self) -> AsyncIterator[tuple[ChannelId, str, str]]:
         """Build every channel and let those that can prove that their settings work; see :func:`verify_channels`."""
-        planned = self._plan = plan(self._settings)
-        planned, equipment = await self._prepare(planned)
-        self._writer.start()
-        reception = Reception(Names(self._store.keys()))
-        for one in planned.channels:
-            await self._add(one, reception, equipment, {})
+        planned = await self._build()
         for one in planned.channels:
             connector = self._connectors.get(one.section.id)
             if connector is None:
@@ -335,6 +334,30 @@ class App:
                 yield one.section.id, outcome, f"{text}{idle}"
             else:
                 yield one.section.id, "skipped", f"this kind of channel cannot check itself{idle}"
+
+    async def _build(self) -> Plan:
+        """Build every channel, and start none."""
+        planned = self._plan = plan(self._settings)
+        planned, equipment = await self._prepare(planned)
+        self._writer.start()
+        reception = Reception(Names(self._store.keys()))
+        for one in planned.channels:
+            await self._add(one, reception, equipment, {})
+        return planned
+
+    async def built(self) -> tuple[Connector, Capabilities]:
+        """Build the only channel that the settings have, start nothing, and return what it is and can do.
+
+        Raises:
+            FernamtError: It cannot be built.
+        """
+        planned = await self._build()
+        if not self._channels:
+            raise FernamtError(
+                str(planned.channels[0].failure or "the channel cannot be built: fernamt check --online")
+            )
+        supervised = self._channels[0]
+        return self._connectors[ChannelId(supervised.line.id)], supervised.capabilities()
 
 
 def _ended(task: asyncio.Task[None]) -> None:

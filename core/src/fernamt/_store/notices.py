@@ -35,6 +35,8 @@ class Opening:
 
     key: str
     """The caller's: the same call has the same one."""
+    scope: str = ""
+    """Whose keys these are: what two programs call the same is not the same."""
     template: str
     channel: str
     """The id of its section."""
@@ -110,7 +112,7 @@ def _opened(tx: Transaction, one: Opening) -> Run | FernamtError:
     channels = tx.do.rows("SELECT id FROM channel WHERE name = ?", (one.channel,))
     if not channels:
         return NoSuchThing(f"The channel {one.channel!r} has never run. Start the daemon once: fernamt run")
-    channel, number, digest = channels[0][0], tx.do.next_id("notice_run"), key_hash(one.key)
+    channel, number, digest = channels[0][0], tx.do.next_id("notice_run"), key_hash(f"{one.scope}\0{one.key}")
     # A plain look-up would let two of them through; the unique row does not.
     is_new = tx.do.one(
         "INSERT INTO notice_run (id, hash, key, template, channel, purpose, author, digest, total, given, at)"

@@ -97,7 +97,19 @@ conversation = Table(
     Column("last_entry", _Id, nullable=False, doc="orders the inbox"),
     Column("changed_at", _Time, nullable=False),
     Column("linked", Boolean, nullable=False, server_default=false(), doc="``link`` has a word about it"),
-    Index("ix_conversation_last_entry", "last_entry"),
+    # Each is in one of the two: a million notices must not lie between those who look at the inbox and their work.
+    Index(
+        "ix_conversation_last_entry",
+        "last_entry",
+        sqlite_where=text("state <> 'told'"),
+        postgresql_where=text("state <> 'told'"),
+    ),
+    Index(
+        "ix_conversation_told",
+        "last_entry",
+        sqlite_where=text("state = 'told'"),
+        postgresql_where=text("state = 'told'"),
+    ),
     Index("ix_conversation_customer", "customer"),
 )
 

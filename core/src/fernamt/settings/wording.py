@@ -19,6 +19,7 @@ TEXT_MAX: Final = 20_000
 RESERVED: Final = frozenset({"to", "key", "language", "name"})
 """Columns of a row that are not only values. A template may still use ``name``."""
 _PIECES: Final = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_]*)\}|[{}][^{}]{0,20}")
+_PUT: Final = re.compile(r"( ?)(\{\{|\}\}|\{([a-z][a-z0-9_]*)\})")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?")
@@ -97,7 +98,7 @@ class Words:
     """A template in one language."""
 
     text: str
-    """The message. `{order}` is replaced; a brace itself is written twice."""
+    """The message. `{order}` is replaced, and one that is empty takes the blank before it along; a brace itself is written twice."""
     subject: str = ""
     """For mail."""
     html: str = ""
@@ -175,6 +176,8 @@ class NoticeTemplate:
             yield Finding(("approved_values",), f"there is no value {name!r}", self._known(name))
 
     def _findings_in(self, text: str, longest: int) -> Iterator[tuple[str, str]]:
+        if "\0" in text:
+            yield "holds a character that cannot be stored", "Take out the NUL"
         if len(text) > longest:
             yield f"has {len(text)} characters, {longest} are the most", "Shorten it"
         for found in _PIECES.finditer(text):
@@ -231,7 +234,13 @@ class NoticeTemplate:
 
 
 def _put(text: str, shown: Mapping[str, str]) -> str:
-    return _PIECES.sub(lambda found: found[0][0] if found[1] is None else shown[found[1]], text)
+    def put(found: re.Match[str]) -> str:
+        blank, piece, name = found.groups()
+        if name is None:
+            return f"{blank}{piece[0]}"
+        return f"{blank}{shown[name]}" if shown[name] else ""
+
+    return _PUT.sub(put, text)
 
 
 def _day(text: str) -> date | None:

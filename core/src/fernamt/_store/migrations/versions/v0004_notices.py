@@ -38,6 +38,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run", "n"),
         sqlite_with_rowid=False,
     )
+    op.drop_index("ix_conversation_last_entry", "conversation")
+    for name, held in (("ix_conversation_last_entry", "state <> 'told'"), ("ix_conversation_told", "state = 'told'")):
+        only = sa.text(held)
+        op.create_index(name, "conversation", ["last_entry"], sqlite_where=only, postgresql_where=only)
     keyed = sa.text("hash IS NOT NULL")
     op.create_index("uq_notice_hash", "notice", ["hash"], unique=True, sqlite_where=keyed, postgresql_where=keyed)
 
