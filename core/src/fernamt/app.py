@@ -153,7 +153,7 @@ class App:
         marking = [name for name, connector in self._connectors.items() if isinstance(connector, MarksRead)]
         await self._writer.write(subscribe, subscriptions_of(planned.loaded, marking))
         self._web.serve(hooks, down={one.section.id for one in planned.channels} - self._connectors.keys())
-        self._web.api = Api(settings, planned.api, store=self._store, writer=self._writer)
+        self._web.served.also.append(Api(settings, planned.api, store=self._store, writer=self._writer).mount)
         host, port = settings.address
         try:
             self.port = await self._web.start(host, port)
@@ -278,6 +278,7 @@ class App:
         supervised = Supervised(
             line, writer=self._writer, claims=self._claims, clock=self._clock, redact=self._redactor.text
         )
+        intake.can = supervised.capabilities
         context = ChannelContext(
             **equipment.of(planned.plugin, section.id),
             intake=intake,

@@ -111,6 +111,9 @@ class Capabilities:
     templates: bool = False
     idempotent: bool = False
     """A repeat with the same key or id makes no second copy, so an unknown outcome may simply be repeated."""
+    opt_out_words: bool = False
+    """People end its messages by a word such as STOP: the core finds it and confirms it, unless the provider tells in the
+    same breath (``Consent``). For what is texted; not where the provider keeps such words from us."""
     quotes: bool = False
     """Wants ``OutboundMessage.answered``."""
     automatic_per_day: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from hashlib import sha256
 from secrets import token_hex
 from typing import Final
@@ -12,21 +12,25 @@ import attrs
 import structlog
 from attrs import evolve
 
+from fernamt._runtime.consent_words import with_consents
 from fernamt._runtime.storable import QUICK_HTML, storable, storable_text
 from fernamt._runtime.turns import Turns
 from fernamt._store.blobs import BlobStore
+from fernamt._store.opting import Opting
 from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.writer import Writes
 from fernamt.connector import Clock
 from fernamt.errors import NotStored
 from fernamt.inbound import Accepted, Cursor, Ignored, InboundEvent, Received, Unparsed
 from fernamt.model import INLINE_MAX_BYTES, Attachment, Blob, Remote
+from fernamt.outbound import Capabilities
 from fernamt.session import SessionEvent, Turn
 
 EVENTS_MAX: Final = 2_048
 BYTES_MAX: Final = 64 * 1024 * 1024
 _EVENT_BYTES: Final = 512
 """What an event costs beside its words."""
+_PLAIN: Final = Capabilities()
 _log = structlog.get_logger()
 
 
@@ -85,6 +89,8 @@ class ChannelIntake:
         self._room = room
         self._clock = clock
         self._turns = turns
+        self.can: Callable[[], Capabilities] = lambda: _PLAIN
+        """What the channel can do, as it says by now."""
 
     def brings(self, *, pages: bool, media: bool) -> None:
         """Say what the channel's connector can be asked for: it is planned together with what names it."""
@@ -99,6 +105,9 @@ class ChannelIntake:
         wait: bool = False,
     ) -> tuple[Accepted, ...]:
         events = tuple(events)
+        if self.can().opt_out_words and (said := with_consents(events)) is not events:
+            accepted = await self.accept(said, raw=raw, cursor=cursor, wait=wait)
+            return tuple([one for one, event in zip(accepted, said, strict=True) if type(event) is not Opting])
         count = len(events) or 1
         size = _size(events, raw)
         while True:

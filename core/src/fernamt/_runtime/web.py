@@ -12,7 +12,6 @@ import structlog
 from aiohttp import HttpVersion11, web
 from attrs import field, frozen
 
-from fernamt._runtime.api import Api
 from fernamt._runtime.intake import ChannelIntake
 from fernamt._runtime.served import Served
 from fernamt.connector import Answers, Clock, Webhook
@@ -72,8 +71,6 @@ class Web:
         self._ready = ready
         self.served = Served()
         """The channels' own handlers: add to it before :meth:`start`."""
-        self.api: Api | None = None
-        """Set it before :meth:`start`."""
         self._hooks: dict[str, Hook] = {}
         self._down: frozenset[str] = frozenset()
         self._asking: asyncio.Future[str] | None = None
@@ -93,8 +90,6 @@ class Web:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         self.served.mount(app)
-        if self.api is not None:
-            self.api.mount(app)
         for path in self._hooks:
             if "{" not in path:  # found by name, where the pattern below is tried after every shorter path
                 app.router.add_route("*", path, self._in)

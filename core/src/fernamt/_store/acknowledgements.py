@@ -32,13 +32,18 @@ class Acknowledgements:
         self._told.add((address, channel))
         if automatic_since(tx.do, address, channel, tx.now_us - _DAY_US, author=AUTHOR):
             return
-        state = row.state
+        text, subject = (one.replace("{number}", str(row.id)) for one in (said.text, said.subject))
+        self.say(address, channel, row, text, subject=subject, author=AUTHOR)
+
+    def say(
+        self, address: int, channel: int, row: ConversationRow, text: str, *, subject: str = "", author: str
+    ) -> None:
+        """Write to somebody in the conversation *row*, which stays in its state."""
+        tx, state = self._tx, row.state
         entry = self._conversations.enter(row, "sent", channel=channel)
         row.state = state
-        words = (one.replace("{number}", str(row.id)) for one in (said.text, said.subject))
-        text, subject = words
         data: dict[str, Json] = {"automatic": True, **({"subject": subject} if subject else {})}
-        self._conversations.fill(entry, text, author=AUTHOR, data=data)
+        self._conversations.fill(entry, text, author=author, data=data)
         number, now = tx.do.next_id("delivery"), tx.now_us
         queued = (number, entry, row.id, channel, address, DeliveryState.QUEUED, 0, now, None, now, now)
         self._batch.add("insert delivery", (*queued, "[]", "", "", Purpose.REPLY, 0, 0, 1))

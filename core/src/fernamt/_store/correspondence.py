@@ -17,6 +17,7 @@ from fernamt._store.consents import MARKETING, stopped_by
 from fernamt._store.conversations import attachments_of
 from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.names import ERASED, Names
+from fernamt._store.opting import AUTHOR as CONFIRMING
 from fernamt._store.statements import Row, Statements
 from fernamt.model import (
     Address,
@@ -162,6 +163,8 @@ class _Known:
         stopped = self._stopped.get((handle, ""), "") or (
             self._stopped.get((handle, MARKETING), "") if delivery.purpose == Purpose.OUTREACH else ""
         )
+        if author == CONFIRMING:  # who stopped messages hears that it was understood
+            stopped, before = "", _NOTHING_BEFORE
         if handle.startswith(f"{ERASED}:"):
             stopped = "the recipient was erased"
         elif not (text or html or data_json or files):

@@ -14,7 +14,9 @@ from attrs import field, frozen
 
 from fernamt._store.acknowledgements import Acknowledgements
 from fernamt._store.conversations import EVERYBODY, Conversations
+from fernamt._store.details import details
 from fernamt._store.names import Names, id_hash
+from fernamt._store.opting import Opting, Optings
 from fernamt._store.people import People
 from fernamt._store.receipts import Fact, settle
 from fernamt._store.sources import fetch_errand, media_errand
@@ -41,8 +43,6 @@ from fernamt.session import SessionEvent
 
 _NO_ENTRY: Final = Accepted(conversation=None, n=None, repeat=False)
 _NO_ENTRY_AGAIN: Final = Accepted(conversation=None, n=None, repeat=True)
-_PLAIN_DATA: Final = ("subject", "sender_name", "choice", "automatic", "silent")
-_TIMES: Final = ("at", "window_until")
 
 
 @frozen(kw_only=True)
@@ -105,6 +105,7 @@ class _Plan:
         self._raw: int | None = None
         self._facts: list[Fact] = []
         self._acknowledged = Acknowledgements(tx, self._batch, self._conversations)
+        self._optings = Optings(tx, names, self._batch, self._acknowledged)
 
     # ---- look up
     def look_up(self, submissions: Sequence[Submission]) -> list[list[bytes]]:
@@ -207,7 +208,7 @@ class _Plan:
             entry,
             event.text,
             html=event.html,
-            data=_data(event, follows),
+            data=details(event, follows),
             attachments=event.attachments,
             provider_id=event.id,
             key=event.key,
@@ -338,6 +339,11 @@ class _Plan:
         self._batch.add("put consent", row)
         return _NO_ENTRY
 
+    def _opt(self, submission: Submission, event: Opting) -> Accepted:
+        address = self._people.number(event.address, evidence="wrote")[0]
+        self._optings.take(address, submission.line.number, self._named(submission.line, event.of), event)
+        return _NO_ENTRY
+
     def _rename(self, submission: Submission, event: Renamed) -> Accepted:
         if self._people.rename(event.old, event.new):
             return _NO_ENTRY
@@ -368,6 +374,7 @@ _TAKE: Final[Mapping[type, _Take]] = {
     Changed: _Plan._change,  # noqa: SLF001
     Receipt: _Plan._receipt,  # noqa: SLF001
     Consent: _Plan._consent,  # noqa: SLF001
+    Opting: _Plan._opt,  # noqa: SLF001
     Renamed: _Plan._rename,  # noqa: SLF001
     Unparsed: _Plan._unparsed,  # noqa: SLF001
     SessionEvent: _Plan._session_event,  # noqa: SLF001
@@ -378,23 +385,3 @@ def _place(line: Line, thread: Thread, author: int) -> tuple[int, int, str]:
     """Return where the conversation is looked up that the next message joins."""
     # A connector that forgot the place must not put a whole channel into one conversation.
     return (EVERYBODY if thread.shared and thread.place else author, line.number, thread.place)
-
-
-def _data(event: Received, follows: int) -> dict[str, Json]:
-    """Return what else is known of a message."""
-    part = event.part
-    data: dict[str, Json] = {name: value for name in _PLAIN_DATA if (value := getattr(event, name))}
-    for name in _TIMES:
-        if (at := getattr(event, name)) is not None:
-            data[name] = at.isoformat()
-    if event.cc:
-        data["cc"] = [str(person) for person in event.cc]
-    if part is not None:
-        data["part"] = {"group": part.group, "number": part.number, "total": part.total}
-    if event.marks:
-        data["marks"] = list(event.marks)
-    if event.folded:
-        data["folded"] = [[one.first, one.end, one.kind] for one in event.folded]
-    if follows:
-        data["follows"] = follows
-    return data

@@ -17,8 +17,8 @@ _NOTES: Final = {
 
 
 _MARKS: Final = {
-    "en": {"signed": "signed, not verified", "encrypted": "encrypted"},
-    "de": {"signed": "signiert, nicht geprüft", "encrypted": "verschlüsselt"},
+    "en": {"signed": "signed, not verified", "encrypted": "encrypted", "opt-out": "opt-out"},
+    "de": {"signed": "signiert, nicht geprüft", "encrypted": "verschlüsselt", "opt-out": "Abmeldung"},
 }
 
 
