@@ -196,6 +196,9 @@ def test_the_lists_follow_indices_and_scan_no_table_that_grows(sqlite_template: 
         "SCAN page",
         "SCAN CONSTANT ROW",
         "SCAN conversation USING INDEX ix_conversation_last_entry",  # down from the newest one, as far as the page goes
+        "SCAN conversation USING INDEX ix_conversation_told",  # the same, with --all
+        "SCAN end0",
+        "SCAN end1",
         "SCAN delivery USING INDEX ix_delivery_open",
         "SCAN delivery USING INDEX ix_delivery_uncertain",
         "SCAN link",  # which are made one by one, by people; and only where the inbox is narrowed to a channel

@@ -23,6 +23,7 @@ from fernamt.model import Address, ConversationState, DeliveryState, Json
 CHUNK: Final = 250
 """So many rows are written in one transaction: a writer that waits behind it waits some hundredths of a second."""
 _DAY_US: Final = 86_400_000_000
+_KNOWN: Final = "SELECT id, template, channel, total, given, cancelled_at, digest FROM notice_run WHERE hash = ?"
 
 
 class KeyTaken(FernamtError):
@@ -112,16 +113,18 @@ def _opened(tx: Transaction, one: Opening) -> Run | FernamtError:
     channels = tx.do.rows("SELECT id FROM channel WHERE name = ?", (one.channel,))
     if not channels:
         return NoSuchThing(f"The channel {one.channel!r} has never run. Start the daemon once: fernamt run")
-    channel, number, digest = channels[0][0], tx.do.next_id("notice_run"), key_hash(f"{one.scope}\0{one.key}")
-    # A plain look-up would let two of them through; the unique row does not.
-    is_new = tx.do.one(
-        "INSERT INTO notice_run (id, hash, key, template, channel, purpose, author, digest, total, given, at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (hash) DO NOTHING",
-        (number, digest, one.key, one.template, channel, one.purpose, one.author, one.digest, one.total, tx.now_us),
-    )
-    [(number, template, line, total, given, cancelled_at, known)] = tx.do.rows(
-        "SELECT id, template, channel, total, given, cancelled_at, digest FROM notice_run WHERE hash = ?", (digest,)
-    )
+    channel, digest, is_new = channels[0][0], key_hash(f"{one.scope}\0{one.key}"), 0
+    known = tx.do.rows(_KNOWN, (digest,))
+    if not known:
+        # Two may come at once: the unique row lets one of them through.
+        number = tx.do.next_id("notice_run")
+        is_new = tx.do.one(
+            "INSERT INTO notice_run (id, hash, key, template, channel, purpose, author, digest, total, given, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (hash) DO NOTHING",
+            (number, digest, one.key, one.template, channel, one.purpose, one.author, one.digest, one.total, tx.now_us),
+        )
+        known = tx.do.rows(_KNOWN, (digest,))
+    [(number, template, line, total, given, cancelled_at, rows)] = known
     differs = [
         what
         for what, same in (
@@ -130,7 +133,7 @@ def _opened(tx: Transaction, one: Opening) -> Run | FernamtError:
             (f"{total} rows", total == one.total),
         )
         if not same
-    ] or ([] if bytes(known) == one.digest else ["other values or recipients"])
+    ] or ([] if bytes(rows) == one.digest else ["other values or recipients"])
     if differs:
         return KeyTaken(
             f"The key {one.key!r} was given before, for run {number} with {' and '.join(differs)}."

@@ -141,7 +141,7 @@ def _newest(
     ]
     if len(newest) == 1:
         return newest[0]
-    both = sa.union_all(*(sa.select(one.subquery()) for one in newest)).subquery()
+    both = sa.union_all(*(sa.select(one.subquery(f"end{at}")) for at, one in enumerate(newest))).subquery("ends")
     return sa.select(both).order_by(both.c.last_entry.desc()).limit(limit)
 
 

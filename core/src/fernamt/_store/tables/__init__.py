@@ -9,20 +9,16 @@ in random order costs a page a message, so there is none that no statement needs
 
 from __future__ import annotations
 
-from typing import Final
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, Text, false, text
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, false, text
+from fernamt._store.tables.base import Id as _Id
+from fernamt._store.tables.base import Time as _Time
+from fernamt._store.tables.base import metadata
+from fernamt._store.tables.base import row_id as _id
+from fernamt._store.tables.blobs import blob_chunk, blob_ref
+from fernamt._store.tables.notices import notice, notice_run
 
-metadata: Final = MetaData(
-    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
-)
-_Id = BigInteger().with_variant(Integer, "sqlite")
-_Time = BigInteger
-
-
-def _id() -> Column[int]:
-    return Column("id", _Id, primary_key=True)
-
+__all__ = ("blob_chunk", "blob_ref", "metadata", "notice", "notice_run")
 
 # Salt of keys, signing secret.
 meta = Table(
@@ -231,44 +227,6 @@ delivery = Table(
     ),
 )
 
-# What one call asked for: so many notices from one template.
-notice_run = Table(
-    "notice_run",
-    metadata,
-    _id(),
-    Column("hash", LargeBinary, nullable=False, unique=True, doc="of the caller's key"),
-    Column("key", Text, nullable=False, doc="as it was given, for people"),
-    Column("template", Text, nullable=False),
-    Column("channel", _Id, nullable=False),
-    Column("purpose", Text, nullable=False),
-    Column("author", Text, nullable=False, doc="agent:..., api:..."),
-    Column("digest", LargeBinary, nullable=False, doc="of all its rows"),
-    Column("total", Integer, nullable=False),
-    Column("given", Integer, nullable=False, doc="so many of its rows are written"),
-    Column("at", _Time, nullable=False),
-    Column("cancelled_at", _Time),
-)
-
-notice = Table(
-    "notice",
-    metadata,
-    Column("run", _Id, primary_key=True, autoincrement=False),
-    Column("n", Integer, primary_key=True, autoincrement=False),
-    Column("delivery", _Id, doc="null: none was made; of a repeat, the first one's"),
-    Column("hash", LargeBinary, doc="of the row's own key, where it has one and is the first with it"),
-    Column("digest", LargeBinary, doc="of what such a row said"),
-    Column("of_run", _Id, doc="of a repeat: where the first one is"),
-    Column("of_n", Integer),
-    Index(
-        "uq_notice_hash",
-        "hash",
-        unique=True,
-        sqlite_where=text("hash IS NOT NULL"),
-        postgresql_where=text("hash IS NOT NULL"),
-    ),
-    sqlite_with_rowid=False,
-)
-
 attempt = Table(
     "attempt",
     metadata,
@@ -424,22 +382,4 @@ quarantine = Table(
     Column("raw", _Id),
     Column("at", _Time, nullable=False),
     Column("settled_at", _Time),
-)
-
-# Blobs where there is no shared folder: PostgreSQL.
-blob_chunk = Table(
-    "blob_chunk",
-    metadata,
-    Column("digest", Text, primary_key=True),
-    Column("n", Integer, primary_key=True, autoincrement=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("stored_at", _Time, nullable=False),
-)
-
-blob_ref = Table(
-    "blob_ref",
-    metadata,
-    Column("digest", Text, primary_key=True),
-    Column("owner", Text, primary_key=True, doc="entry:<id>, raw:<id>"),
-    sqlite_with_rowid=False,
 )
