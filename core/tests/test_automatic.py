@@ -156,9 +156,9 @@ async def test_a_message_says_who_wrote_it_and_what_it_answers(post: Post) -> No
     await post.start(quotes=True)
     at = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
     conversation = await post.customer(text="Wo ist es?", sender_name="Ann", at=at)
-    await post.answer(conversation, purpose=Purpose.OUTREACH)
+    await post.answer(conversation, purpose=Purpose.NOTICE)
     message = (await post.called()).message
-    assert (message.author, message.purpose, message.language) == ("agent:maria", Purpose.OUTREACH, "")
+    assert (message.author, message.purpose, message.language) == ("agent:maria", Purpose.NOTICE, "")
     assert message.answered is not None
     said = message.answered
     assert (said.sender_name, said.text, said.at) == ("Ann", "Wo ist es?", at)

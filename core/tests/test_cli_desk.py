@@ -597,7 +597,7 @@ def test_why_names_the_channel_that_is_not_up_and_the_opt_out(desk: Desk) -> Non
     desk.run(take, Wish(key="channel:mail", owner="somebody", lease_us=DAY_US))
     with desk.session.transaction() as tx:
         tx.do.one("UPDATE channel SET state = 'needs-login', reason = 'the password is wrong'")
-        tx.do.many("put consent", [(1, desk.line.number, "", False, "STOP", 0)])
+        tx.do.many("insert consent", [(1, 1, desk.line.number, "", False, "customer", "STOP", 0)])
     found = desk.json("why", str(first))
     assert found["waits_for"] == [
         {"kind": "stopped", "delivery": None, "reason": "STOP"},

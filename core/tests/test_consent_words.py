@@ -57,7 +57,9 @@ class Texted(Post):
         return [row[0] for row in self.rows(sql)]
 
     def consents(self) -> list[tuple[Any, ...]]:
-        return self.rows("SELECT scope, allowed, evidence FROM consent ORDER BY address, scope")
+        """Return the latest word of each scope."""
+        said = self.rows("SELECT scope, allowed, evidence FROM consent ORDER BY id")
+        return [*{scope: (scope, *rest) for scope, *rest in said}.values()]
 
 
 @pytest.fixture

@@ -20,12 +20,13 @@ from fernamt._store.deliveries import (
     open_deliveries,
     take_over,
 )
-from fernamt._store.desk import Composition, NoSuchThing, Verdict, compose, decide
+from fernamt._store.desk import Composition, NoSuchThing, compose
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.refusals import Refused, refuse
 from fernamt._store.transaction import Transaction
+from fernamt._store.verdicts import Verdict, decide
 from fernamt.errors import OptedOut, Rejected
 from fernamt.inbound import InboundEvent, Receipt, Received
 from fernamt.model import Address, DeliveryState, moment

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from fernamt._store.desk import Composed, Composition, NoSuchThing, compose, release
+from fernamt._store.desk import Composed, Composition, NoSuchThing, compose
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.verdicts import release
 from fernamt.inbound import Received, Thread, Unparsed
 from fernamt.model import Address, Attachment, Blob
 

@@ -19,10 +19,11 @@ from fernamt._runtime.sending import Sending
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.claims import Claim
 from fernamt._store.deliveries import begin, finish, take_over
-from fernamt._store.desk import Composition, Verdict, compose, decide
+from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
 from fernamt._store.names import Names, id_hash
 from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.verdicts import Verdict, decide
 from fernamt._store.writer import Writer
 from fernamt.connector import Connector
 from fernamt.errors import (
@@ -839,17 +840,17 @@ async def test_the_rate_is_counted_in_the_providers_unit(post: Post, monkeypatch
     await post.called()
 
 
-async def test_a_reply_is_the_next_though_outreach_waits(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reply_is_the_next_though_notices_wait(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(5):
-        await post.answer(text="an offer", purpose=Purpose.OUTREACH)
+        await post.answer(text="on its way", purpose=Purpose.NOTICE)
     time = Time(monkeypatch)
     await post.start(units_per_s=10.0, in_flight=99)
-    assert (await post.called()).message.text == "an offer"
+    assert (await post.called()).message.text == "on its way"
     await post.answer(text="a reply")
     await time.pass_by(0.1)
     assert (await post.called()).message.text == "a reply"
     await time.pass_by(0.1)
-    assert (await post.called()).message.text == "an offer"
+    assert (await post.called()).message.text == "on its way"
 
 
 @pytest.mark.parametrize("why", [None, Unreachable("no connection", certain=True)], ids=["slow", "dead"])

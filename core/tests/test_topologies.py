@@ -13,7 +13,8 @@ import pytest
 
 from fernamt._runtime import log, outbox, outcome
 from fernamt._runtime.redact import Redactor
-from fernamt._store.desk import Composition, Verdict, compose, decide
+from fernamt._store.desk import Composition, compose
+from fernamt._store.verdicts import Verdict, decide
 from fernamt.app import App
 from fernamt.model import ChannelId
 from fernamt.settings import ChannelSection, Settings

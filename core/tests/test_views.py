@@ -14,9 +14,10 @@ from fernamt._runtime.clock import SystemClock
 from fernamt._store.channels import ChannelState, note_state
 from fernamt._store.claims import Claim, Wish, take
 from fernamt._store.deliveries import Beginning, Result, begin, finish, open_deliveries
-from fernamt._store.desk import Composition, Verdict, compose, decide, release
+from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
 from fernamt._store.reception import Line, Submission
+from fernamt._store.verdicts import Verdict, decide, release
 from fernamt._store.views.channels import channel_names, channel_views, is_served
 from fernamt._store.views.conversation import ConversationView, conversation_view, exists
 from fernamt._store.views.deliveries import deliveries_numbered, uncertain_deliveries
@@ -294,10 +295,10 @@ def test_the_bytes_of_an_entry_are_given_back_or_the_blob_that_holds_them(desk: 
     large = desk.take(Received(key="l", sender=BOB), raw=blob)
     desk.write(small)
     with desk.store.read() as connection:
-        assert raw_of_entry(connection, small, 1) == b"\x00bytes\xff"
-        assert raw_of_entry(connection, large, 1) == Blob(blob.digest, 0)
-        assert raw_of_entry(connection, small, 2) is None
-        assert raw_of_entry(connection, small, 9) is None
+        assert raw_of_entry(connection, small, 1) == (b"\x00bytes\xff",)
+        assert raw_of_entry(connection, large, 1) == (Blob(blob.digest, 0),)
+        assert raw_of_entry(connection, small, 2) == ()
+        assert raw_of_entry(connection, small, 9) == ()
 
 
 def test_the_quarantine_shows_what_waits_and_one_item_even_when_it_is_done(desk: Desk) -> None:

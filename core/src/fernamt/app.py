@@ -24,6 +24,7 @@ from fernamt._runtime.duties import erase_again
 from fernamt._runtime.equipment import Equipment
 from fernamt._runtime.exchange import Exchange
 from fernamt._runtime.feed import Feeds
+from fernamt._runtime.gathering import gathering
 from fernamt._runtime.http import ClientHttp
 from fernamt._runtime.hub import Hub
 from fernamt._runtime.intake import ChannelIntake, Room
@@ -47,6 +48,7 @@ from fernamt._store.engine import Store
 from fernamt._store.hints import Hints
 from fernamt._store.lock import FileLock
 from fernamt._store.names import Names
+from fernamt._store.pieces import OWNER as PIECES
 from fernamt._store.reception import Line, Reception
 from fernamt._store.subscriptions import subscribe
 from fernamt._store.writer import Writer
@@ -89,6 +91,7 @@ class App:
         self._channels: list[Supervised] = []
         self._workers: list[Worker] = []
         self._connectors: dict[ChannelId, Connector] = {}
+        self._intakes: dict[str, ChannelIntake] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._woken = contextlib.ExitStack()
         self._lock: FileLock | None = None
@@ -169,8 +172,11 @@ class App:
         for channel in self._channels:
             self._begin(f"channel-{channel.line.id}", channel.run())
         work: dict[str, Any] = {"writer": self._writer, "redact": redactor.text, "reached": self._reached}
-        work["marking"] = marking
-        self._workers = plugin_workers(planned.loaded, equipment.context, store=self._store, **work)
+        self._workers = plugin_workers(planned.loaded, equipment.context, store=self._store, marking=marking, **work)
+        handlers = gathering(
+            reception, lambda channel: self._intakes[channel].line if channel in self._intakes else None
+        )
+        self._workers.append(Worker(PIECES, handlers, store=self._store, **work))
         for worker in self._workers:
             self._woken.enter_context(self._hub.waking(worker.wake, worker.owner))
             self._begin(worker.owner, self._claims.hold(worker.owner, worker.run))
@@ -249,6 +255,7 @@ class App:
             clock=self._clock,
             turns=turns,
         )
+        self._intakes[section.id] = intake
         try:
             connector, supervised = self._connected(planned, line, intake, reception.names, equipment)
             webhooks = tuple(connector.webhooks()) if isinstance(connector, Webhooks) else ()

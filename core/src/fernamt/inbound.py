@@ -38,10 +38,15 @@ class Thread:
 
 @frozen(kw_only=True)
 class Part:
-    """One of several pieces of a message that the provider delivers singly (long SMS, albums)."""
+    """One of several pieces of a message that the provider delivers singly (long SMS, albums).
+
+    Each is on disk when it is accepted; they become one entry when all are there, or after half an hour with visible gaps.
+    """
 
     group: str
+    """The same for all pieces of a message of this sender; it may come again in a later message."""
     number: int
+    """From 1 to *total*."""
     total: int | None = None
     """``None``: nobody says; a short silence ends it."""
 
@@ -149,7 +154,9 @@ class Consent:
     address: Address
     allowed: bool
     scope: str = ""
-    """``""``: everything; else for instance ``marketing``."""
+    """``""``: everything; else for instance ``marketing``, which outreach needs."""
+    evidence: str = field(default="", repr=False)
+    """The words that were agreed to, and where they can be seen."""
 
 
 @frozen(kw_only=True)
@@ -193,7 +200,7 @@ class Accepted:
     """What became of an event; for a *repeat* these are the numbers of the first one."""
 
     conversation: ConversationId | None
-    """``None``: it made no entry (a receipt, something ignored or quarantined)."""
+    """``None``: it made no entry (a receipt, a piece that waits for others, something ignored or quarantined)."""
     n: int | None
     """``None`` also for a session event: what follows from it is a turn."""
     repeat: bool

@@ -25,11 +25,12 @@ from fernamt._runtime import claims, outbox, queue
 from fernamt._runtime.hooks import Plugins
 from fernamt._store.blobs import open_blobs
 from fernamt._store.channels import Entrance, enter
-from fernamt._store.desk import Composed, Composition, NoSuchThing, Verdict, compose, decide
+from fernamt._store.desk import Composed, Composition, NoSuchThing, compose
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line
 from fernamt._store.transaction import Transaction
+from fernamt._store.verdicts import Verdict, decide
 from fernamt.errors import NotStored
 from fernamt.hookspecs import Refusal
 from fernamt.inbound import Accepted, InboundEvent, Received, Thread

@@ -92,6 +92,11 @@ class ChannelIntake:
         self.can: Callable[[], Capabilities] = lambda: _PLAIN
         """What the channel can do, as it says by now."""
 
+    @property
+    def line(self) -> Line:
+        """The channel, as far as the store needs to know it."""
+        return self._line
+
     def brings(self, *, pages: bool, media: bool) -> None:
         """Say what the channel's connector can be asked for: it is planned together with what names it."""
         self._line = evolve(self._line, fetches=pages, brings_media=media)
@@ -190,6 +195,10 @@ class ChannelIntake:
 
     async def _made_storable(self, event: InboundEvent, index: int, raw: bytes | Blob | None) -> InboundEvent:
         try:
+            if type(event) is Received and event.part is not None:
+                # It may end with half a character, whose other half begins the next piece.
+                clean = await self._cleaned(evolve(event, text=""))
+                return evolve(clean, text=event.text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
             if type(event) is Received:
                 return await self._cleaned(event) if event.html or event.attachments else storable(event)
             if type(event) is Ignored:

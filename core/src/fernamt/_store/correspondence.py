@@ -13,7 +13,7 @@ from attrs import frozen
 
 from fernamt._store.answered import answered_by, heard, references_of, subject_of, window_of
 from fernamt._store.automatic import IS_AUTOMATIC, Before, automatic_before
-from fernamt._store.consents import MARKETING, stopped_by
+from fernamt._store.consents import said_by, why_not
 from fernamt._store.conversations import attachments_of
 from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.names import ERASED, Names
@@ -27,7 +27,6 @@ from fernamt.model import (
     ConversationState,
     Customer,
     CustomerId,
-    Purpose,
     Template,
 )
 from fernamt.outbound import OutboundMessage
@@ -100,7 +99,7 @@ class _Known:
                 (channel,),
             )
         )
-        self._stopped = stopped_by(do, names, channel, {row[3] for row in self._written.values()})
+        self._said = said_by(do, names, channel, {row[3] for row in self._written.values()})
         own = {(conversation, n): linked for conversation, n, linked, *_ in self._written.values()}
         tied = _tied(do, [key for key, linked in own.items() if linked])
         keys = sorted({*own, *(key for keys in tied.values() for key in keys)})
@@ -160,9 +159,7 @@ class _Known:
             sent_ids=tuple(orjson.loads(ids)[parts_ids:]),
         )
         before = self._before.get(delivery.id, _NOTHING_BEFORE)
-        stopped = self._stopped.get((handle, ""), "") or (
-            self._stopped.get((handle, MARKETING), "") if delivery.purpose == Purpose.OUTREACH else ""
-        )
+        stopped = why_not(self._said, handle, delivery.purpose)
         if author == CONFIRMING:  # who stopped messages hears that it was understood
             stopped, before = "", _NOTHING_BEFORE
         if handle.startswith(f"{ERASED}:"):

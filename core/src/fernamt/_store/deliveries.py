@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from fernamt._store.claims import Claim, ClaimLost, lost, while_held
 from fernamt._store.names import id_hash
-from fernamt._store.receipts import Fact, settle, settle_early
+from fernamt._store.receipts import Fact, opted_out, settle, settle_early
 from fernamt._store.statements import Batch, Statements
 from fernamt._store.transaction import Rank, Transaction, locks
 from fernamt.model import DeliveryState, Purpose, fold
@@ -280,7 +280,7 @@ def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
         else:
             late[number] = now.state
         if result.opted_out:
-            batch.add("put consent", (now.address, result.channel, "", False, result.reason, tx.now_us))
+            batch.add("insert consent", opted_out(tx, now.address, result.channel, result.reason))
         states.append(now.state)
     batch.write(tx.do)
     for number, state in late.items():

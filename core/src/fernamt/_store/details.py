@@ -13,15 +13,12 @@ _TIMES: Final = ("at", "window_until")
 
 def details(event: Received, follows: int) -> dict[str, Json]:
     """Return what else is known of *event*; *follows*: the conversation that its own takes up again, 0 if none."""
-    part = event.part
     data: dict[str, Json] = {name: value for name in _PLAIN if (value := getattr(event, name))}
     for name in _TIMES:
         if (at := getattr(event, name)) is not None:
             data[name] = at.isoformat()
     if event.cc:
         data["cc"] = [str(person) for person in event.cc]
-    if part is not None:
-        data["part"] = {"group": part.group, "number": part.number, "total": part.total}
     if event.marks:
         data["marks"] = list(event.marks)
     if event.folded:

@@ -194,6 +194,7 @@ class _Erasure:
             do.one("DELETE FROM early_receipt WHERE address = ?", (handle,))
             do.one("DELETE FROM thread WHERE address = ?", (number,))
             do.one("UPDATE consent SET evidence = 'before the erasure' WHERE address = ?", (number,))
+            self._drop_pieces(do, number)
         # Who writes next in a room of theirs begins a new conversation: theirs stays as it was left.
         do.one(
             "DELETE FROM thread WHERE address = ? AND conversation IN"
@@ -203,16 +204,19 @@ class _Erasure:
         for customer in self._customers:
             do.one("UPDATE customer SET name = '', language = '', plan = '' WHERE id = ?", (customer,))
 
+    def _drop_pieces(self, do: Statements, address: int) -> None:
+        """Delete what waits for the rest of its message; whoever gathers it finds nothing any more."""
+        for number, raw in do.rows("SELECT id, raw FROM piece WHERE address = ? AND entry IS NULL", (address,)):
+            self._drop_raw(do, raw)
+            named = do.rows("SELECT digest FROM blob_ref WHERE owner = ?", (f"piece:{number}",))
+            self._unref(do, f"piece:{number}", {row[0] for row in named})
+            do.one("DELETE FROM piece WHERE id = ?", (number,))
+
     def _mark(self, tx: Transaction, number: int, mark: str) -> None:
         """Let a mark stand where the address stood. Whoever was erased before under the same one leaves it their consents."""
         for (older,) in tx.do.rows("SELECT id FROM address WHERE handle = ? AND id <> ?", (mark, number)):
             tx.do.one("UPDATE address SET handle = ? WHERE id = ?", (f"{mark}.{older}", older))
-            tx.do.one(
-                "INSERT INTO consent (address, channel, scope, allowed, evidence, at)"
-                " SELECT CAST(? AS BIGINT), channel, scope, allowed, evidence, at FROM consent WHERE address = ?"
-                " ON CONFLICT DO NOTHING",
-                (number, older),
-            )
+            tx.do.one("UPDATE consent SET address = ? WHERE address = ?", (number, older))
         tx.do.one("UPDATE address SET handle = ?, evidence = '' WHERE id = ?", (mark, number))
 
     def _wipe(self, conversation: int, authors: Sequence[int]) -> None:
@@ -237,7 +241,9 @@ class _Erasure:
         for _, entry, _, kind, raw, files, _ in gone:
             digests = {one["digest"] for one in orjson.loads(files or "[]") if "digest" in one}
             self._unref(do, f"entry:{entry}", digests)
-            self._drop_raw(do, raw)
+            for (one,) in [(raw,), *do.rows("SELECT raw FROM piece WHERE entry = ?", (entry,))]:
+                self._drop_raw(do, one)
+            do.one("DELETE FROM piece WHERE entry = ?", (entry,))
             data = "data" if kind in _LINKS else "NULL"
             do.one(
                 f"UPDATE content SET text = '', html = NULL, data = {data}, attachments = NULL, provider_id = NULL,"

@@ -8,11 +8,12 @@ from attrs import field, frozen
 
 from fernamt._store.acknowledgements import Acknowledgements
 from fernamt._store.automatic import automatic_since
-from fernamt._store.consents import stopped_by
+from fernamt._store.consents import CUSTOMER, consent_row, said_by, why_not
 from fernamt._store.names import Names
 from fernamt._store.statements import Batch, ConversationRow
 from fernamt._store.transaction import Transaction
 from fernamt.inbound import Consent
+from fernamt.model import Purpose
 
 AUTHOR: Final = "plugin:core"
 """Of confirmations, the only messages that go to who stopped them: no plugin may be called so."""
@@ -62,7 +63,12 @@ class Optings:
         if self._is_stopped(who, str(event.address)) is not event.allowed:
             return
         self._stopped[who] = not event.allowed
-        self._batch.add("put consent", (*who, "", event.allowed, f"wrote {event.word}", tx.now_us))
+        self._batch.add(
+            "insert consent",
+            consent_row(
+                tx.do, *who, allowed=event.allowed, author=CUSTOMER, evidence=f"wrote {event.word}", at_us=tx.now_us
+            ),
+        )
         if not event.confirm or row is None or who in self._told:
             return
         self._told.add(who)
@@ -72,7 +78,8 @@ class Optings:
 
     def _is_stopped(self, who: tuple[int, int], handle: str) -> bool:
         if who not in self._stopped:
-            self._stopped[who] = (handle, "") in stopped_by(self._tx.do, self._names, who[1], [handle])
+            said = said_by(self._tx.do, self._names, who[1], [handle])
+            self._stopped[who] = bool(why_not(said, handle, Purpose.REPLY))
         return self._stopped[who]
 
     @staticmethod

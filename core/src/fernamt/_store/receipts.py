@@ -8,9 +8,13 @@ from typing import Final
 import orjson
 from attrs import frozen
 
-from fernamt._store.names import id_hash
+from fernamt._store.consents import PROVIDER, consent_row
+from fernamt._store.names import Names, id_hash
+from fernamt._store.statements import Row
 from fernamt._store.transaction import Transaction
-from fernamt.model import DeliveryState, fold
+from fernamt.errors import OptedOut
+from fernamt.inbound import Receipt
+from fernamt.model import DeliveryState, fold, microseconds
 
 
 @frozen(kw_only=True)
@@ -34,6 +38,24 @@ class Fact:
     opted_out: bool = False
     whole: bool = False
     """It is about all of a split message, not about some part of it."""
+
+
+def fact_of(event: Receipt, channel: int, names: Names, known: Row | None, now_us: int) -> Fact:
+    """Return what a receipt says; *known*: the entry that the id in it belongs to."""
+    error = event.error
+    return Fact(
+        channel=channel,
+        state=event.state,
+        at_us=microseconds(event.at) if event.at is not None else now_us,
+        id_hash=id_hash(channel, event.id) if event.id else b"",
+        entry=(known[0], known[1]) if known and known[0] is not None else None,
+        delivery=names.delivery_of(event.message_key) if event.message_key else 0,
+        address=str(event.address) if event.address is not None else "",
+        up_to_us=microseconds(event.up_to) if event.up_to is not None else 0,
+        reason=error.reason if error is not None else "",
+        code=error.code if error is not None else "",
+        opted_out=isinstance(error, OptedOut),
+    )
 
 
 _DELIVERIES: Final = (
@@ -139,4 +161,9 @@ def _apply(tx: Transaction, fact: Fact, found: _Found, source: str) -> None:
     elif fact.reason and fact.state == found.state == DeliveryState.SENT and source == "receipt":
         tx.do.many("fold delivery", [(after, tx.now_us, fact.reason, fact.code, found.delivery)])  # it is late
     if fact.opted_out:
-        tx.do.many("put consent", [(found.address, fact.channel, "", False, fact.reason, tx.now_us)])
+        tx.do.many("insert consent", [opted_out(tx, found.address, fact.channel, fact.reason)])
+
+
+def opted_out(tx: Transaction, address: int, channel: int, reason: str) -> Row:
+    """Return the row that says that a provider refused a message because its recipient had stopped them."""
+    return consent_row(tx.do, address, channel, allowed=False, author=PROVIDER, evidence=reason, at_us=tx.now_us)

@@ -7,28 +7,26 @@ which conversation it joins and which number its entry gets.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
-from attrs import field, frozen
-
 from fernamt._store.acknowledgements import Acknowledgements
+from fernamt._store.consents import PROVIDER, consent_row
 from fernamt._store.conversations import EVERYBODY, Conversations
 from fernamt._store.details import details
 from fernamt._store.names import Names, id_hash
 from fernamt._store.opting import Opting, Optings
 from fernamt._store.people import People
-from fernamt._store.receipts import Fact, settle
+from fernamt._store.pieces import Pieces, Whole
+from fernamt._store.receipts import Fact, fact_of, settle
 from fernamt._store.sources import fetch_errand, media_errand
 from fernamt._store.statements import Batch, ConversationRow, Row
+from fernamt._store.submission import Line, Submission, key_hash
 from fernamt._store.tasks import errand_row
 from fernamt._store.transaction import Transaction
-from fernamt.errors import OptedOut
 from fernamt.inbound import (
     Accepted,
     Changed,
     Consent,
-    Cursor,
     Fetch,
     Ignored,
     InboundEvent,
@@ -38,38 +36,12 @@ from fernamt.inbound import (
     Thread,
     Unparsed,
 )
-from fernamt.model import Blob, ConversationId, ConversationState, Json, Remote, microseconds
+from fernamt.model import Blob, ConversationId, ConversationState, Json, Remote
 from fernamt.session import SessionEvent
 
+__all__ = ["Line", "Reception", "Submission", "key_hash"]
 _NO_ENTRY: Final = Accepted(conversation=None, n=None, repeat=False)
 _NO_ENTRY_AGAIN: Final = Accepted(conversation=None, n=None, repeat=True)
-
-
-@frozen(kw_only=True)
-class Line:
-    """What the store has to know of a channel."""
-
-    number: int
-    id: str
-    reopen_days: float = 14.0
-    fetches: bool = False
-    """Its connector brings pages of history."""
-    brings_media: bool = False
-
-
-@frozen(kw_only=True, slots=False)
-class Submission:
-    """What one call of ``Intake.accept`` brings: storable values, attachments in the blob store already."""
-
-    line: Line
-    events: tuple[InboundEvent, ...]
-    raw: bytes | Blob | None = field(default=None, repr=False)
-    cursor: Cursor | None = None
-
-
-def key_hash(line: Line, key: str) -> bytes:
-    """Return what identifies an event of a channel."""
-    return blake2b(b"k%d:%s" % (line.number, key.encode()), digest_size=16).digest()
 
 
 class Reception:
@@ -86,6 +58,13 @@ class Reception:
         plan.write()
         return accepted
 
+    def late(self, tx: Transaction, submission: Submission, whole: Whole) -> None:
+        """Store a message of pieces that nobody waits for any more; its event is that of *submission*."""
+        plan = _Plan(tx, self.names)
+        plan.look_up([submission])
+        plan.take_whole(submission, whole)
+        plan.write()
+
 
 class _Plan:
     """What one transaction looked up and will write. Lives for one call."""
@@ -99,6 +78,7 @@ class _Plan:
         self._people = People(tx.do, self._batch, tx.now_us)
         self._conversations = Conversations(tx.do, self._batch, tx.now_us)
         self._known: dict[bytes, Row] = {}
+        self._pieces = Pieces(tx, self._batch, self._people, self._known, self._receive)
         self._known_rows = self._batch.rows("insert known")
         self._id_rows = self._batch.rows("insert known id")
         self._raw_rows = self._batch.rows("insert raw")
@@ -113,6 +93,7 @@ class _Plan:
         hashes: list[bytes] = []
         handles: list[str] = []
         digests = []
+        pieces = []
         for submission in submissions:
             line = submission.line
             keys = [key_hash(line, getattr(event, "key", "")) for event in submission.events]
@@ -120,17 +101,37 @@ class _Plan:
             hashes += keys
             for event in submission.events:
                 if type(event) is Received:
-                    handles.append(str(event.sender))
-                    if event.aliases or event.cc:
-                        handles += [str(person) for person in (*event.aliases, *event.cc)]
-                    for reference in event.thread.references:
-                        hashes += (id_hash(line.number, reference), key_hash(line, reference))
+                    self._look_up_received(line, event, hashes, handles)
+                    if event.part is not None:
+                        pieces.append((line, event))
                 else:
                     self._look_up_other(line, event, hashes, handles)
-        self._known = self._do.known(hashes)
+        self._known.update(self._do.known(hashes))
         self._people.look_up(handles)
+        if pieces:
+            submissions = [*submissions, *self._look_up_pieces(pieces)]
         self._look_up_conversations(submissions)
         return digests
+
+    @staticmethod
+    def _look_up_received(line: Line, event: Received, hashes: list[bytes], handles: list[str]) -> None:
+        handles.append(str(event.sender))
+        if event.aliases or event.cc:
+            handles += [str(person) for person in (*event.aliases, *event.cc)]
+        for reference in event.thread.references:
+            hashes += (id_hash(line.number, reference), key_hash(line, reference))
+
+    def _look_up_pieces(self, pieces: Sequence[tuple[Line, Received]]) -> list[Submission]:
+        """Read what waits for these pieces, and what those say of where they belong."""
+        hashes: list[bytes] = []
+        handles: list[str] = []
+        waiting = self._pieces.look_up(pieces)
+        for line, event in waiting:
+            self._look_up_received(line, event, hashes, handles)
+            hashes.append(id_hash(line.number, event.id))
+        self._known.update(self._do.known(hashes))
+        self._people.look_up(handles)
+        return [Submission(line=line, events=(event,)) for line, event in waiting]
 
     @staticmethod
     def _look_up_other(line: Line, event: InboundEvent, hashes: list[bytes], handles: list[str]) -> None:
@@ -169,6 +170,10 @@ class _Plan:
             self._batch.add("put cursor", (submission.line.number, submission.cursor.name, submission.cursor.value))
         return accepted
 
+    def take_whole(self, submission: Submission, whole: Whole) -> None:
+        """Plan a message that came in pieces."""
+        self._pieces.store(submission, whole)
+
     def _take_event(self, submission: Submission, event: InboundEvent, digest: bytes) -> Accepted:
         if type(event) is Ignored:
             return _NO_ENTRY
@@ -180,7 +185,10 @@ class _Plan:
                 return _NO_ENTRY_AGAIN
             return Accepted(conversation=ConversationId(str(first[0])), n=first[1], repeat=True)
         if type(event) is Received:
-            accepted = self._receive(submission, event)
+            if event.part is None:
+                accepted = self._receive(submission, event)
+            else:
+                accepted = self._pieces.take(submission, event, digest, self._raw_of(submission))
         else:
             accepted = _TAKE[type(event)](self, submission, event)
         conversation = None if accepted.conversation is None else int(accepted.conversation)
@@ -194,7 +202,7 @@ class _Plan:
         valid_s = event.key_valid_s if type(event) is Received else None
         return valid_s is not None and first[2] + valid_s * 1_000_000 < self._now
 
-    def _receive(self, submission: Submission, event: Received) -> Accepted:
+    def _receive(self, submission: Submission, event: Received, raw: int | None = None) -> Accepted:
         line, conversations = submission.line, self._conversations
         author, customer = self._people.sender(event)
         row, follows = self._join(line, event, author, customer)
@@ -212,7 +220,7 @@ class _Plan:
             attachments=event.attachments,
             provider_id=event.id,
             key=event.key,
-            raw=self._raw_of(submission),
+            raw=raw or self._raw_of(submission),
         )
         if submission.line.brings_media and event.attachments:
             self._fetch_media(line, event, entry, row)
@@ -314,29 +322,24 @@ class _Plan:
         return Accepted(conversation=ConversationId(str(row.id)), n=row.last_n, repeat=False)
 
     def _receipt(self, submission: Submission, event: Receipt) -> Accepted:
-        line, error = submission.line, event.error
+        line = submission.line
         known = self._known_by_id(line, event.id) if event.id else None
-        self._facts.append(
-            Fact(
-                channel=line.number,
-                state=event.state,
-                at_us=microseconds(event.at) if event.at is not None else self._now,
-                id_hash=id_hash(line.number, event.id) if event.id else b"",
-                entry=(known[0], known[1]) if known and known[0] is not None else None,
-                delivery=self._names.delivery_of(event.message_key) if event.message_key else 0,
-                address=str(event.address) if event.address is not None else "",
-                up_to_us=microseconds(event.up_to) if event.up_to is not None else 0,
-                reason=error.reason if error is not None else "",
-                code=error.code if error is not None else "",
-                opted_out=isinstance(error, OptedOut),
-            )
-        )
+        self._facts.append(fact_of(event, line.number, self._names, known, self._now))
         return _NO_ENTRY
 
     def _consent(self, submission: Submission, event: Consent) -> Accepted:
         address = self._people.number(event.address, evidence="the provider")[0]
-        row = (address, submission.line.number, event.scope, event.allowed, "the provider", self._now)
-        self._batch.add("put consent", row)
+        row = consent_row(
+            self._do,
+            address,
+            submission.line.number,
+            allowed=event.allowed,
+            scope=event.scope,
+            author=PROVIDER,
+            evidence=event.evidence or "the provider",
+            at_us=self._now,
+        )
+        self._batch.add("insert consent", row)
         return _NO_ENTRY
 
     def _opt(self, submission: Submission, event: Opting) -> Accepted:
@@ -364,7 +367,9 @@ class _Plan:
     def write(self) -> None:
         """Write what was planned, table by table; receipts after it, for they may be about what it contains."""
         self._conversations.write()
+        self._pieces.plan()
         self._batch.write(self._do)
+        self._pieces.settle()
         if self._facts:
             settle(self._tx, self._facts, source="receipt")
 

@@ -25,8 +25,8 @@ def _insert(table: str) -> str:
 
 # fmt: off
 APPENDED: Final = (
-    "customer", "address", "conversation", "thread", "participant", "entry", "content", "raw", "known",
-    "delivery", "attempt", "fact", "early_receipt", "notice", "quarantine", "blob_ref", "link", "session", "turn",
+    "customer", "address", "conversation", "thread", "participant", "entry", "content", "raw", "known", "piece",
+    "consent", "delivery", "attempt", "fact", "early_receipt", "notice", "quarantine", "blob_ref", "link", "session", "turn",
 )
 # fmt: on
 
@@ -42,8 +42,6 @@ STATEMENTS: Final[Mapping[str, str]] = {
     "put thread": f"{_insert('thread')} ON CONFLICT (address, channel, place) DO UPDATE SET"
     " conversation = excluded.conversation",
     "put cursor": f"{_insert('cursor')} ON CONFLICT (channel, name) DO UPDATE SET value = excluded.value",
-    "put consent": f"{_insert('consent')} ON CONFLICT (address, channel, scope) DO UPDATE SET"
-    " allowed = excluded.allowed, evidence = excluded.evidence, at = excluded.at",
     "move conversation": "UPDATE conversation SET state = ?, last_n = ?, last_entry = ?, changed_at = ? WHERE id = ?",
     "move session": "UPDATE session SET version = ?, turn = ?, state = ?, at = ?, ended_at = coalesce(ended_at, ?)"
     " WHERE id = ?",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 100 * 1_048_576
 
 
-def write_raw(store: Store, content: bytes | Blob | None, what: str) -> None:
+def write_raw(store: Store, contents: Sequence[bytes | Blob], what: str) -> None:
     """Write bytes to stdout as they are. On a terminal, where they could do anything, as harmless text."""
-    if content is None:
+    if not contents:
         raise Failure(f"Of {what} no bytes are kept: only what comes in has any.")
     if is_terminal(sys.stdout):
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        pour(store, content, lambda chunk: _wrote(sys.stdout.write(harmless(decoder.decode(chunk)))))
+        for content in contents:
+            pour(store, content, lambda chunk: _wrote(sys.stdout.write(harmless(decoder.decode(chunk)))))
         say("\nOn a terminal control characters are replaced. For the bytes themselves, write them to a file with >.")
     else:
-        pour(store, content, lambda chunk: _wrote(sys.stdout.buffer.write(chunk)))
+        for content in contents:
+            pour(store, content, lambda chunk: _wrote(sys.stdout.buffer.write(chunk)))
     sys.stdout.flush()
 
 

@@ -201,17 +201,18 @@ class _Export:
 
         if names[0]:
             with self._store.read() as connection:
-                raw = raw_of_entry(connection, entry.conversation, entry.n)
-            self._content(names[0], raw)
+                raws = raw_of_entry(connection, entry.conversation, entry.n)
+            self._content(names[0], *raws)
         for one, name in zip(entry.attachments, names[1:], strict=True):
             if name:
                 self._content(name, one.content)
 
-    def _content(self, name: str, content: Any) -> None:
+    def _content(self, name: str, *contents: Any) -> None:
         from fernamt.cli.content import pour
 
         with self._sink.file(name) as file:
-            pour(self._store, content, _written_to(file))
+            for content in contents:
+                pour(self._store, content, _written_to(file))
         self._files += 1
 
     def _json(self, name: str, value: object) -> None:

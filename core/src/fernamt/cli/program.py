@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Group
 from fernamt.cli.backfill import backfill
 from fernamt.cli.channels import channels
 from fernamt.cli.check import check
+from fernamt.cli.consent import consent, give, withdraw
 from fernamt.cli.daemon import demo, run
 from fernamt.cli.dev.command import dev
 from fernamt.cli.erasure import erase
@@ -47,7 +48,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., int], ...]]] = {
     "Notices to many": (notify, notices),
     "When something is unclear": (why, quarantine, uncertain, work),
     "The daemon": (run, check, channels, plugins, backfill, demo),
-    "A person's rights": (export, erase),
+    "A person's rights": (consent, export, erase),
 }
 _AUTHORS: Final = "For authors of plugins"
 _NEW: Final = "Make something of your own.\n\nExample: fernamt new connector acme --by webhook"
@@ -55,6 +56,9 @@ _BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("quarantine", "show", show_item),
     ("quarantine", "done", mark_done),
     ("uncertain", "settle", settle),
+    ("consent", "show", consent),
+    ("consent", "give", give),
+    ("consent", "withdraw", withdraw),
     ("notices", "show", show_run),
     ("notices", "results", results),
     ("notices", "cancel", cancel_run),

@@ -105,7 +105,7 @@ def show_item(
             if content is None:
                 say("Nothing of it was kept.")
                 return DONE
-        write_raw(store, content, f"item {number}")
+        write_raw(store, () if content is None else (content,), f"item {number}")
         if not raw and view.settled_at is None:
             say(f"\nWhen it is dealt with: fernamt quarantine done {number}")
     return DONE
@@ -134,7 +134,7 @@ def mark_done(number: int, /, *, common: Common = COMMON) -> int:
         number: Of the item; fernamt quarantine lists them.
         common: What every command takes.
     """
-    from fernamt._store.desk import release
+    from fernamt._store.verdicts import release
     from fernamt.cli.access import opened, write
     from fernamt.cli.screen import show
 

@@ -86,7 +86,7 @@ def settle(
         as_: Who says so; without it the name that you are logged in with.
         common: What every command takes.
     """
-    from fernamt._store.desk import Verdict, decide
+    from fernamt._store.verdicts import Verdict, decide
     from fernamt.cli.access import author, daemon_runs, opened, write
     from fernamt.cli.screen import say, show
 

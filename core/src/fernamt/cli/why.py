@@ -12,6 +12,7 @@ from fernamt.model import DeliveryState
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from fernamt._store.views.consents import ConsentView
     from fernamt._store.views.deliveries import DeliveryView
     from fernamt._store.views.hindrances import Hindrance
 
@@ -36,10 +37,12 @@ def why(number: int, /, *, json: Json = False, common: Common = COMMON) -> int:
 
     Args:
         number: Of the delivery.
-        json: Print one JSON object: the delivery as fernamt uncertain gives it, waits_for (kind, delivery, reason), and
-            next_steps.
+        json: Print one JSON object: the delivery as fernamt uncertain gives it, consents (what the recipient said on its
+            channel, as fernamt consent gives it), waits_for (kind, delivery, reason), and next_steps.
         common: What every command takes.
     """
+    from fernamt._store.names import Names
+    from fernamt._store.views.consents import consents_of
     from fernamt._store.views.deliveries import deliveries_numbered
     from fernamt._store.views.hindrances import hindrances
     from fernamt.cli.access import opened
@@ -49,24 +52,34 @@ def why(number: int, /, *, json: Json = False, common: Common = COMMON) -> int:
     with opened(common) as store, store.read() as connection:
         views = deliveries_numbered(connection, [number])
         now = store.clock.now()
+        said = (
+            consents_of(connection, Names(store.keys()), views[0].to, channels=[views[0].channel])
+            if views and views[0].to
+            else ()
+        )
         held = hindrances(connection, number, microseconds(now))
     if not views:
         raise Failure(f"There is no delivery {number}. fernamt show CONVERSATION gives the numbers.")
     [view] = views
     steps = _steps(view, held)
     if json:
-        show_json({**plain(view), "waits_for": held, "next_steps": steps})
+        show_json({**plain(view), "consents": said, "waits_for": held, "next_steps": steps})
     else:
-        show(*_page(view, held, steps, now))
+        show(*_page(view, said, held, steps, now))
     return DONE
 
 
 def _page(
-    view: DeliveryView, held: tuple[Hindrance, ...], steps: tuple[str, ...], now: datetime
+    view: DeliveryView,
+    said: tuple[ConsentView, ...],
+    held: tuple[Hindrance, ...],
+    steps: tuple[str, ...],
+    now: datetime,
 ) -> list[RenderableType]:
     from rich.padding import Padding
     from rich.text import Text
 
+    from fernamt.cli.consent import consent_line
     from fernamt.cli.standing import STYLES, reason, told
     from fernamt.cli.words import one_line
 
@@ -78,6 +91,7 @@ def _page(
     ]
     paragraphs = {
         "What happened": told(view, now),
+        "What the recipient said": [one_line(consent_line(one, now)) for one in said if one.counts],
         "What it waits for": [one_line(_hindrance(one, view, now)) for one in held],
         "What you can do": list(steps),
     }
@@ -94,6 +108,8 @@ def _hindrance(one: Hindrance, view: DeliveryView, now: datetime) -> str:
     match one.kind:
         case "stopped":
             return f"The recipient opted out ({one.reason}): it will be refused."
+        case "consent":
+            return "It is outreach, and the recipient never agreed to any: it will be refused."
         case "lane":
             return f"Delivery {one.delivery} to the same person goes first: fernamt why {one.delivery}"
         case "time":
@@ -113,6 +129,8 @@ def _steps(view: DeliveryView, held: tuple[Hindrance, ...]) -> tuple[str, ...]:
         steps.append(f"It did not: fernamt uncertain settle {view.number} --again")
     if view.state in {DeliveryState.FAILED, DeliveryState.REFUSED}:
         steps.append(f"Write again, perhaps on another channel: fernamt reply {view.conversation}")
+    if view.to is not None and ("consent" in kinds or "consent to marketing" in view.reason):
+        steps.append(f"Record their consent, if you have it: fernamt consent give {view.to} --channel {view.channel}")
     if "daemon" in kinds:
         steps.append("Start the daemon: fernamt run")
     if "channel" in kinds:

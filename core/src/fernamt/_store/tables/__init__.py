@@ -9,11 +9,12 @@ in random order costs a page a message, so there is none that no statement needs
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, Text, false, text
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, Text, false
 
 from fernamt._store.tables.base import Id as _Id
 from fernamt._store.tables.base import Time as _Time
 from fernamt._store.tables.base import metadata
+from fernamt._store.tables.base import only as _only
 from fernamt._store.tables.base import row_id as _id
 from fernamt._store.tables.blobs import blob_chunk, blob_ref
 from fernamt._store.tables.notices import notice, notice_run
@@ -70,15 +71,19 @@ address = Table(
     Index("ix_address_customer", "customer"),
 )
 
+# What people said about messages: the latest word of an address, a channel and a scope counts, and those before it prove it.
 consent = Table(
     "consent",
     metadata,
-    Column("address", _Id, primary_key=True, autoincrement=False),
-    Column("channel", _Id, primary_key=True, autoincrement=False),
-    Column("scope", Text, primary_key=True, doc="empty: everything"),
+    _id(),
+    Column("address", _Id, nullable=False),
+    Column("channel", _Id, nullable=False),
+    Column("scope", Text, nullable=False, doc="empty: everything"),
     Column("allowed", Boolean, nullable=False),
-    Column("evidence", Text, nullable=False),
+    Column("author", Text, nullable=False, doc="who recorded it: customer, provider, agent:..."),
+    Column("evidence", Text, nullable=False, doc="the word, the wording that was agreed to, where it stands"),
     Column("at", _Time, nullable=False),
+    Index("ix_consent_address", "address", "channel", "scope", "id"),
 )
 
 conversation = Table(
@@ -97,14 +102,12 @@ conversation = Table(
     Index(
         "ix_conversation_last_entry",
         "last_entry",
-        sqlite_where=text("state <> 'told'"),
-        postgresql_where=text("state <> 'told'"),
+        **_only("state <> 'told'"),
     ),
     Index(
         "ix_conversation_told",
         "last_entry",
-        sqlite_where=text("state = 'told'"),
-        postgresql_where=text("state = 'told'"),
+        **_only("state = 'told'"),
     ),
     Index("ix_conversation_customer", "customer"),
 )
@@ -165,6 +168,20 @@ raw = Table(
     Column("digest", Text),
 )
 
+# Pieces of messages: at a place they wait for the others; with an entry they only name what that was read from.
+piece = Table(
+    "piece",
+    metadata,
+    _id(),
+    Column("place", Text, nullable=False, index=True, doc="channel, address and group"),
+    Column("address", _Id, nullable=False, index=True, doc="of the sender"),
+    Column("at", _Time, nullable=False),
+    Column("digest", LargeBinary, nullable=False, doc="known.hash of its key"),
+    Column("raw", _Id),
+    Column("entry", _Id, index=True),
+    Column("event", Text, nullable=False, doc="JSON"),
+)
+
 known = Table(
     "known",
     metadata,
@@ -192,39 +209,14 @@ delivery = Table(
     Column("ids", Text, nullable=False, doc="the provider's, JSON"),
     Column("reason", Text, nullable=False, doc="why it is where it is"),
     Column("code", Text, nullable=False),
-    Column(
-        "purpose",
-        Text,
-        nullable=False,
-        server_default="reply",
-        doc="reply, notice, outreach: its turn, and a lane of its own",
-    ),
+    Column("purpose", Text, nullable=False, server_default="reply", doc="reply, notice, outreach: each has its lanes"),
     Column("parts", Integer, nullable=False, server_default="0", doc="of a split message, so many are through"),
     Column("parts_ids", Integer, nullable=False, server_default="0", doc="so many of the ids are theirs"),
     Column("parts_total", Integer, nullable=False, server_default="1"),
-    Index(
-        "ix_delivery_open",
-        "channel",
-        "purpose",
-        "id",
-        "next_at",
-        sqlite_where=text("state IN ('queued', 'sending')"),
-        postgresql_where=text("state IN ('queued', 'sending')"),
-    ),
+    Index("ix_delivery_open", "channel", "purpose", "id", "next_at", **_only("state IN ('queued', 'sending')")),
     # What waits for a time may hold its lane; most deliveries never do, and are never in it.
-    Index(
-        "ix_delivery_postponed",
-        "channel",
-        "conversation",
-        sqlite_where=text("state = 'queued' AND next_at > queued_at"),
-        postgresql_where=text("state = 'queued' AND next_at > queued_at"),
-    ),
-    Index(
-        "ix_delivery_uncertain",
-        "id",
-        sqlite_where=text("state = 'uncertain'"),
-        postgresql_where=text("state = 'uncertain'"),
-    ),
+    Index("ix_delivery_postponed", "channel", "conversation", **_only("state = 'queued' AND next_at > queued_at")),
+    Index("ix_delivery_uncertain", "id", **_only("state = 'uncertain'")),
 )
 
 attempt = Table(
@@ -353,11 +345,7 @@ link = Table(
     Column("kind", Text, nullable=False, doc="customer, conversation, split"),
     Column("source", _Id, nullable=False, index=True),
     Column("target", _Id, nullable=False, index=True),
-    Column(
-        "n",
-        Integer,
-        doc="split: the first entry that belongs to the target; conversation: the target's entry of the merge",
-    ),
+    Column("n", Integer, doc="split: the target's first entry; conversation: the target's entry of the merge"),
     Column("last_n", Integer, doc="split: the last one that does"),
     Column("author", Text, nullable=False),
     Column("at", _Time, nullable=False),

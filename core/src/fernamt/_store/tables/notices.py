@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text
 
-from fernamt._store.tables.base import Id, Time, metadata, row_id
+from fernamt._store.tables.base import Id, Time, metadata, only, row_id
 
 # What one call asked for: so many notices from one template.
 notice_run = Table(
@@ -38,8 +38,7 @@ notice = Table(
         "uq_notice_hash",
         "hash",
         unique=True,
-        sqlite_where=text("hash IS NOT NULL"),
-        postgresql_where=text("hash IS NOT NULL"),
+        **only("hash IS NOT NULL"),
     ),
     sqlite_with_rowid=False,
 )

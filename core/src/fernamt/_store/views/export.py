@@ -20,6 +20,7 @@ from fernamt._store.tables import (
     entry,
     link,
     participant,
+    piece,
     position,
     session,
 )
@@ -38,6 +39,8 @@ class Kept:
     customers: tuple[Mapping[str, Any], ...]
     addresses: tuple[Mapping[str, Any], ...]
     consents: tuple[Mapping[str, Any], ...]
+    pieces: tuple[Mapping[str, Any], ...]
+    """What waits for the rest of its message, and is no entry yet."""
     links: tuple[Mapping[str, Any], ...]
     conversations: tuple[int, ...]
     """Theirs."""
@@ -64,12 +67,22 @@ def kept_of(connection: sa.Connection, person: Person) -> Kept:
                 consent.c.channel,
                 consent.c.scope,
                 consent.c.allowed,
+                consent.c.author,
                 consent.c.evidence,
                 consent.c.at,
             )
             .join(address, address.c.id == consent.c.address)
             .where(own)
-            .order_by(address.c.id, consent.c.channel, consent.c.scope)
+            .order_by(address.c.id, consent.c.id)
+        ),
+        pieces=tuple(
+            {"handle": row.handle, "at": moment(row.at), "event": orjson.loads(row.event)}
+            for row in connection.execute(
+                sa.select(address.c.handle, piece.c.at, piece.c.event)
+                .join(address, address.c.id == piece.c.address)
+                .where(own, piece.c.entry.is_(None))
+                .order_by(piece.c.id)
+            )
         ),
         links=rows(sa.select(link).where(link.c.kind == "customer", of_both).order_by(link.c.id)),
         conversations=tuple(
@@ -125,12 +138,14 @@ def entries_for(store: Store, number: int, person: Person, *, whole: bool) -> It
 def shared_raws(connection: sa.Connection, number: int, person: Person) -> set[int]:
     """Return the entries of a conversation that were read from bytes in which somebody else's message stood, too."""
     theirs = sa.select(conversation.c.id).where(conversation.c.customer.in_(person.members))
-    mine = (
-        sa.select(content.c.raw, entry.c.n)
-        .join(entry, entry.c.id == content.c.entry)
-        .where(entry.c.conversation == number, content.c.raw.is_not(None))
-        .cte("mine")
-    )
+    mine = sa.union(
+        *(
+            sa.select(one.c.raw, entry.c.n)
+            .join(entry, entry.c.id == one.c.entry)
+            .where(entry.c.conversation == number, one.c.raw.is_not(None))
+            for one in (content, piece)
+        )
+    ).cte("mine")
     others = (
         sa.select(mine.c.n)
         .join(content, content.c.raw == mine.c.raw)

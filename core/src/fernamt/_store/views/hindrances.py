@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from attrs import frozen
 
+from fernamt._store.consents import MARKETING
 from fernamt._store.tables import channel, consent, delivery
 from fernamt._store.views.channels import is_served
 from fernamt._store.views.deliveries import IS_OPEN
+from fernamt.model import Purpose
 
 
 @frozen(kw_only=True)
@@ -16,10 +20,15 @@ class Hindrance:
 
     kind: str
     """``lane``: another one goes first; ``time``: it is tried again later; ``channel``: that is not up; ``daemon``: none runs;
-    ``stopped``: the recipient opted out."""
+    ``stopped``: the recipient opted out; ``consent``: it is outreach, and they never agreed to any."""
     delivery: int | None = None
     """With ``lane``: the one that goes first."""
     reason: str = ""
+
+
+def _latest(connection: sa.Connection, of: sa.Row[Any], scope: str) -> sa.Row[Any] | None:
+    which = (consent.c.address == of.address, consent.c.channel == of.channel, consent.c.scope == scope)
+    return connection.execute(sa.select(consent).where(*which).order_by(consent.c.id.desc()).limit(1)).first()
 
 
 def hindrances(connection: sa.Connection, number: int, now_us: int) -> tuple[Hindrance, ...]:
@@ -32,15 +41,12 @@ def hindrances(connection: sa.Connection, number: int, now_us: int) -> tuple[Hin
     if row is None or row.state != "queued":
         return ()
     found = []
-    if stopped := connection.scalar(
-        sa.select(consent.c.evidence).where(
-            consent.c.address == row.address,
-            consent.c.channel == row.channel,
-            consent.c.scope == "",
-            sa.not_(consent.c.allowed),
-        )
-    ):
-        found.append(Hindrance(kind="stopped", reason=stopped))
+    words = [_latest(connection, row, scope) for scope in ("", MARKETING)[: 1 + (row.purpose == Purpose.OUTREACH)]]
+    stopped = next((word for word in words if word is not None and not word.allowed), None)
+    if stopped is not None:
+        found.append(Hindrance(kind="stopped", reason=stopped.evidence))
+    elif words[-1] is None and row.purpose == Purpose.OUTREACH:
+        found.append(Hindrance(kind="consent"))
     same_lane = [
         getattr(delivery.c, name) == getattr(row, name) for name in ("channel", "conversation", "address", "purpose")
     ]

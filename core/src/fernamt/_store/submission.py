@@ -1,0 +1,37 @@
+"""What the way in brings to the store."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from attrs import field, frozen
+
+from fernamt.inbound import Cursor, InboundEvent
+from fernamt.model import Blob
+
+
+@frozen(kw_only=True)
+class Line:
+    """What the store has to know of a channel."""
+
+    number: int
+    id: str
+    reopen_days: float = 14.0
+    fetches: bool = False
+    """Its connector brings pages of history."""
+    brings_media: bool = False
+
+
+@frozen(kw_only=True, slots=False)
+class Submission:
+    """What one call of ``Intake.accept`` brings: storable values, attachments in the blob store already."""
+
+    line: Line
+    events: tuple[InboundEvent, ...]
+    raw: bytes | Blob | None = field(default=None, repr=False)
+    cursor: Cursor | None = None
+
+
+def key_hash(line: Line, key: str) -> bytes:
+    """Return what identifies an event of a channel."""
+    return blake2b(b"k%d:%s" % (line.number, key.encode()), digest_size=16).digest()
