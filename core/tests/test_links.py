@@ -22,7 +22,7 @@ from .stage import Bare
 
 ANN, BOB = (Address("email", f"{name}@example.org") for name in ("ann", "bob"))
 ANN_AT_WORK = Address("phone", "+4930123456")
-OPEN, WAITING, SOLVED = ConversationState
+OPEN, WAITING, SOLVED, TOLD = ConversationState
 
 
 class Desk(Bare):

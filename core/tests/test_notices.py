@@ -1,103 +1,295 @@
-"""Runners on one PostgreSQL hear of each other's commits, in few words, and of everything after a gap."""
+"""A run of notices: each row once whatever happens to its giver, one conversation for an address, and answers that find it."""
 
-import threading
-from collections.abc import Callable, Iterator
-from queue import SimpleQueue
-from typing import Any, Self
+from collections.abc import Iterator
+from typing import Any
 
-import psycopg
 import pytest
-from structlog.testing import capture_logs
 
-from fernamt._runtime.clock import SystemClock
-from fernamt._store import notices as module
+from fernamt._store.correspondence import Prepared, prepare
+from fernamt._store.deliveries import open_deliveries
+from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
-from fernamt._store.notices import Notices
+from fernamt._store.links import Merge, Split, merge, split
+from fernamt._store.notices import Cancelling, Chunk, KeyTaken, Notice, Opening, Run, cancel, give, open_run
+from fernamt._store.reception import Line, Submission
+from fernamt._store.writer import Writer
+from fernamt.errors import FernamtError
+from fernamt.inbound import Received, Thread
+from fernamt.model import Address, Purpose
+
+from .stage import Bare
+
+ANN, BOB = Address("phone", "+491701"), Address("phone", "+491702")
+DAY_US = 86_400_000_000
+
+
+class Desk(Bare):
+    """A store with a channel for texts and one for mail."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.sms, self.mail = self.channel("sms"), self.channel("mail")
+
+    def open(self, key: str = "k", total: int = 1, **more: Any) -> Run:
+        what = {
+            "template": "dispatched",
+            "channel": "sms",
+            "purpose": "notice",
+            "author": "agent:maria",
+            "digest": b"d",
+        }
+        run: Run = self.run(open_run, Opening(key=key, total=total, **(what | more)))
+        return run
+
+    def give(self, run: Run, *notices: Notice, first: int = 1, **more: Any) -> int:
+        given: int = self.run(give, Chunk(run=run.number, first=first, notices=notices, **more))
+        return given
+
+    def notify(self, *notices: Notice, key: str = "k", **more: Any) -> Run:
+        run = self.open(key, len(notices), **more)
+        self.give(run, *notices)
+        return run
+
+    def receive(self, sender: Address, text: str = "Wo bleibt es?", line: Line | None = None, **more: Any) -> int:
+        event = Received(key=f"{sender}{text}", sender=sender, text=text, **more)
+        [accepted] = self.run(self.reception, Submission(line=line or self.sms, events=(event,)))
+        return int(accepted.conversation)
+
+    def reply(self, conversation: int, text: str = "Morgen.") -> None:
+        self.run(compose, Composition(conversation=conversation, kind="sent", author="agent:maria", text=text))
+
+    def log(self, conversation: int) -> list[str]:
+        return [row[0] for row in self.rows("SELECT kind FROM entry WHERE conversation = ? ORDER BY n", conversation)]
+
+    def states(self) -> list[str]:
+        return [row[0] for row in self.rows("SELECT state FROM conversation ORDER BY id")]
+
+    def prepared(self, line: Line) -> list[Prepared]:
+        with self.store.read() as connection:
+            do = self.store.statements(connection)
+            waiting = [one for purpose in Purpose for one in open_deliveries(do, line.number, 100, purpose=purpose)]
+            found = prepare(do, self.names, line.number, waiting)
+        messages = [found[one.id] for one in waiting]
+        assert all(isinstance(one, Prepared) for one in messages)
+        return [one for one in messages if isinstance(one, Prepared)]
 
 
 @pytest.fixture
-def stores(postgres_url: str) -> Iterator[Callable[[], Store]]:
-    opened = []
-
-    def open_one() -> Store:
-        opened.append(Store.open(postgres_url, SystemClock()))
-        return opened[-1]
-
-    yield open_one
-    for store in opened:
-        store.close()
+def desk(store: Store) -> Iterator[Desk]:
+    desk = Desk(store)
+    yield desk
+    desk.session.close()
 
 
-class Ear:
-    """What a runner hears, in order."""
-
-    def __init__(self, store: Store, **more: Any) -> None:
-        self.heard: SimpleQueue[set[str]] = SimpleQueue()
-        self.notices = Notices(store, **more)
-
-    def __enter__(self) -> Self:
-        self.notices.listen(lambda topics: self.heard.put(set(topics)))
-        assert self.next() == {"*"}  # it has just begun to listen
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.notices.stop()
-
-    def next(self) -> set[str]:
-        return self.heard.get(timeout=20)
+def notice(to: Address = ANN, order: str = "4711", **more: Any) -> Notice:
+    return Notice(to=to, text=f"Bestellung {order} ist unterwegs.", data={"order": order}, **more)
 
 
-def test_another_runner_hears_what_was_touched(stores: Callable[[], Store]) -> None:
-    with Ear(stores()) as ear:
-        Notices(stores()).send({"conversation:1", "send:2"})
-        assert ear.next() == {"conversation:1", "send:2"}
+# ---- once
+def test_rows_become_deliveries_that_wait_for_replies(desk: Desk) -> None:
+    run = desk.notify(notice(), notice(BOB, "4712"))
+    assert (run.is_new, run.total) == (True, 2)
+    assert desk.rows("SELECT run, n, delivery FROM notice ORDER BY n") == [(1, 1, 1), (1, 2, 2)]
+    assert desk.rows(
+        "SELECT a.handle, d.purpose, d.state FROM delivery d JOIN address a ON a.id = d.address ORDER BY d.id"
+    ) == [
+        (str(ANN), "notice", "queued"),
+        (str(BOB), "notice", "queued"),
+    ]
 
 
-def test_nobody_hears_himself(stores: Callable[[], Store]) -> None:
-    with Ear(stores()) as ear:
-        ear.notices.send({"send:1"})
-        Notices(stores()).send({"send:2"})
-        assert ear.next() == {"send:2"}
+def test_a_run_that_is_given_again_is_the_first_one_and_nothing_is_written_twice(desk: Desk) -> None:
+    first = desk.notify(notice(), notice(BOB))
+    again = desk.open(total=2)
+    assert (again.number, again.is_new, again.given) == (first.number, False, 2)
+    assert desk.give(again, notice(), notice(BOB)) == 2
+    assert desk.rows("SELECT count(*) FROM delivery") == [(2,)]
 
 
-def test_many_words_come_in_several_pieces_and_too_many_as_one(stores: Callable[[], Store]) -> None:
-    with Ear(stores()) as ear:
-        other = Notices(stores())
-        some = {f"conversation:{number:09}" for number in range(700)}
-        other.send(some)
-        heard: set[str] = set()
-        while heard < some:
-            heard |= ear.next()
-        assert heard == some
-        other.send({f"conversation:{number:09}" for number in range(3_000)})
-        assert ear.next() == {"*"}
-
-
-def test_a_listener_whose_connection_broke_comes_back_and_takes_everything_as_changed(
-    stores: Callable[[], Store], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"template": "delivered"}, "another template"),
+        ({"channel": "mail"}, "another channel"),
+        ({"total": 3}, "1 rows"),
+        ({"digest": b"e"}, "other values or recipients"),
+        ({"template": "delivered", "channel": "mail"}, "another template and another channel"),
+    ],
+)
+def test_a_key_that_was_given_for_something_else_is_refused_with_what_differs(
+    desk: Desk, other: dict[str, Any], said: str
 ) -> None:
-    monkeypatch.setattr(module, "_AGAIN_S", 0.05)
-    with Ear(stores()) as ear, capture_logs() as logs:
-        with psycopg.connect(postgres_url, autocommit=True) as connection:
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-        assert ear.next() == {"*"}
-        Notices(stores()).send({"send:1"})
-        assert ear.next() == {"send:1"}
-    assert [entry["event"] for entry in logs] == ["listening_broken"]
+    desk.notify(notice())
+    with pytest.raises(KeyTaken, match=f"for run 1 with {said}. Nothing was queued"):
+        desk.open(**other)
+    assert desk.rows("SELECT count(*) FROM notice_run") == [(1,)]
 
 
-def test_a_server_that_is_away_is_no_error_of_who_tells() -> None:
-    store = Store.open("postgresql://fernamt@127.0.0.1:1/postgres", SystemClock())
-    Notices(store).send({"send:1"})
+def test_a_giver_that_died_is_gone_on_from_wherever_it_came(desk: Desk) -> None:
+    rows = [notice(Address("phone", f"+49170{n}"), str(n)) for n in range(10)]
+    run = desk.open(total=10)
+    desk.give(run, *rows[:4])
+    # Its successor begins at the start, in chunks of another size.
+    for first in range(0, 10, 3):
+        given = desk.give(run, *rows[first : first + 3], first=first + 1)
+        assert given == max(4, min(first + 3, 10))
+    orders = desk.rows(
+        "SELECT n.n, c.text FROM notice n JOIN delivery d ON d.id = n.delivery JOIN content c ON c.entry = d.entry ORDER BY n.n"
+    )
+    assert orders == [(n + 1, rows[n].text) for n in range(10)]
 
 
-def test_who_listens_at_an_address_of_its_own_gives_its_password_away_to_nobody(stores: Callable[[], Store]) -> None:
-    notices = Notices(stores(), listen_url="postgresql://ann:geheim-genug@127.0.0.1/other")
-    assert notices.password == "geheim-genug"
-    assert "geheim-genug" not in repr(notices)
+async def test_chunks_of_many_runs_go_into_one_transaction(desk: Desk, writer: Writer) -> None:
+    runs = [desk.open(f"k{n}", total=2, digest=b"%d" % n) for n in range(5)]
+    chunks = [
+        Chunk(run=run.number, first=first, notices=(notice(order=f"{run.number}-{first}"),))
+        for run in runs
+        for first in (1, 2)
+    ]
+    given = [writer.write(give, one) for one in (*chunks, *chunks)]
+    assert [await one for one in given] == [2] * 20  # as far as the transaction brought it
+    assert desk.rows("SELECT run, n FROM notice ORDER BY run, n") == [(run.number, n) for run in runs for n in (1, 2)]
+    assert desk.rows("SELECT count(*) FROM conversation") == [(1,)]
 
 
-def test_stopping_ends_the_thread(stores: Callable[[], Store]) -> None:
-    with Ear(stores()):
-        assert any(thread.name == "fernamt-listener" for thread in threading.enumerate())
-    assert not any(thread.name == "fernamt-listener" for thread in threading.enumerate())
+def test_a_gap_and_too_many_rows_are_refused(desk: Desk) -> None:
+    run = desk.open(total=2)
+    for rows, first in (((notice(),), 2), ((notice(), notice(), notice()), 1)):
+        with pytest.raises(FernamtError, match="Run 1 has 0 of 2 rows"):
+            desk.give(run, *rows, first=first)
+    with pytest.raises(FernamtError, match="There is no run 9"):
+        desk.run(give, Chunk(run=9, first=1, notices=(notice(),)))
+
+
+def test_a_row_with_a_key_of_its_own_goes_once_whatever_run_brings_it(desk: Desk) -> None:
+    first = notice(key="4711-dispatched", digest=b"same")
+    desk.notify(first, first, key="monday")
+    desk.notify(notice(BOB), first, notice(key="4711-dispatched", digest=b"other"), key="tuesday")
+    assert desk.rows("SELECT run, n, delivery, of_run, of_n FROM notice ORDER BY run, n") == [
+        (1, 1, 1, None, None),
+        (1, 2, 1, 1, 1),
+        (2, 1, desk.rows("SELECT max(id) FROM delivery")[0][0], None, None),
+        (2, 2, 1, 1, 1),
+        (2, 3, None, 1, 1),
+    ]
+    assert desk.rows("SELECT count(*) FROM delivery") == [(2,)]
+
+
+def test_a_channel_that_never_ran_is_named_with_the_next_step(desk: Desk) -> None:
+    with pytest.raises(FernamtError, match=r"'fax' has never run. Start the daemon once: fernamt run"):
+        desk.open(channel="fax")
+
+
+# ---- which conversation
+def test_a_notice_alone_opens_no_work_and_its_answer_does(desk: Desk) -> None:
+    desk.notify(notice(language="de"))
+    assert desk.states() == ["told"]
+    assert desk.receive(ANN) == 1
+    assert (desk.log(1), desk.states()) == (["notice", "received"], ["open"])
+    assert desk.rows("SELECT language FROM conversation") == [("de",)]
+
+
+def test_notices_to_one_address_stand_in_one_conversation_each_with_its_order(desk: Desk) -> None:
+    desk.notify(notice(order="1"), notice(order="2"), key="a")
+    desk.notify(notice(order="3"), key="b")
+    assert desk.log(1) == ["notice", "notice", "notice"]
+    texts = [row[0] for row in desk.rows("SELECT data FROM content ORDER BY entry")]
+    assert ['"order":"1"' in texts[0], '"order":"2"' in texts[1], '"order":"3"' in texts[2]] == [True] * 3
+    assert desk.receive(ANN) == 1
+
+
+def test_a_notice_does_not_change_whose_turn_it_is(desk: Desk) -> None:
+    desk.receive(ANN)
+    desk.notify(notice(), key="a")
+    assert (desk.log(1), desk.states()) == (["received", "notice"], ["open"])
+    desk.reply(1)
+    desk.notify(notice(), key="b")
+    assert desk.states() == ["waiting"]
+    desk.run(compose, Composition(conversation=1, kind="solved", author="agent:maria"))
+    desk.notify(notice(), key="c")
+    assert desk.states() == ["solved"]
+
+
+def test_old_notices_are_left_behind_but_an_answer_still_finds_them(desk: Desk) -> None:
+    desk.notify(notice(order="1"), key="a")
+    desk.sql("UPDATE conversation SET changed_at = changed_at - ?", 15 * DAY_US)
+    assert desk.receive(ANN, "Danke") == 1
+    desk.sql("UPDATE conversation SET changed_at = changed_at - ?, state = 'told'", 15 * DAY_US)
+    desk.notify(notice(order="2"), key="b")
+    assert desk.log(2) == ["notice"]
+    assert desk.receive(ANN, "Und die?") == 2
+
+
+def test_an_out_of_office_note_to_a_notice_is_no_work_either(desk: Desk) -> None:
+    desk.notify(notice())
+    desk.receive(ANN, automatic=True, silent=True)
+    assert desk.states() == ["told"]
+    desk.notify(notice(order="2"), key="b")
+    assert [one.stopped for one in desk.prepared(desk.sms)] == ["", ""]
+
+
+def test_a_conversation_of_notices_is_routed_when_it_is_answered(desk: Desk) -> None:
+    desk.sql("INSERT INTO subscription (kind, subscriber) VALUES ('', 'core')")
+    desk.run(lambda tx, _: [tx.do.forget_subscribers()], None)
+    desk.notify(notice())
+    desk.receive(ANN, "(I am away)", automatic=True, silent=True)
+    assert desk.rows("SELECT key FROM task") == []
+    desk.receive(ANN)
+    desk.receive(BOB)
+    assert desk.rows("SELECT key, n FROM task ORDER BY key") == [("route:1", 3), ("route:2", 1)]
+
+
+def test_merged_and_split_conversations_of_notices_keep_their_states(desk: Desk) -> None:
+    desk.notify(notice(), key="a")
+    desk.receive(ANN)
+    desk.notify(notice(BOB), key="b")
+    desk.run(merge, Merge(source=2, target=1, by="agent:maria"))
+    assert desk.states() == ["open", "told"]
+    desk.run(split, Split(conversation=1, n=2, by="agent:maria"))
+    assert desk.states() == ["told", "told", "open"]
+
+
+# ---- what goes out
+def test_by_mail_a_notice_is_a_thread_of_its_own_and_an_answer_to_it_finds_the_conversation(desk: Desk) -> None:
+    mail = Address("email", "ann@example.org")
+    subject = Notice(
+        to=mail, text="Unterwegs.", html="<p>Unterwegs.</p>", language="de", data={"subject": "Bestellung 1"}
+    )
+    desk.notify(subject, channel="mail", key="a")
+    desk.sql("UPDATE delivery SET state = 'sent', ids = '[\"<m1@shop>\"]'")
+    desk.notify(Notice(to=mail, text="Angekommen.", data={}), channel="mail", key="b")
+    [second] = desk.prepared(desk.mail)
+    said = second.message
+    assert (said.references, said.reply_to, said.subject, said.automatic, said.answered) == ((), "", "", True, None)
+    assert (said.purpose, said.author, said.language) == (Purpose.NOTICE, "agent:maria", "de")
+    token = said.reply_token
+    assert desk.receive(mail, line=desk.mail, thread=Thread(place="<m7@example.org>", token=token)) == 1
+    desk.reply(1)
+    reply = next(one.message for one in desk.prepared(desk.mail) if one.message.purpose == Purpose.REPLY)
+    assert (reply.automatic, reply.text) == (False, "Morgen.")
+
+
+# ---- cancelling
+def test_what_has_not_left_is_called_off_and_nothing_more_is_given(desk: Desk) -> None:
+    run = desk.open(total=4)
+    desk.give(run, notice(order="1"), notice(order="2"), notice(order="3"))
+    desk.sql("UPDATE delivery SET state = 'sent' WHERE id = 1")
+    assert desk.run(cancel, Cancelling(run=run.number, by="agent:maria")) == (0, 2)
+    assert desk.rows("SELECT state, reason FROM delivery ORDER BY id") == [
+        ("sent", ""),
+        ("refused", "cancelled by agent:maria"),
+        ("refused", "cancelled by agent:maria"),
+    ]
+    with pytest.raises(FernamtError, match="Run 1 was cancelled"):
+        desk.give(run, notice(order="4"), first=4)
+    assert desk.open(total=4).cancelled
+    with pytest.raises(FernamtError, match="There is no run 7"):
+        desk.run(cancel, Cancelling(run=7, by="agent:maria"))
+
+
+def test_cancelling_a_run_leaves_what_another_one_gave(desk: Desk) -> None:
+    keyed = notice(key="4711", digest=b"d")
+    desk.notify(keyed, key="a")
+    run = desk.notify(keyed, key="b")
+    assert desk.run(cancel, Cancelling(run=run.number, by="agent:maria")) == (0, 0)
+    assert desk.rows("SELECT state FROM delivery") == [("queued",)]

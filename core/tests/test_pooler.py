@@ -14,8 +14,8 @@ from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.hub import Hub
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.engine import Store
+from fernamt._store.hints import Hints
 from fernamt._store.names import Names
-from fernamt._store.notices import Notices
 from fernamt._store.postgres import is_pooled
 from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.writer import Writer
@@ -79,26 +79,26 @@ def test_what_was_acknowledged_is_durable_whatever_the_session_was_told(store: S
         assert tx.do.rows("SHOW lock_timeout") == [("10s",)]
 
 
-async def test_notices_go_through_it_and_are_heard_at_the_server_itself(store: Store, postgres_url: str) -> None:
+async def test_hints_go_through_it_and_are_heard_at_the_server_itself(store: Store, postgres_url: str) -> None:
     hub, woken = Hub(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    notices = Notices(store, listen_url=postgres_url)
-    notices.listen(lambda topics: loop.call_soon_threadsafe(hub.wake, topics))
+    hints = Hints(store, listen_url=postgres_url)
+    hints.listen(lambda topics: loop.call_soon_threadsafe(hub.wake, topics))
     with hub.waking(woken.set, "send:1"):
         async with asyncio.timeout(20):
             await woken.wait()  # it listens
             woken.clear()
-            await asyncio.to_thread(Notices(store).send, {"send:1"})
+            await asyncio.to_thread(Hints(store).send, {"send:1"})
             await woken.wait()
-    await asyncio.to_thread(notices.stop)
+    await asyncio.to_thread(hints.stop)
 
 
 def test_who_would_listen_through_it_says_what_to_do_and_listens_no_more(store: Store) -> None:
-    notices, heard = Notices(store), list[Any]()
+    hints, heard = Hints(store), list[Any]()
     with capture_logs() as logs:
-        notices.listen(heard.append)
-        assert notices._thread is not None
-        notices._thread.join(timeout=20)
+        hints.listen(heard.append)
+        assert hints._thread is not None
+        hints._thread.join(timeout=20)
     assert [entry["event"] for entry in logs] == ["listening_pooled"]
     assert "listen_url" in logs[0]["fix"]
     assert heard == []

@@ -30,7 +30,7 @@ from fernamt.model import Address, Attachment, Blob, ConversationState, Delivery
 from .stage import Bare
 
 ANN, BOB, EVE = (Address("email", f"{name}@example.org") for name in ("ann", "bob", "eve"))
-OPEN, WAITING, SOLVED = ConversationState
+OPEN, WAITING, SOLVED, TOLD = ConversationState
 
 
 class Desk(Bare):
@@ -197,6 +197,9 @@ def test_the_lists_follow_indices_and_scan_no_table_that_grows(sqlite_template: 
         "SCAN page",
         "SCAN CONSTANT ROW",
         "SCAN conversation USING INDEX ix_conversation_last_entry",  # down from the newest one, as far as the page goes
+        "SCAN conversation USING INDEX ix_conversation_told",  # the same, with --all
+        "SCAN end0",
+        "SCAN end1",
         "SCAN delivery USING INDEX ix_delivery_open",
         "SCAN delivery USING INDEX ix_delivery_uncertain",
         "SCAN link",  # which are made one by one, by people; and only where the inbox is narrowed to a channel

@@ -16,6 +16,7 @@ from attrs import evolve
 
 from fernamt._runtime import log
 from fernamt._runtime.abilities import idle_abilities
+from fernamt._runtime.api import Api
 from fernamt._runtime.claims import LEASE_S, Claims, stop_task
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.context import ChannelContext
@@ -44,9 +45,9 @@ from fernamt._store.blobs import BlobStore, open_blobs
 from fernamt._store.channels import ChannelState, Entrance, enter, note_state
 from fernamt._store.claims import void
 from fernamt._store.engine import Store
+from fernamt._store.hints import Hints
 from fernamt._store.lock import FileLock
 from fernamt._store.names import Names
-from fernamt._store.notices import Notices
 from fernamt._store.pieces import OWNER as PIECES
 from fernamt._store.reception import Line, Reception
 from fernamt._store.subscriptions import subscribe
@@ -54,6 +55,7 @@ from fernamt._store.writer import Writer
 from fernamt.connector import Answers, Clock, Connector, MarksRead, Reconciles, Serves, Verifies, Webhooks
 from fernamt.errors import ConfigError, FernamtError
 from fernamt.model import ChannelId
+from fernamt.outbound import Capabilities
 from fernamt.settings import Settings, secrets_in
 
 DRAIN_S: Final = 20.0
@@ -77,8 +79,8 @@ class App:
         self._clock = clock
         self._reached = reached
         self._store = Store.open(settings.store, clock)
-        self._notices = None if self._store.is_sqlite else Notices(self._store, listen_url=settings.listen_url)
-        self._hub = Hub(self._notices.send if self._notices else None)
+        self._hints = None if self._store.is_sqlite else Hints(self._store, listen_url=settings.listen_url)
+        self._hub = Hub(self._hints.send if self._hints else None)
         self._writer = Writer(self._store, committing=reached, touched=self._hub.told)
         self._blobs: BlobStore = open_blobs(self._store)
         self._claims = Claims(self._writer, lease_s=lease_s, hub=self._hub)
@@ -131,7 +133,8 @@ class App:
         redactor = self._redactor = log.configure(settings.log)
         planned = self._plan = plan(settings)
         redactor.known(secrets_in([one.channel for one in planned.channels] + [*planned.plugin_settings.values()]))
-        redactor.known([str(self._store.url.password or ""), self._notices.password if self._notices else ""])
+        redactor.known(secrets_in(planned.api))
+        redactor.known([str(self._store.url.password or ""), self._hints.password if self._hints else ""])
         planned, equipment = await self._prepare(planned)
         for failure in planned.loaded.failures:
             _log.error("plugin_failed", plugin=failure.name, cause=str(failure), exc_info=failure.error)
@@ -153,6 +156,7 @@ class App:
         marking = [name for name, connector in self._connectors.items() if isinstance(connector, MarksRead)]
         await self._writer.write(subscribe, subscriptions_of(planned.loaded, marking))
         self._web.serve(hooks, down={one.section.id for one in planned.channels} - self._connectors.keys())
+        self._web.served.also.append(Api(settings, planned.api, store=self._store, writer=self._writer).mount)
         host, port = settings.address
         try:
             self.port = await self._web.start(host, port)
@@ -160,9 +164,9 @@ class App:
             said = os.strerror(why.errno) if why.errno else why.strerror
             fix = "Is another daemon running? Otherwise choose another port"
             raise ConfigError("listen", f"{settings.listen} cannot be listened on: {said}", fix=fix) from why
-        if self._notices:
+        if self._hints:
             loop = asyncio.get_running_loop()
-            self._notices.listen(lambda topics: loop.call_soon_threadsafe(self._hub.wake, topics))
+            self._hints.listen(lambda topics: loop.call_soon_threadsafe(self._hub.wake, topics))
         self._begin("renew-claims", self._claims.renewing())
         self._begin("sweep-blobs", self._claims.hold("sweep", lambda _claim: sweeping(self._blobs, self._clock)))
         for channel in self._channels:
@@ -198,8 +202,8 @@ class App:
         await self._web.stop()
         await self._writer.stop()
         await self._hub.flushed()
-        if self._notices:
-            await asyncio.to_thread(self._notices.stop)
+        if self._hints:
+            await asyncio.to_thread(self._hints.stop)
         self._woken.close()
         if self._equipment is not None:
             await self._equipment.close()
@@ -326,12 +330,7 @@ class App:
 
     async def verify(self) -> AsyncIterator[tuple[ChannelId, str, str]]:
         """Build every channel and let those that can prove that their settings work; see :func:`verify_channels`."""
-        planned = self._plan = plan(self._settings)
-        planned, equipment = await self._prepare(planned)
-        self._writer.start()
-        reception = Reception(Names(self._store.keys()))
-        for one in planned.channels:
-            await self._add(one, reception, equipment, {})
+        planned = await self._build()
         for one in planned.channels:
             connector = self._connectors.get(one.section.id)
             if connector is None:
@@ -344,6 +343,30 @@ class App:
                 yield one.section.id, outcome, f"{text}{idle}"
             else:
                 yield one.section.id, "skipped", f"this kind of channel cannot check itself{idle}"
+
+    async def _build(self) -> Plan:
+        """Build every channel, and start none."""
+        planned = self._plan = plan(self._settings)
+        planned, equipment = await self._prepare(planned)
+        self._writer.start()
+        reception = Reception(Names(self._store.keys()))
+        for one in planned.channels:
+            await self._add(one, reception, equipment, {})
+        return planned
+
+    async def built(self) -> tuple[Connector, Capabilities]:
+        """Build the only channel that the settings have, start nothing, and return what it is and can do.
+
+        Raises:
+            FernamtError: It cannot be built.
+        """
+        planned = await self._build()
+        if not self._channels:
+            raise FernamtError(
+                str(planned.channels[0].failure or "the channel cannot be built: fernamt check --online")
+            )
+        supervised = self._channels[0]
+        return self._connectors[ChannelId(supervised.line.id)], supervised.capabilities()
 
 
 def _ended(task: asyncio.Task[None]) -> None:

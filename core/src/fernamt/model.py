@@ -112,11 +112,13 @@ class Customer:
 
 
 class ConversationState(StrEnum):
-    """Whose turn it is: ours (``open``), the customer's (``waiting``), or nobody's (``solved``)."""
+    """Whose turn it is: ours (``open``), the customer's (``waiting``), or nobody's: it is ``solved``, or we only ``told`` them."""
 
     OPEN = "open"
     WAITING = "waiting"
     SOLVED = "solved"
+    TOLD = "told"
+    """Nothing but notices went out: nobody asked, and nobody has to answer."""
 
 
 @frozen(kw_only=True)
@@ -139,7 +141,7 @@ class Entry:
     conversation: ConversationId
     n: int
     kind: str
-    """received, sent, note, solved, reopened, edited ... The set is open: have an else."""
+    """received, sent, notice, note, solved, reopened, edited ... The set is open: have an else."""
     at: datetime
     author: str
     """An address, ``agent:<name>`` or ``plugin:<name>``."""

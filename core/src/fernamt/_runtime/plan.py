@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from fernamt._runtime.installed import Installed, discover
 from fernamt._runtime.loader import Loaded, PluginFailed, PluginFailure, load, wanted
@@ -16,6 +16,7 @@ from fernamt._store.transaction import is_outage
 from fernamt.connector import Channel
 from fernamt.registry import Factory
 from fernamt.settings import (
+    ApiSettings,
     ChannelSection,
     ConfigErrors,
     Mistake,
@@ -50,6 +51,7 @@ class Plan:
     loaded: Loaded
     channels: tuple[PlannedChannel, ...]
     plugin_settings: Mapping[str, Any]
+    api: ApiSettings = field(factory=ApiSettings)
 
     def migrated(self, store: Store) -> Plan:
         """Bring the tables of every plugin up to date, and return the plan without those whose tables cannot be. Blocks."""
@@ -108,9 +110,14 @@ def plan(settings: Settings, installed: tuple[Installed, ...] | None = None) -> 
             )
         except ConfigErrors as found:
             mistakes += found.mistakes
+    api = ApiSettings()
+    try:
+        api = structure_section(settings, "api", settings.api, ApiSettings)
+    except ConfigErrors as found:
+        mistakes += found.mistakes
     if mistakes:
         raise ConfigErrors(mistakes)
-    return Plan(loaded=loaded, channels=tuple(channels), plugin_settings=plugin_settings)
+    return Plan(loaded=loaded, channels=tuple(channels), plugin_settings=plugin_settings, api=api)
 
 
 def _left(channel: PlannedChannel, loaded: Loaded) -> PlannedChannel:

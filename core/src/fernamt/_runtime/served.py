@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -23,6 +23,8 @@ class Served:
     """The handlers of all channels of a daemon, what they are at, and the WebSockets that they have open."""
 
     def __init__(self) -> None:
+        self.also: list[Callable[[web.Application], None]] = []
+        """What else mounts handlers of its own."""
         self._routes: list[web.RouteDef] = []
         self._busy: set[asyncio.Task[Any]] = set()
         self._sockets: WeakSet[web.WebSocketResponse] = WeakSet()
@@ -57,6 +59,8 @@ class Served:
     def mount(self, app: web.Application) -> None:
         """Serve what was added."""
         app.router.add_routes(self._routes)
+        for mount in self.also:
+            mount(app)
         app.on_response_prepare.append(self._prepared)
 
     async def close(self) -> None:

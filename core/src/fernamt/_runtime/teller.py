@@ -136,7 +136,7 @@ class Router:
     async def route(self, task: Task) -> Ending:
         """Ask, and note the answer in the conversation; nobody's opinion leaves it as it is."""
         conversation = _conversation(task)
-        seen = await asyncio.to_thread(self._read, conversation)
+        seen = await asyncio.to_thread(self._read, conversation, task.n or 1)
         if not seen.entries:
             return Ending()
         found = self._plugins.route(seen.entries[0], seen.conversation, seen.customer)
@@ -145,9 +145,9 @@ class Router:
         kind, team, menu = (storable_text(str(one))[:_WORD_MAX] for one in (found.kind, found.team, found.menu))
         return Ending(lambda tx: route(tx, conversation, kind=kind, team=team, menu=menu))
 
-    def _read(self, conversation: int) -> Situation:
+    def _read(self, conversation: int, first: int) -> Situation:
         with self._store.read() as connection:
-            return situation(self._store.statements(connection), "", conversation, first=1, again=True, limit=1)
+            return situation(self._store.statements(connection), "", conversation, first=first, again=True, limit=1)
 
 
 def subscriptions_of(loaded: Loaded, marking: Collection[str] = ()) -> Subscriptions:

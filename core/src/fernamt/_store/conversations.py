@@ -48,6 +48,8 @@ class Conversations:
         self._opened: dict[Place, int] = {}
         self._participants: set[tuple[int, int]] = set()
         self._new: set[int] = set()
+        self._begun: dict[int, int] = {}
+        """Those of which a plugin may say where they go, by the entry that says what they are about."""
         self._moved: set[int] = set()
         self._pointers = Pointers()
 
@@ -132,9 +134,11 @@ class Conversations:
         row.last_entry = entry
         row.changed_at = self._now_us
         self._do.topics.add(f"conversation:{row.id}")
-        row.state = STATE_AFTER.get(kind, row.state)
+        was_told, row.state = row.state == ConversationState.TOLD, STATE_AFTER.get(kind, row.state)
         if row.id not in self._new:
             self._moved.add(row.id)
+        if row.state != ConversationState.TOLD and (was_told or row.last_n == 1):
+            self._begun[row.id] = row.last_n
         self._entries.append((entry, row.id, row.last_n, kind, self._now_us, author, channel))
         return entry
 
@@ -202,9 +206,11 @@ class Conversations:
             )
             for (subscriber, conversation), n in first.items()
         ]
-        for number in self._new if NEW in wanted else ():
+        for number, n in self._begun.items() if NEW in wanted else ():
+            if self._rows[number].state == ConversationState.TOLD:
+                continue  # a machine answered a notice
             key = f"route:{number}"
-            errands.append(Errand(owner="core", kind="route", key=key, conversation=number, n=1, due_us=self._now_us))
+            errands.append(Errand(owner="core", kind="route", key=key, conversation=number, n=n, due_us=self._now_us))
         for errand in sorted(errands, key=lambda one: one.key):
             self._batch.add("wake task", errand_row(self._do, errand, self._now_us))
 

@@ -128,6 +128,7 @@ class _Known:
         _, n, _, handle, text, html, data_json, files, ids, parts_ids, author = self._written[delivery.id]
         data: dict[str, Any] = orjson.loads(data_json) if data_json else {}
         key = delivery.conversation, n
+        notice = "notice" in data
         received = self._received[key]
         spoken = heard(received)
         conversation, customer = self._whose[delivery.conversation]
@@ -138,7 +139,7 @@ class _Known:
             to=Address.parse(handle),
             text=text,
             html=html or "",
-            subject=data.get("subject") or subject_of(spoken),
+            subject=data.get("subject", "") if notice else data.get("subject") or subject_of(spoken),
             cc=tuple(
                 Address.parse(one)
                 for number, one in self._readers[delivery.entry]
@@ -147,14 +148,14 @@ class _Known:
             attachments=attachments_of(files),
             buttons=tuple(Button(*button) for button in data.get("buttons", ())),
             template=_template(data.get("template")),
-            reply_to=next((row[1] for row in spoken if row[1]), ""),
-            references=references_of(received, self._sent[key]),
+            reply_to="" if notice else next((row[1] for row in spoken if row[1]), ""),
+            references=() if notice else references_of(received, self._sent[key]),
             reply_token=names.reply_token(delivery.conversation),
-            automatic=bool(data.get("automatic")),
+            automatic=notice or bool(data.get("automatic")),
             purpose=delivery.purpose,
             author=author or "",
-            language=conversation.language or customer.language,
-            answered=self._answered.get(spoken[0][4]) if spoken else None,
+            language=data.get("language") or conversation.language or customer.language,
+            answered=self._answered.get(spoken[0][4]) if spoken and not notice else None,
             sent_ids=tuple(orjson.loads(ids)[parts_ids:]),
         )
         before = self._before.get(delivery.id, _NOTHING_BEFORE)

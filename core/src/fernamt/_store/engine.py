@@ -24,7 +24,7 @@ from fernamt.connector import Clock
 from fernamt.errors import ConfigError, NotStored
 from fernamt.model import microseconds
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The migration that this code is written for."""
 
 PATIENCE: Final[Mapping[str, int]] = MappingProxyType(

@@ -11,12 +11,12 @@ from attrs import frozen
 from fernamt._store.conversations import Conversations
 from fernamt._store.desk import NoSuchThing
 from fernamt._store.pointers import Pointers
-from fernamt._store.statements import Batch, ConversationRow
+from fernamt._store.statements import Batch, ConversationRow, Row
 from fernamt._store.transaction import Transaction
 from fernamt.errors import FernamtError
 from fernamt.model import STATE_AFTER, ConversationState, Json
 
-_URGENT: Final = (ConversationState.OPEN, ConversationState.WAITING, ConversationState.SOLVED)
+_URGENT: Final = (ConversationState.OPEN, ConversationState.WAITING, ConversationState.SOLVED, ConversationState.TOLD)
 
 
 @frozen(kw_only=True)
@@ -148,6 +148,7 @@ def _split(tx: Transaction, one: Split) -> Linked | FernamtError:
 def _state(tx: Transaction, pointers: Pointers, source: int, shown: int) -> ConversationState:
     """Return whose turn it is by those entries of *source* that are shown as *shown*."""
     kinds = ", ".join(f"'{kind}'" for kind in STATE_AFTER)
+    told: list[Row] = []
     for span in reversed([one for one in pointers.spans(shown) if one.conversation == source]):
         rows = tx.do.rows(
             f"SELECT kind FROM entry WHERE conversation = ? AND n >= ? AND n <= ? AND kind IN ({kinds}) ORDER BY n DESC LIMIT 1",
@@ -155,7 +156,11 @@ def _state(tx: Transaction, pointers: Pointers, source: int, shown: int) -> Conv
         )
         if rows:
             return STATE_AFTER[rows[0][0]]
-    return ConversationState.OPEN
+        told = told or tx.do.rows(
+            "SELECT 1 FROM entry WHERE conversation = ? AND n >= ? AND n <= ? AND kind = 'notice' LIMIT 1",
+            (source, span.first, span.end),
+        )
+    return ConversationState.TOLD if told else ConversationState.OPEN
 
 
 def _undone(tx: Transaction, one: Undo) -> Linked | FernamtError:

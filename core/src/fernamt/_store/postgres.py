@@ -22,7 +22,7 @@ _BEGIN: Final = """SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::big
 otherwise, and behind a pooler a setting of the session would be somebody else's. A runner that is halted in the middle of a
 transaction must not keep its rows from those who would take over from it. And what a writer asks has an index: until the server
 has counted a table that grows it takes it for a small one, and would read all of it for each group of messages."""
-_ONE_BY_ONE: Final = frozenset({"consent", "delivery", "link"})
+_ONE_BY_ONE: Final = frozenset({"consent", "delivery", "link", "notice_run"})
 """Numbers that say what comes first, whichever process took them, or that people type: none is kept for later."""
 
 
@@ -125,6 +125,10 @@ class PostgresStatements(Statements):
             for one, column in zip(tables, zip(*rows, strict=True), strict=True):
                 self._ids[one] = deque(column)  # what is left of the last lot would pile up, and grow old
         return self._ids[table].popleft()
+
+    def next_ids(self, table: str, count: int) -> list[int]:
+        rows = self.rows(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, {count:d})")
+        return [row[0] for row in rows]
 
     def many(self, name: str, rows: Iterable[Row]) -> None:
         if name in _SETS:

@@ -26,7 +26,7 @@ def _insert(table: str) -> str:
 # fmt: off
 APPENDED: Final = (
     "customer", "address", "conversation", "thread", "participant", "entry", "content", "raw", "known", "piece",
-    "consent", "delivery", "attempt", "fact", "early_receipt", "quarantine", "blob_ref", "link", "session", "turn",
+    "consent", "delivery", "attempt", "fact", "early_receipt", "notice", "quarantine", "blob_ref", "link", "session", "turn",
 )
 # fmt: on
 
@@ -126,6 +126,10 @@ class Statements(ABC):
 
         Where several write, only the ids of deliveries and links say whose was first.
         """
+
+    def next_ids(self, table: str, count: int) -> list[int]:
+        """Return so many ids, as :meth:`next_id` would one by one."""
+        return [self.next_id(table) for _ in range(count)]
 
     @abstractmethod
     def begin(self) -> int:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from fernamt._runtime.clock import SystemClock
 from fernamt._store.engine import Store
-from fernamt._store.notices import Notices
+from fernamt._store.hints import Hints
 from fernamt._store.transaction import Transaction
 from fernamt._store.views.channels import is_served
 from fernamt._store.views.people import customer_at, customer_of
@@ -42,7 +42,7 @@ def write(
         [result] = session.run(lambda tx: operation(tx, [payload]))
         touched = session.topics
     if not store.is_sqlite and touched:
-        Notices(store).send(touched)
+        Hints(store).send(touched)
     if isinstance(result, FernamtError):
         raise result
     return result

@@ -29,6 +29,14 @@ def shown_marks(data: Mapping[str, Json], *, language: str) -> str:
     return ", ".join(known.get(mark, mark) for mark in map(str, marks if isinstance(marks, list) else ()))
 
 
+def shown_notice(data: Mapping[str, Json], *, language: str) -> str:
+    """Return which notice an entry is, and of which order, ``""`` if it is none."""
+    if "notice" not in data:
+        return ""
+    order = f", {'Bestellung' if language == 'de' else 'order'} {data['order']}" if "order" in data else ""
+    return f"{data['notice']}{order} ({'Lauf' if language == 'de' else 'run'} {data.get('run')})"
+
+
 def language() -> str:
     """Return the language of whoever sits at the terminal, ``de`` or ``en``."""
     named = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))

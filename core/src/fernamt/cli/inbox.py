@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from fernamt._store.views.inbox import InboxLine
 
-State: TypeAlias = Literal["open", "waiting", "solved"]
-STATE_STYLES = {"open": "bold yellow", "waiting": "cyan", "solved": "green"}
+State: TypeAlias = Literal["open", "waiting", "solved", "told"]
+STATE_STYLES = {"open": "bold yellow", "waiting": "cyan", "solved": "green", "told": "dim"}
 _PAGE = 50
 _WORDS = 100
 
@@ -35,12 +35,13 @@ def inbox(
 ) -> int:
     """List the conversations, the one that moved last first.
 
-    'open': it is our turn. 'waiting': it is the customer's. 'solved': nobody's, shown with --all only.
+    'open': it is our turn. 'waiting': it is the customer's. 'solved': nobody's. 'told': they got notices, and said nothing. The last
+    two are shown with --all only.
 
     Example: fernamt inbox --state open --channel support-mail
 
     Args:
-        all_: Solved ones, too.
+        all_: Solved ones, too, and those that hold nothing but notices.
         state: Only those in this state; may be given several times.
         channel: Only those with an entry on this channel.
         limit: At most so many.
@@ -94,6 +95,8 @@ def _nothing(connection: sa.Connection, *, narrowed: bool) -> str:
     count = count_by_state(connection)
     if narrowed:
         return "No conversation is like that. All of them: fernamt inbox --all"
+    if (told := count.get(ConversationState.TOLD, 0)) and not count.get(ConversationState.SOLVED, 0):
+        return f"Nothing is open: {counted(told, 'conversation')} with nothing but notices. See them with: fernamt inbox --all"
     if solved := count.get(ConversationState.SOLVED, 0):
         return f"Nothing is open: {counted(solved, 'conversation')} solved. See them with: fernamt inbox --all"
     if channel_names(connection):

@@ -22,6 +22,8 @@ from fernamt.cli.frame import called, frame
 from fernamt.cli.inbox import inbox
 from fernamt.cli.installing import add, remove
 from fernamt.cli.links import merge, split, undo
+from fernamt.cli.notices import cancel_run, notices, results, show_run
+from fernamt.cli.notify import notify
 from fernamt.cli.outcome import DONE, USAGE, ending
 from fernamt.cli.plugincheck import check_plugin
 from fernamt.cli.plugininfo import info
@@ -43,6 +45,7 @@ _EPILOGUE: Final = (
 )
 _COMMANDS: Final[Mapping[str, tuple[Callable[..., int], ...]]] = {
     "At the desk": (inbox, show, reply, note, solve, merge, split, undo),
+    "Notices to many": (notify, notices),
     "When something is unclear": (why, quarantine, uncertain, work),
     "The daemon": (run, check, channels, plugins, backfill, demo),
     "A person's rights": (consent, export, erase),
@@ -56,6 +59,9 @@ _BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("consent", "show", consent),
     ("consent", "give", give),
     ("consent", "withdraw", withdraw),
+    ("notices", "show", show_run),
+    ("notices", "results", results),
+    ("notices", "cancel", cancel_run),
     ("new", "connector", connector),
     ("plugins", "check", check_plugin),
     ("plugins", "info", info),

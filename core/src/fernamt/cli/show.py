@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fernamt._store.views.conversation import ConversationView, EntryView, RemoteView
     from fernamt._store.views.deliveries import DeliveryView
 
-_KIND_STYLES: Final = {"received": "bold cyan", "sent": "bold green", "note": "bold yellow"}
+_KIND_STYLES: Final = {"received": "bold cyan", "sent": "bold green", "notice": "green", "note": "bold yellow"}
 
 
 def show(
@@ -166,11 +166,12 @@ def _entry(entry: EntryView, shown: int, names: dict[str, str], now: datetime, *
 def _marks(entry: EntryView) -> list[Text]:
     from rich.text import Text
 
-    from fernamt.cli.folding import language, shown_marks
+    from fernamt.cli.folding import language, shown_marks, shown_notice
     from fernamt.cli.words import one_line
 
     marks = one_line(shown_marks(entry.data, language=language()))
-    return [Text(marks, "yellow")] if marks else []
+    about = one_line(shown_notice(entry.data, language=language()))
+    return [*([Text(about, "dim")] if about else []), *([Text(marks, "yellow")] if marks else [])]
 
 
 def _words(entry: EntryView, *, full: bool) -> list[Text]:

@@ -17,10 +17,12 @@ from attrs.validators import ge, gt
 
 from fernamt.model import ChannelId
 from fernamt.settings.mistake import ConfigErrors, Finding, Mistake, Wrong, did_you_mean
+from fernamt.settings.notices import NoticeReading
 from fernamt.settings.quiet import QuietHours
 from fernamt.settings.secret import HOW_TO_REFER, resolve
 from fernamt.settings.source import Lines, Source, line_of, read_source
 from fernamt.settings.structure import structure
+from fernamt.settings.wording import NoticeTemplate
 
 _T = TypeVar("_T")
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -42,6 +44,7 @@ CORE_KEYS: Final = (
     "language",
 )
 """The keys of ``[channels.<id>]`` that are the core's; every other one is the plugin's."""
+_SECTIONS: Final = ("plugins", "channels", "notices", "api")
 OVERRIDES: Final[Mapping[str, str]] = MappingProxyType(
     {"store": "FERNAMT_STORE", "public_url": "FERNAMT_PUBLIC_URL", "listen": "FERNAMT_LISTEN"}
 )
@@ -137,6 +140,10 @@ class Settings:
     plugins_enabled: tuple[str, ...] = ()
     plugin_sections: Mapping[str, Mapping[str, object]] = field(default=_EMPTY, repr=False)
     channels: tuple[ChannelSection, ...] = ()
+    notices: Mapping[str, NoticeTemplate] = _EMPTY
+    """By their names."""
+    api: Mapping[str, object] = field(default=_EMPTY, repr=False)
+    """``[api]`` as it stands in the file: only the daemon resolves its secrets."""
     _lines: Lines = field(default=_EMPTY, repr=False, eq=False)
 
     @property
@@ -174,10 +181,11 @@ class _Reading:
         self.environ = environ
         self.folder = source.file.absolute().parent
         self.found: list[Finding] = []
+        self.elsewhere: list[Mistake] = []
 
     def settings(self) -> Settings:
         data = self.source.data
-        top = self.top({key: value for key, value in data.items() if key not in {"plugins", "channels"}})
+        top = self.top({key: value for key, value in data.items() if key not in _SECTIONS})
         plugins = self.table(data.get("plugins", {}), "plugins")
         sections = {name: self.table(value, "plugins", name) for name, value in plugins.items() if name != "enabled"}
         chosen = self.fill(_Plugins, {key: plugins[key] for key in plugins if key == "enabled"}, "plugins")
@@ -190,6 +198,10 @@ class _Reading:
         kinds = [kind for table in tables.values() if isinstance(kind := table.get("kind"), str)]
         menus = [menu for table in tables.values() if isinstance(menu := table.get("menu"), str)]
         self.unused(sections, {*enabled, *(name.partition(".")[0] for name in (*kinds, *menus))})
+        notices = NoticeReading(self.source, tables)
+        notices.read(data.get("notices", {}))
+        self.found += notices.found
+        self.elsewhere += notices.mistakes
         top = top or _Top()
         settings = Settings(
             file=self.source.file,
@@ -203,15 +215,17 @@ class _Reading:
             plugins_enabled=enabled,
             plugin_sections=sections,
             channels=tuple(channel for channel in channels if channel is not None),
+            notices=notices.templates,
+            api=self.table(data.get("api", {}), "api"),
             lines=self.source.lines,
         )
-        if self.found:
+        if self.found or self.elsewhere:
             raise ConfigErrors(self.mistakes(), seen=settings)
         return settings
 
     def top(self, raw: dict[str, Any]) -> _Top | None:
         raw |= {key: self.environ[name] for key, name in OVERRIDES.items() if name in self.environ}
-        top = self.fill(_Top, raw, also_known=("plugins", "channels"))
+        top = self.fill(_Top, raw, also_known=_SECTIONS)
         addresses = {"store": raw.get("store", _Top().store), "listen_url": raw.get("listen_url", "")}
         for key, address in addresses.items():
             if isinstance(address, str) and address:
@@ -266,7 +280,7 @@ class _Reading:
         return value
 
     def mistakes(self) -> list[Mistake]:
-        return [
+        return self.elsewhere + [
             Mistake(Path("environment"), 0, name, finding.problem, finding.fix)
             if (name := OVERRIDES.get(".".join(finding.path), "")) in self.environ
             else self.source.mistake(finding)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,6 +23,10 @@ TROUBLE_ENTRIES: Final = 100
 """So far back in a conversation the inbox looks for deliveries that are open or went wrong."""
 
 
+_SPEAKS: Final = ("received", "sent", "notice")
+# Written out, not bound: only then SQLite sees that the partial indices cover them.
+_IS_TOLD: Final = sa.text("conversation.state = 'told'")
+_IS_MORE: Final = sa.text("conversation.state <> 'told'")
 _GOES_ON: Final = sa.exists().where(
     link.c.source == conversation.c.id, link.c.kind == "conversation", link.c.undone_at.is_(None)
 )
@@ -66,9 +70,9 @@ def inbox_page(
     What goes on in another one is shown there.
     """
     channels = channel_names(connection)
-    wanted = sa.select(conversation).where(_IS_SHOWN).order_by(conversation.c.last_entry.desc()).limit(limit)
+    narrowed = [_IS_SHOWN]
     if states:
-        wanted = wanted.where(conversation.c.state.in_(sorted(states)))
+        narrowed.append(conversation.c.state.in_(sorted(states)))
     if on:
         number = next((number for number, name in channels.items() if name == on), 0)
         own = sa.exists().where(entry.c.conversation == conversation.c.id, entry.c.channel == number)
@@ -76,8 +80,8 @@ def inbox_page(
         theirs = sa.exists().where(
             tied.c.target == conversation.c.id, entry.c.conversation == tied.c.source, entry.c.channel == number
         )
-        wanted = wanted.where(sa.or_(own, sa.and_(conversation.c.linked, theirs)))
-    page = wanted.subquery("page")
+        narrowed.append(sa.or_(own, sa.and_(conversation.c.linked, theirs)))
+    page = _newest(narrowed, states, limit).subquery("page")
     belongs = entry.c.conversation == page.c.id
     rows = connection.execute(
         sa.select(
@@ -86,9 +90,7 @@ def inbox_page(
             customer.c.linked.label("is_merged"),
             _first(address.c.handle, address.c.customer == page.c.customer, order=address.c.id).label("handle"),
             _first(entry.c.id, belongs, order=entry.c.n).label("opening"),
-            _first(entry.c.id, belongs, entry.c.kind.in_(("received", "sent")), order=entry.c.n.desc()).label(
-                "message"
-            ),
+            _first(entry.c.id, belongs, entry.c.kind.in_(_SPEAKS), order=entry.c.n.desc()).label("message"),
         )
         .outerjoin(customer, customer.c.id == page.c.customer)
         .order_by(page.c.last_entry.desc())
@@ -125,6 +127,24 @@ def inbox_page(
     return tuple(lines)
 
 
+def _newest(
+    narrowed: Sequence[sa.ColumnElement[bool]], states: Collection[ConversationState], limit: int
+) -> sa.Select[Any]:
+    """Return those that moved last: read from the end of one index, or from that of both."""
+    told = ConversationState.TOLD
+    ends = (
+        [_IS_TOLD] if set(states) == {told} else [_IS_MORE] if states and told not in states else [_IS_MORE, _IS_TOLD]
+    )
+    newest = [
+        sa.select(conversation).where(*narrowed, end).order_by(conversation.c.last_entry.desc()).limit(limit)
+        for end in ends
+    ]
+    if len(newest) == 1:
+        return newest[0]
+    both = sa.union_all(*(sa.select(one.subquery(f"end{at}")) for at, one in enumerate(newest))).subquery("ends")
+    return sa.select(both).order_by(both.c.last_entry.desc()).limit(limit)
+
+
 def _first(column: sa.Column[Any], *conditions: sa.ColumnElement[bool], order: Any) -> sa.ScalarSelect[Any]:
     """Return a look-up of one value, for each row of a page."""
     return sa.select(column).where(*conditions).order_by(order).limit(1).scalar_subquery()
@@ -159,7 +179,7 @@ def _as_shown(connection: sa.Connection, numbers: Collection[int]) -> Mapping[in
             )
         )
         log = sa.select(entry.c.id).where(within).limit(1)
-        speaks = entry.c.kind.in_(("received", "sent"))
+        speaks = entry.c.kind.in_(_SPEAKS)
         logs[number] = _Log(
             connection.scalar(log.where(speaks).order_by(entry.c.at, entry.c.n)),
             connection.scalar(log.where(speaks).order_by(entry.c.at.desc(), entry.c.n.desc())),

@@ -9,24 +9,17 @@ in random order costs a page a message, so there is none that no statement needs
 
 from __future__ import annotations
 
-from typing import Any, Final
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, Text, false
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, false, text
+from fernamt._store.tables.base import Id as _Id
+from fernamt._store.tables.base import Time as _Time
+from fernamt._store.tables.base import metadata
+from fernamt._store.tables.base import only as _only
+from fernamt._store.tables.base import row_id as _id
+from fernamt._store.tables.blobs import blob_chunk, blob_ref
+from fernamt._store.tables.notices import notice, notice_run
 
-metadata: Final = MetaData(
-    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
-)
-_Id = BigInteger().with_variant(Integer, "sqlite")
-_Time = BigInteger
-
-
-def _only(which: str) -> dict[str, Any]:
-    return {"sqlite_where": text(which), "postgresql_where": text(which)}
-
-
-def _id() -> Column[int]:
-    return Column("id", _Id, primary_key=True)
-
+__all__ = ("blob_chunk", "blob_ref", "metadata", "notice", "notice_run")
 
 # Salt of keys, signing secret.
 meta = Table(
@@ -105,7 +98,17 @@ conversation = Table(
     Column("last_entry", _Id, nullable=False, doc="orders the inbox"),
     Column("changed_at", _Time, nullable=False),
     Column("linked", Boolean, nullable=False, server_default=false(), doc="``link`` has a word about it"),
-    Index("ix_conversation_last_entry", "last_entry"),
+    # Each is in one of the two: a million notices must not lie between those who look at the inbox and their work.
+    Index(
+        "ix_conversation_last_entry",
+        "last_entry",
+        **_only("state <> 'told'"),
+    ),
+    Index(
+        "ix_conversation_told",
+        "last_entry",
+        **_only("state = 'told'"),
+    ),
     Index("ix_conversation_customer", "customer"),
 )
 
@@ -367,22 +370,4 @@ quarantine = Table(
     Column("raw", _Id),
     Column("at", _Time, nullable=False),
     Column("settled_at", _Time),
-)
-
-# Blobs where there is no shared folder: PostgreSQL.
-blob_chunk = Table(
-    "blob_chunk",
-    metadata,
-    Column("digest", Text, primary_key=True),
-    Column("n", Integer, primary_key=True, autoincrement=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("stored_at", _Time, nullable=False),
-)
-
-blob_ref = Table(
-    "blob_ref",
-    metadata,
-    Column("digest", Text, primary_key=True),
-    Column("owner", Text, primary_key=True, doc="entry:<id>, raw:<id>"),
-    sqlite_with_rowid=False,
 )

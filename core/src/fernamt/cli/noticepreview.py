@@ -1,0 +1,195 @@
+"""What a run of notices would be: its first messages as they would go, and how long all of them are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, field, frozen
+
+from fernamt.cli.outcome import DONE, FAILED
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from fernamt._runtime.notice_rows import Asked
+    from fernamt.cli.notify import Wanted
+    from fernamt.connector import Connector
+    from fernamt.model import Address
+    from fernamt.outbound import Capabilities, OutboundMessage
+    from fernamt.settings import ChannelSection, NoticeTemplate, Settings
+
+_REFUSED_SHOWN: Final = 20
+
+
+@frozen(kw_only=True)
+class Shown:
+    """One message as it would go."""
+
+    row: int
+    to: Address
+    language: str
+    subject: str
+    text: str
+    html: bool
+    """There is HTML beside the text."""
+    messages: int
+    """So many it would be split into."""
+    units: int
+    """What the channel counts: of an SMS its parts."""
+    refused: str
+    """Why it would not go; empty: it would."""
+
+
+@frozen(kw_only=True)
+class Preview:
+    """What a run would be."""
+
+    template: str
+    channel: str
+    total: int
+    units: int
+    refused: int
+    """So many would not go as they are."""
+    messages: tuple[Shown, ...] = field(factory=tuple)
+
+
+def show_preview(settings: Settings, wanted: Wanted, count: int, *, json: bool) -> int:
+    """Show what a run would be, and queue nothing."""
+    from fernamt._runtime import log
+    from fernamt.cli.screen import say, show, show_json
+    from fernamt.settings import LogSettings
+
+    log.configure(LogSettings(format=settings.log.format, level="error"))
+    preview, refused = asyncio.run(_measured(settings, wanted, count))
+    if json:
+        show_json(preview)
+    else:
+        for one in preview.messages:
+            show(*_page(one))
+        _tell(preview)
+        if refused:
+            say("\n".join(f"row {one.row}: {one.refused}" for one in refused))
+    return FAILED if preview.refused else DONE
+
+
+@contextlib.asynccontextmanager
+async def _built(settings: Settings, section: ChannelSection) -> AsyncIterator[tuple[Connector, Capabilities]]:
+    """Give a channel's connector and what it can do, to ask it how it counts. Nothing is started; its store is its own."""
+    from fernamt.app import App
+
+    with tempfile.TemporaryDirectory() as folder:
+        app = App.from_settings(evolve(settings, store=f"sqlite:///{folder}/built.db", channels=(section,)))
+        try:
+            yield await app.built()
+        finally:
+            await app.stop()
+
+
+async def _measured(settings: Settings, wanted: Wanted, count: int) -> tuple[Preview, list[Shown]]:
+    from fernamt.cli.noticelooking import Progress
+
+    shown: list[Shown] = []
+    refused: list[Shown] = []
+    units = wrong = 0
+    progress = Progress("measured", wanted.total)
+    async with _built(settings, wanted.section) as (connector, can):
+        for one in _all(wanted, connector, can):
+            units += one.units
+            wrong += bool(one.refused)
+            if len(shown) < count:
+                shown.append(one)
+            if one.refused and len(refused) < _REFUSED_SHOWN:
+                refused.append(one)
+            progress.told(one.row)
+    progress.end()
+    preview = Preview(
+        template=wanted.template.name,
+        channel=wanted.section.id,
+        total=wanted.total,
+        units=units,
+        refused=wrong,
+        messages=tuple(shown),
+    )
+    return preview, refused
+
+
+def _all(wanted: Wanted, connector: Connector, can: Capabilities) -> Iterator[Shown]:
+    from fernamt.cli.notify import checked_rows
+
+    for n, row in enumerate(checked_rows(wanted.template, wanted.rows()), 1):
+        yield _shown(n, row, wanted.template, connector, can)
+
+
+def _shown(n: int, row: Asked, template: NoticeTemplate, connector: Connector, can: Capabilities) -> Shown:
+    from fernamt._runtime.fitting import fit
+    from fernamt.connector import Measures
+
+    filled = template.filled(row.values, row.language)
+    message = _message(row, template)
+    fitted = fit(message, can, connector)
+    parts = () if isinstance(fitted, str) else fitted
+    measures = can.unit == "measured" and isinstance(connector, Measures)
+    return Shown(
+        row=n,
+        to=row.to,
+        language=filled.language,
+        subject=filled.subject,
+        text="\n\n".join(part.text for part in parts) or filled.text,
+        html=bool(filled.html) and can.html,
+        messages=len(parts),
+        units=sum(connector.units(part) for part in parts) if measures else len(parts),  # type: ignore[attr-defined]
+        refused=fitted if isinstance(fitted, str) else "",
+    )
+
+
+def _message(row: Asked, template: NoticeTemplate) -> OutboundMessage:
+    from fernamt.model import Purpose
+    from fernamt.outbound import OutboundMessage
+
+    filled = template.filled(row.values, row.language)
+    return OutboundMessage(
+        key="preview",
+        entry_key="preview",
+        attempt=1,
+        to=row.to,
+        text=filled.text,
+        html=filled.html,
+        subject=filled.subject,
+        purpose=Purpose(template.purpose),
+        automatic=True,
+        language=filled.language,
+    )
+
+
+def _page(one: Shown) -> list[RenderableType]:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from fernamt.cli.words import counted, harmless, one_line
+
+    size = counted(one.units, "part") + (f" in {one.messages} messages" if one.messages > 1 else "")
+    head = Text.assemble(
+        (f"row {one.row}  ", "bold"), (one_line(str(one.to)), "cyan"), (f"  {one.language}, {size}", "dim")
+    )
+    lines = [Text(one_line(one.subject), "bold")] if one.subject else []
+    lines += [Text(line) for line in harmless(one.text).splitlines()]
+    if one.html:
+        lines.append(Text("(and as HTML)", "dim"))
+    return [head, *(Padding(line, (0, 0, 0, 5)) for line in lines), Text()]
+
+
+def _tell(preview: Preview) -> None:
+    from fernamt.cli.screen import say, show
+    from fernamt.cli.words import counted, one_line
+
+    parts = f", {preview.units:,} parts" if preview.units != preview.total else ""
+    by = f"{one_line(preview.template)} by {one_line(preview.channel)}"
+    show(f"{counted(preview.total, 'notice')} of {by}{parts}")
+    if preview.refused:
+        say(f"{preview.refused} of them would not go:")
+    else:
+        say("Nothing was queued. Without --preview and --dry-run they go.")
