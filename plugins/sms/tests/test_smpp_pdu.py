@@ -6,6 +6,9 @@ import contextlib
 import string
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fernamt_sms.smpp import tlv
 from fernamt_sms.smpp.command import Command, name_of, response_to
 from fernamt_sms.smpp.pdu import (
@@ -27,8 +30,6 @@ from fernamt_sms.smpp.pdu import (
     encode,
 )
 from fernamt_sms.smpp.status import Status
-from hypothesis import given
-from hypothesis import strategies as st
 
 _OCTET = st.integers(0, 255)
 _TEXT = st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=30)
@@ -181,9 +182,10 @@ def test_a_pdu_has_the_bytes_of_the_specification() -> None:
     message = Message(source=Party("1234", 3, 0), dest=Party("49301", 1, 1), registered=1, text=b"Hi")
 
     expected = bytes.fromhex("0000003200000004000000000000000700") + b"\x03\x001234\0\x01\x0149301\0"
-    assert encode(Pdu(Command.SUBMIT_SM, 7, message))[: len(expected)].hex() == (
-        len(encode(Pdu(Command.SUBMIT_SM, 7, message))).to_bytes(4, "big") + expected[4:]
-    ).hex()
+    assert (
+        encode(Pdu(Command.SUBMIT_SM, 7, message))[: len(expected)].hex()
+        == (len(encode(Pdu(Command.SUBMIT_SM, 7, message))).to_bytes(4, "big") + expected[4:]).hex()
+    )
     assert encode(Pdu(Command.SUBMIT_SM, 7, message)).endswith(b"\0\0\0\0\0\1\0\0\0\2Hi")
 
 

@@ -179,9 +179,7 @@ def decode(frame: bytes) -> Pdu:
         raise PduError("a PDU is shorter than its head", Status.RINVCMDLEN)
     length, command, status, sequence = _HEAD.unpack_from(frame)
     if length != len(frame):
-        raise PduError(
-            "a PDU is not as long as it says", Status.RINVCMDLEN, command=command, sequence=sequence
-        )
+        raise PduError("a PDU is not as long as it says", Status.RINVCMDLEN, command=command, sequence=sequence)
     read = _READERS.get(command)
     if read is None:
         return Pdu(command, sequence, Opaque(frame[HEAD_BYTES:]), status)

@@ -53,6 +53,7 @@ _WORDS: Final[Mapping[str, str]] = MappingProxyType(
         for name in names.split()
     }
 )
+_ON_ITS_WAY: Final = frozenset({"ENROUTE", "ACCEPTD", "SCHEDULED", "UNKNOWN"})
 _WHY: Final[Mapping[str, str]] = MappingProxyType(
     {
         "EXPIRED": "the phone could not be reached in time",
@@ -81,14 +82,11 @@ class Report:
     @property
     def meaning(self) -> DeliveryState | None:
         """What it says of the message; ``None``: nobody knows the word."""
-        match self.state:
-            case "DELIVRD":
-                return DeliveryState.DELIVERED
-            case "ENROUTE" | "ACCEPTD" | "SCHEDULED" | "UNKNOWN":
-                return DeliveryState.SENT
-            case state if state in _WHY:
-                return DeliveryState.FAILED if self.is_final else DeliveryState.SENT
-        return None
+        if self.state == "DELIVRD":
+            return DeliveryState.DELIVERED
+        if self.state in _WHY:
+            return DeliveryState.FAILED if self.is_final else DeliveryState.SENT
+        return DeliveryState.SENT if self.state in _ON_ITS_WAY else None
 
     @property
     def why(self) -> ChannelError | None:

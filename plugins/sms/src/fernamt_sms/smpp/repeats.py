@@ -13,7 +13,7 @@ from attrs import define
 
 PROMPT_S: Final = 5.0
 """An SMSC waits longer than this for an answer."""
-_KEPT_MAX: Final = 20_000
+_KEPT_MAX: Final = 100_000
 
 
 class Place(Protocol):
@@ -25,11 +25,27 @@ class Place(Protocol):
 
 
 @define
-class _Seen:
+class Seen:
+    """A message that came; times are the loop's."""
+
     key: str
     place: Place
     came_at: float
     answered_at: float | None = None
+    """When its answer was written, which says that we have it."""
+    refused: bool = False
+    """We could not keep it, and said so: it comes again."""
+
+    def may_be_again(self, place: Place, now: float, valid_s: float) -> bool:
+        """Say whether an equal message that comes *now* may be this one: the SMSC may not have heard that we have it."""
+        prompt = (self.answered_at or now) - self.came_at <= PROMPT_S
+        if self.answered_at is None:
+            return self.refused or self.place is not place or not prompt
+        if now - self.answered_at > valid_s:
+            return False
+        if not prompt:
+            return True
+        return self.place is not place and self.place.heard_at < self.answered_at
 
 
 class Repeats:
@@ -38,40 +54,24 @@ class Repeats:
     def __init__(self, valid_s: float) -> None:
         """*valid_s*: so long after its answer a message may come again."""
         self._valid_s = valid_s
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._seen: OrderedDict[str, Seen] = OrderedDict()
 
-    def key(self, content: str, place: Place, now: float) -> str:
-        """Return the key of a message with this *content*, which came in at *place*; times are the loop's.
+    def seen(self, content: str, place: Place, now: float) -> Seen:
+        """Return a message with this *content*, which came in at *place* now, with its key.
 
-        The first one's key is the content alone, so that after a restart, when nothing is known here, a repeat is known to
-        the store.
+        The first one's key is the content alone: so after a restart, when nothing is known here, the store knows a repeat.
         """
-        before = self._seen.get(content)
-        if before is not None and self._may_be(before, place, now):
-            before.place, before.came_at, before.answered_at = place, now, None
-            self._seen.move_to_end(content)
-            return before.key
-        new = before is not None and now - before.came_at <= self._valid_s
-        key = f"{content}:{now:.6f}" if new else content
-        self._seen[content] = _Seen(key, place, now)
+        one = self._seen.get(content)
+        if one is not None and one.may_be_again(place, now, self._valid_s):
+            one.place, one.came_at, one.answered_at, one.refused = place, now, None, False
+        elif one is not None and now - one.came_at <= self._valid_s:
+            one = Seen(f"{content}:{now:.6f}", place, now)
+        else:
+            one = Seen(content, place, now)
+        self._seen[content] = one
         self._seen.move_to_end(content)
         self._forget(now)
-        return key
-
-    def answered(self, content: str, now: float) -> None:
-        """Say that a message with this content was taken, and that its answer was written."""
-        if (one := self._seen.get(content)) is not None:
-            one.answered_at = now
-
-    def _may_be(self, before: _Seen, place: Place, now: float) -> bool:
-        """Say whether the SMSC may not have heard the answer."""
-        if before.answered_at is None:
-            return True
-        if now - before.answered_at > self._valid_s:
-            return False
-        if before.answered_at - before.came_at > PROMPT_S:
-            return True
-        return before.place is not place and before.place.heard_at < before.answered_at
+        return one
 
     def _forget(self, now: float) -> None:
         while self._seen:

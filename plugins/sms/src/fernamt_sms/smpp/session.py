@@ -155,12 +155,14 @@ class Session(asyncio.Protocol):
         return self._why
 
     def end(self, reason: str) -> None:
-        """Let go at once: what waits for an answer becomes uncertain."""
+        """Let go: what waits for an answer becomes uncertain."""
         if not self._why:
             self._flush()
             self._why = reason
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
+            # Who does not read what is left of us does not keep us here either.
+            self._loop.call_later(_UNBIND_S, self._transport.abort)
 
     async def unbind(self) -> None:
         """Say goodbye, if there is still somebody, and close."""
@@ -172,15 +174,10 @@ class Session(asyncio.Protocol):
             pass
         finally:
             self.end("the session was ended by us")
-            try:
-                async with asyncio.timeout(_UNBIND_S):
-                    await self.ended()
-            except TimeoutError:
-                if self._transport is not None:
-                    self._transport.abort()
+            await self.ended()
 
-    async def watched(self, clock: Clock, every_s: float) -> None:
-        """Ask every *every_s* seconds whether the SMSC is still there, until the session is over."""
+    async def watched(self, clock: Clock, every_s: float) -> str:
+        """Ask every *every_s* seconds whether the SMSC is still there; return why the session ended when it has."""
         misses = 0
         while not self.is_over:
             await clock.sleep(every_s)
@@ -194,6 +191,7 @@ class Session(asyncio.Protocol):
                     self.end(f"the SMSC left {misses} enquire_links unanswered")
             else:
                 misses, self.heard_at = 0, asked_at
+        return await self.ended()
 
     # ---- in: what asyncio calls
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -278,4 +276,3 @@ class Session(asyncio.Protocol):
                 answer.set_exception(Unreachable(reason, certain=False))
         elif (late := self._late.pop(pdu.sequence, None)) is not None:
             late(pdu)
-

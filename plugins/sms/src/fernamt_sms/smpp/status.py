@@ -63,7 +63,7 @@ class Status(IntEnum):
     RUNKNOWNERR = 0xFF
 
 
-class Meaning(StrEnum):
+class Consequence(StrEnum):
     """What follows from a refusal."""
 
     REFUSED = "refused"
@@ -78,22 +78,23 @@ class Meaning(StrEnum):
     """The account is not accepted: a person has to act."""
 
 
-_MEANINGS: Final[Mapping[int, Meaning]] = MappingProxyType(
+_CONSEQUENCES: Final[Mapping[int, Consequence]] = MappingProxyType(
     {
         # The session, and not the message, is what is wrong: the next bind mends it.
-        Status.RINVBNDSTS: Meaning.AGAIN,
-        Status.RALYBND: Meaning.AGAIN,
-        Status.RSYSERR: Meaning.AGAIN,
-        Status.RX_T_APPN: Meaning.AGAIN,
-        Status.RMSGQFUL: Meaning.THROTTLED,
-        Status.RTHROTTLED: Meaning.THROTTLED,
-        Status.RBINDFAIL: Meaning.LOGIN,
-        Status.RINVPASWD: Meaning.LOGIN,
-        Status.RINVSYSID: Meaning.LOGIN,
-        Status.RINVSYSTYP: Meaning.LOGIN,
+        Status.RINVBNDSTS: Consequence.AGAIN,
+        Status.RALYBND: Consequence.AGAIN,
+        Status.RSYSERR: Consequence.AGAIN,
+        Status.RX_T_APPN: Consequence.AGAIN,
+        Status.RMSGQFUL: Consequence.THROTTLED,
+        Status.RTHROTTLED: Consequence.THROTTLED,
+        Status.RBINDFAIL: Consequence.LOGIN,
+        Status.RINVPASWD: Consequence.LOGIN,
+        Status.RINVSYSID: Consequence.LOGIN,
+        Status.RINVSYSTYP: Consequence.LOGIN,
     }
 )
 """By the specification a status that is not zero says that the request was not done: what is not named here is refused."""
+_LAST: Final = 0xFFFFFFFF
 _SAID: Final[Mapping[int, str]] = MappingProxyType(
     {
         Status.RINVMSGLEN: "the SMSC does not take a message of this length",
@@ -121,6 +122,17 @@ _SAID: Final[Mapping[int, str]] = MappingProxyType(
 )
 
 
+def status_number(name: str) -> int:
+    """Return the number that ``0x0400`` or ``1024`` is; raises ``ValueError``."""
+    try:
+        number = int(name, 16 if name.lower().startswith("0x") else 10)
+    except ValueError:
+        number = 0
+    if not 0 < number <= _LAST:
+        raise ValueError(f"{name!r} is no status; write it as '0x0400' or '1024'")
+    return number
+
+
 def code_of(status: int) -> str:
     """Return how a status is named for people: ``ESME_RTHROTTLED`` or, of the SMSC's own, ``0x0000040A``."""
     try:
@@ -131,7 +143,7 @@ def code_of(status: int) -> str:
 
 def error_of(
     status: int,
-    own: Mapping[int, Meaning],
+    own: Mapping[int, Consequence],
     *,
     pause_s: float,
     sent_ids: tuple[str, ...] = (),
@@ -140,16 +152,16 @@ def error_of(
 
     *own* is what the operator knows of the SMSC's own statuses; *pause_s*: so long nothing is sent after "too fast".
     """
-    meaning = own.get(status) or _MEANINGS.get(status, Meaning.REFUSED)
+    follows = own.get(status) or _CONSEQUENCES.get(status, Consequence.REFUSED)
     reason, code = _SAID.get(status, "the SMSC refused the message"), code_of(status)
-    match meaning:
-        case Meaning.AGAIN:
+    match follows:
+        case Consequence.AGAIN:
             return Unreachable(reason, certain=True, code=code, sent_ids=sent_ids)
-        case Meaning.THROTTLED:
+        case Consequence.THROTTLED:
             return Throttled(reason, after_s=pause_s, code=code, sent_ids=sent_ids)
-        case Meaning.STOPPED:
+        case Consequence.STOPPED:
             return OptedOut(reason, code=code, sent_ids=sent_ids)
-        case Meaning.LOGIN:
+        case Consequence.LOGIN:
             return NeedsLogin(reason, code=code, sent_ids=sent_ids)
-        case Meaning.REFUSED:
+        case Consequence.REFUSED:
             return Rejected(reason, code=code, sent_ids=sent_ids)
