@@ -41,8 +41,8 @@ def texts() -> Iterator[str]:
             yield "ж" * edge + cluster + "ж" * 5
             yield "ж" * (67 + edge) + cluster * 3
     for _ in range(800):
-        kinds = (PLAIN, WIDE, EMOJI, CLUSTERS)
-        yield "".join(chance.choice(chance.choice(kinds)) for _ in range(chance.randrange(1, 200)))
+        mixed: tuple[Sequence[str], ...] = (PLAIN, WIDE, EMOJI, CLUSTERS)
+        yield "".join(chance.choice(chance.choice(mixed)) for _ in range(chance.randrange(1, 200)))
 
 
 @pytest.fixture(scope="module")
