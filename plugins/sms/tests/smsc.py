@@ -43,9 +43,9 @@ _BINDS: Final = {Command.BIND_TRANSCEIVER, Command.BIND_TRANSMITTER, Command.BIN
 _BRINGS: Final = {Command.BIND_TRANSCEIVER, Command.BIND_RECEIVER}
 
 
-def from_ann(text: str = "Hallo", **more: object) -> Message:
+def from_ann(words: str = "Hallo", **more: object) -> Message:
     """Return what Ann writes to us, in UCS-2."""
-    said = {"source": Party(ANN, 1, 1), "dest": Party(US, 1, 1), "data_coding": 8, "text": text.encode("utf-16-be")}
+    said = {"source": Party(ANN, 1, 1), "dest": Party(US, 1, 1), "data_coding": 8, "text": words.encode("utf-16-be")}
     return Message(**said | more)  # type: ignore[arg-type]
 
 

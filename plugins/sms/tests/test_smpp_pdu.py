@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import string
 
 import pytest
 from hypothesis import given
@@ -181,12 +180,9 @@ def test_words_and_passwords_stand_in_no_repr() -> None:
 def test_a_pdu_has_the_bytes_of_the_specification() -> None:
     message = Message(source=Party("1234", 3, 0), dest=Party("49301", 1, 1), registered=1, text=b"Hi")
 
-    expected = bytes.fromhex("0000003200000004000000000000000700") + b"\x03\x001234\0\x01\x0149301\0"
-    assert (
-        encode(Pdu(Command.SUBMIT_SM, 7, message))[: len(expected)].hex()
-        == (len(encode(Pdu(Command.SUBMIT_SM, 7, message))).to_bytes(4, "big") + expected[4:]).hex()
-    )
-    assert encode(Pdu(Command.SUBMIT_SM, 7, message)).endswith(b"\0\0\0\0\0\1\0\0\0\2Hi")
+    head = bytes.fromhex("0000002c 00000004 00000000 00000007")
+    addresses = b"\0\x03\x001234\0\x01\x0149301\0"
+    assert encode(Pdu(Command.SUBMIT_SM, 7, message)) == head + addresses + b"\0\0\0\0\0\1\0\0\0\2Hi"
 
 
 @pytest.mark.parametrize(
@@ -195,4 +191,3 @@ def test_a_pdu_has_the_bytes_of_the_specification() -> None:
 )
 def test_a_command_has_the_name_of_the_specification(command: int, name: str) -> None:
     assert name_of(command) == name
-    assert all(one in string.printable for one in name)
