@@ -35,11 +35,13 @@ from fernamt_sms.smpp.pdu import (
 from fernamt_sms.smpp.status import Status
 
 SYSTEM_ID: Final = "shop"
-PASSWORD: Final = "a-password-of-the-test"
+PASSWORD: Final = "geheim-8"
+"""The specification allows no more than eight characters."""
 ANN: Final = "4915112345678"
 US: Final = "4930123456"
 _AGAIN_S: Final = 0.03
 _BINDS: Final = {Command.BIND_TRANSCEIVER, Command.BIND_TRANSMITTER, Command.BIND_RECEIVER}
+_REFUSES: Final = {Trouble.THROTTLED: Status.RTHROTTLED, Trouble.REFUSED: Status.RINVDSTADR}
 _BRINGS: Final = {Command.BIND_TRANSCEIVER, Command.BIND_RECEIVER}
 
 
@@ -291,7 +293,7 @@ class Smsc:
 
     def _submit(self, one: Connection, pdu: Pdu, body: Message) -> None:
         status = self.statuses.popleft() if self.statuses else 0
-        status = {Trouble.THROTTLED: Status.RTHROTTLED, Trouble.REFUSED: Status.RINVDSTADR}.get(self.trouble, status)  # type: ignore[call-overload]
+        status = _REFUSES.get(self.trouble, status) if self.trouble else status
         if status:
             one.write(Pdu(response_to(pdu.command), pdu.sequence, status=status))
             return

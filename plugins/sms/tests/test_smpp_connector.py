@@ -11,7 +11,7 @@ import pytest
 
 from fernamt import (
     Address,
-    Channel,
+    ChannelError,
     DeliveryState,
     NeedsLogin,
     OptedOut,
@@ -19,7 +19,6 @@ from fernamt import (
     Receipt,
     Received,
     Rejected,
-    Secret,
     Sent,
     Throttled,
     Unreachable,
@@ -30,32 +29,13 @@ from fernamt_sms.smpp.connector import Smpp
 from fernamt_sms.smpp.inbox import WAITING_MAX
 from fernamt_sms.smpp.outgoing import number_of
 from fernamt_sms.smpp.pdu import Opaque, Pdu, encode
-from fernamt_sms.smpp.settings import SmppSettings
 from fernamt_sms.smpp.status import Status
 
-from .smsc import ANN, PASSWORD, SYSTEM_ID, US, Smsc, from_ann, receipt
+from .given_smpp import channel, message
+from .smsc import ANN, Smsc, from_ann, receipt
 
 LONG = "Ihr Paket ist da. " * 20
 """Three parts."""
-
-
-def message(text: str = "Ihr Paket ist da", key: str = "k1", **more: Any) -> OutboundMessage:
-    said = {"entry_key": f"e{key}", "attempt": 1, "to": Address("phone", f"+{ANN}")} | more
-    return OutboundMessage(key=key, text=text, **said)
-
-
-def channel(smsc: Smsc, context: FakeContext, **more: Any) -> Smpp:
-    said: dict[str, Any] = {
-        "host": "127.0.0.1",
-        "port": smsc.port,
-        "security": "none",
-        "system_id": SYSTEM_ID,
-        "password": Secret(PASSWORD),
-        "source": f"+{US}",
-        "answer_s": 0.2,
-    }
-    settings = SmppSettings(**said | more)
-    return Smpp(Channel(id="sms", name="SMS", kind="sms.smpp", settings=settings, url=""), context)
 
 
 class Line:
@@ -84,7 +64,7 @@ async def line(*, offers: int = 10, **more: Any) -> AsyncIterator[Line]:
     """Run a channel, bound to an SMSC that offers so many messages at a time."""
     async with Smsc(window=offers) as smsc:
         context = FakeContext()
-        connector = channel(smsc, context, **more)
+        connector = channel(smsc.port, context, **{"answer_s": 0.2} | more)
         running = asyncio.create_task(connector.run())
         try:
             await context.ready()
@@ -139,7 +119,7 @@ async def test_a_refused_bind_says_why_and_whether_a_person_has_to_act(
     async with Smsc() as smsc:
         monkeypatch.setattr(smsc, "_bind", refuse)
         with pytest.raises(error, match=said) as why:
-            await channel(smsc, FakeContext()).run()
+            await channel(smsc.port, FakeContext()).run()
 
     assert getattr(why.value, "certain", True)
 
@@ -233,11 +213,22 @@ async def test_a_part_that_is_refused_names_those_that_were_taken_and_the_next_a
         refused = await it.outcome(message(LONG))
         again = await it.connector.send(message(LONG, attempt=2, sent_ids=refused.sent_ids))
 
+        assert isinstance(refused, ChannelError)
         assert isinstance(refused, error)
         assert refused.code == f"ESME_{status.name}"
         assert refused.sent_ids == ("1",)
         assert it.smsc.arrived == [LONG]
         assert again.ids[:3] == ("1", "2", "3")
+
+
+async def test_an_smsc_that_gives_no_id_has_taken_the_message_all_the_same() -> None:
+    async with line() as it:
+        it.smsc.name = lambda _number: ""
+
+        sent = await it.connector.send(message(LONG))
+
+        assert sent.ids[:3] == ("k1-1", "k1-2", "k1-3")
+        assert it.smsc.arrived == [LONG]
 
 
 async def test_statuses_of_the_smscs_own_mean_what_the_operator_says() -> None:
@@ -348,7 +339,7 @@ async def test_without_an_id_an_smsc_can_be_asked_for_nothing() -> None:
 
 async def test_verify_says_whom_we_are_bound_to() -> None:
     async with Smsc() as smsc:
-        assert await channel(smsc, FakeContext()).verify() == f"shop at 127.0.0.1:{smsc.port} (smsc)"
+        assert await channel(smsc.port, FakeContext()).verify() == f"shop at 127.0.0.1:{smsc.port} (smsc)"
 
 
 # ---- in
@@ -412,7 +403,7 @@ async def test_what_is_offered_again_after_a_break_is_kept_once(*, store_dies: b
         context.intake.dies = store_dies
         smsc.bring(from_ann("Ja"))
         for number in (1, 2):
-            running = asyncio.create_task(channel(smsc, context).run())
+            running = asyncio.create_task(channel(smsc.port, context).run())
             await context.intake.until(lambda it, number=number: len(it.taken) >= min(number, 1 + store_dies))  # type: ignore[misc]
             await asyncio.sleep(0.02)
             running.cancel()
@@ -463,7 +454,7 @@ async def test_what_nobody_is_there_to_keep_is_not_lost() -> None:
     async with Smsc() as smsc:
         [held] = smsc.bring(from_ann())
 
-        assert await channel(smsc, FakeContext()).verify()
+        assert await channel(smsc.port, FakeContext()).verify()
         await smsc.until(lambda: held.answers)
         assert held.answers[0] == Status.RX_T_APPN
 

@@ -10,15 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fernamt import (
-    Address,
     DeliveryState,
     Ignored,
-    OutboundMessage,
     Part,
     Receipt,
     Received,
     Rejected,
-    Secret,
     Unparsed,
 )
 from fernamt_sms.alphabet import SEPTETS, to_septets
@@ -29,8 +26,8 @@ from fernamt_sms.smpp.incoming import Incoming
 from fernamt_sms.smpp.outgoing import Outgoing, number_of, party_of, reference_id
 from fernamt_sms.smpp.pdu import Message, Opaque, Party, Pdu, PduError, decode, encode
 from fernamt_sms.smpp.session import Broken
-from fernamt_sms.smpp.settings import SmppSettings
 
+from .given_smpp import message, settings
 from .smsc import ANN, US, changed, from_ann, receipt
 
 LONG = "Ihr Paket ist da. " * 20
@@ -39,21 +36,6 @@ LONG = "Ihr Paket ist da. " * 20
 @define(eq=False)
 class Place:
     heard_at: float = 0.0
-
-
-def settings(**more: Any) -> SmppSettings:
-    said: dict[str, Any] = {
-        "host": "smsc.example",
-        "system_id": "shop",
-        "password": Secret("geheim"),
-        "source": f"+{US}",
-    }
-    return SmppSettings(**said | more)
-
-
-def message(text: str, **more: Any) -> OutboundMessage:
-    said = {"key": "k1", "entry_key": "e1", "attempt": 1, "to": Address("phone", f"+{ANN}")} | more
-    return OutboundMessage(text=text, **said)
 
 
 def parts(text: str, *, to: str = f"+{ANN}", **more: Any) -> tuple[Message, ...]:

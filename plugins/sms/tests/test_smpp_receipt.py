@@ -127,11 +127,24 @@ def test_an_intermediate_notice_of_a_failure_is_no_end() -> None:
         (told("id:1 stat:DELIVRD"), True),
         (told("id:1 stat:DELIVRD", esm_class=0x20), True),
         (told("id:1 stat:DELIVRD", esm_class=0x44), True),
-        (told("", esm_class=0, receipted_message_id=b"1"), True),
+        (told("", esm_class=0, receipted_message_id=b"1", message_state=b"\2"), True),
+        (told("id:1 stat:DELIVRD", esm_class=0, receipted_message_id=b"1\0"), True),
+        (told("Hallo", esm_class=0, receipted_message_id=b"1"), False),
+        (told("id:1 stat:DELIVRD", esm_class=0, receipted_message_id=b"2"), False),
         (told("id:1 stat:DELIVRD", esm_class=0), False),
         (told("Hallo", esm_class=0x10), False),
     ],
-    ids=["final", "intermediate", "with a header", "by its parameter alone", "a customer's words", "a person's own"],
+    ids=[
+        "final",
+        "intermediate",
+        "with a header",
+        "by its parameters",
+        "by its id, twice",
+        "an id alone",
+        "another id",
+        "a customer's words",
+        "a person's own",
+    ],
 )
 def test_words_alone_make_no_receipt(message: Message, *, is_one: bool) -> None:
     assert is_receipt(message) == is_one

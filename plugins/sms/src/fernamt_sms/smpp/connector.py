@@ -84,7 +84,8 @@ class Smpp:
         async with self._bound() as link:
             for at, part in enumerate(parts, 1):
                 if at > len(message.sent_ids):
-                    ids.append(await self._submit(link, message, part, tuple(ids), is_last=at == len(parts)))
+                    taken = await self._submit(link, message, part, tuple(ids), is_last=at == len(parts))
+                    ids.append(taken or f"{message.key}-{at}")
         if chosen := self.id_for(message):
             ids.append(chosen)
         return Sent(ids=tuple(ids))
@@ -92,7 +93,7 @@ class Smpp:
     async def _submit(
         self, link: Link, message: OutboundMessage, part: Message, before: tuple[str, ...], *, is_last: bool
     ) -> str:
-        """Submit one part and return its id."""
+        """Submit one part and return its id; ``""``: the SMSC took it and gave none."""
 
         def late(answer: Pdu) -> None:
             self._came_late(message, part, answer, is_last=is_last)
@@ -103,9 +104,8 @@ class Smpp:
             raise Unreachable(why.reason, certain=why.certain, code=why.code, sent_ids=before) from None
         if answer.status:
             raise error_of(answer.status, self._own, pause_s=self._settings.pause_s, sent_ids=before)
-        if not isinstance(answer.body, Taken) or not answer.body.message_id:
-            raise Unreachable("the SMSC took it and gave no id", certain=False, sent_ids=before)
-        return self._incoming.ids.submitted(answer.body.message_id, part.dest.value, is_last=is_last)
+        name = answer.body.message_id if isinstance(answer.body, Taken) else ""
+        return self._incoming.ids.submitted(name, part.dest.value, is_last=is_last) if name else ""
 
     def _came_late(self, message: OutboundMessage, part: Message, answer: Pdu, *, is_last: bool) -> None:
         """Settle a message that is uncertain by now. Of a part that is not the last one nothing follows for the whole."""

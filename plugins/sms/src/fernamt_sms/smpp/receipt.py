@@ -102,9 +102,18 @@ class Report:
 
 
 def is_receipt(message: Message) -> bool:
-    """Say whether a deliver_sm is about a message of ours. Whatever it says in words, a customer may say so, too."""
+    """Say whether a deliver_sm is about a message of ours.
+
+    Whatever it says in words, a customer may say so, too. Where esm_class does not call it one, optional parameters do, which no
+    customer can write: but some SMSCs add an id to everything, so that alone says nothing.
+    """
     kind = message.esm_class & _TYPE
-    return kind in {_FINAL, _ACKNOWLEDGED, _INTERMEDIATE} or (not kind and tlv.RECEIPTED_MESSAGE_ID in message.tlvs)
+    if kind or tlv.RECEIPTED_MESSAGE_ID not in message.tlvs:
+        return kind in {_FINAL, _ACKNOWLEDGED, _INTERMEDIATE}
+    if tlv.MESSAGE_STATE in message.tlvs:
+        return True
+    said = fields_of(message.content[:_TEXT_MAX].decode("latin-1"))
+    return "stat" in said and said.get("id") == tlv.text(message.tlvs, tlv.RECEIPTED_MESSAGE_ID)
 
 
 def report_of(message: Message) -> Report:
