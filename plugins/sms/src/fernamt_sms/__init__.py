@@ -2,9 +2,16 @@
 
 from fernamt import Registry, hookimpl
 from fernamt_sms.count import count
+from fernamt_sms.twilio.settings import TwilioSettings
 
 
 @hookimpl
 def fernamt_register(registry: Registry) -> None:
     """Offer every kind; their modules are imported when a channel needs them."""
+    registry.connector(
+        "sms.twilio",
+        settings=TwilioSettings,
+        factory="fernamt_sms.twilio.connector:Twilio",
+        about="SMS and MMS through Twilio",
+    )
     registry.command("count", count)
