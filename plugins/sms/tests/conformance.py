@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .http.test_conformance import TestHttp
 from .twilio.test_conformance import TestTwilio
 
-__all__ = ("TestTwilio",)
+__all__ = ("TestHttp", "TestTwilio")

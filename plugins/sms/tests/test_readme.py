@@ -11,10 +11,25 @@ import attrs
 import pytest
 
 from fernamt.testing import settings_table
+from fernamt_sms.http.settings import (
+    ErrorSettings,
+    HttpSettings,
+    InboundSettings,
+    MessageSettings,
+    ReceiptSettings,
+    SendSettings,
+)
 from fernamt_sms.settings import SmsSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 
-KINDS: dict[str, type[SmsSettings]] = {"sms.twilio": TwilioSettings}
+KINDS: dict[str, type[SmsSettings]] = {"sms.http": HttpSettings, "sms.twilio": TwilioSettings}
+TABLES: dict[str, type[object]] = {
+    "send": SendSettings,
+    "inbound": InboundSettings,
+    "message": MessageSettings,
+    "receipt": ReceiptSettings,
+    "errors": ErrorSettings,
+}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +56,12 @@ def test_the_table_of_every_kind_is_current(readme: str) -> None:
 def test_the_table_of_a_kind_is_current(kind: str, readme: str) -> None:
     table = own(KINDS[kind])
     assert f"Of `{kind}`:\n\n{table}" in readme, f"put this into README.md:\n{table}"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_table_of_a_table_is_current(name: str, readme: str) -> None:
+    table = settings_table(TABLES[name])
+    assert f"Of the table `{name}` of `sms.http`:\n\n{table}" in readme, f"put this into README.md:\n{table}"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,12 +2,19 @@
 
 from fernamt import Registry, hookimpl
 from fernamt_sms.count import count
+from fernamt_sms.http.settings import HttpSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 
 
 @hookimpl
 def fernamt_register(registry: Registry) -> None:
     """Offer every kind; their modules are imported when a channel needs them."""
+    registry.connector(
+        "sms.http",
+        settings=HttpSettings,
+        factory="fernamt_sms.http.connector:Gateway",
+        about="Any gateway that takes and brings messages by HTTP, by configuration alone",
+    )
     registry.connector(
         "sms.twilio",
         settings=TwilioSettings,
