@@ -30,29 +30,13 @@ def _rate(_: Any, attribute: Attribute[Any], value: float | None) -> None:
 class SmsSettings:
     """``[channels.<id>]``: what is the same for every kind."""
 
-    region: str = field(
-        default="",
-        validator=_region,
-        metadata={
-            "help": "The country of numbers without a country code, for instance DE; empty: such numbers are refused."
-        },
-    )
-    plain_characters: bool = field(
-        default=False,
-        metadata={
-            "help": "Whether typographic quotes, dashes, blanks and the like are written in plain where that saves a part."
-        },
-    )
-    max_parts: int = field(
-        default=10, validator=_parts, metadata={"help": "A longer text is sent as several messages of so many parts."}
-    )
-    parts_per_s: float | None = field(
-        default=None, validator=_rate, metadata={"help": "How many parts a second the provider takes from us."}
-    )
-    sender_is_replaced: bool = field(
-        default=False,
-        metadata={
-            "help": "Whether the provider writes a number in place of a sender of letters where a country shows none; "
-            "without it such a message is refused before it is sent."
-        },
-    )
+    region: str = field(default="", validator=_region)
+    """The country of numbers without a country code, for instance DE; empty: such numbers are refused."""
+    plain_characters: bool = False
+    """Whether typographic quotes, dashes, blanks and the like are written in plain where that saves a part."""
+    max_parts: int = field(default=10, validator=_parts)
+    """A longer text is sent as several messages of so many parts."""
+    parts_per_s: float | None = field(default=None, validator=_rate)
+    """How many parts a second the provider takes from us."""
+    sender_is_replaced: bool = False
+    """Whether the provider writes a number in place of a sender of letters where a country shows none; without it such a message is refused before it is sent."""

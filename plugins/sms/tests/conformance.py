@@ -1,0 +1,8 @@
+"""Every rule of the kit for every kind, for ``fernamt plugins check``; pytest finds them where they stand, beside each other."""
+
+from __future__ import annotations
+
+from .http.test_conformance import TestHttp
+from .twilio.test_conformance import TestTwilio
+
+__all__ = ("TestHttp", "TestTwilio")
