@@ -12,7 +12,7 @@ import pytest
 
 from fernamt_sms.smpp import tlv
 from fernamt_sms.smpp.pdu import Message, Party
-from plugins.sms.tests.smsc import PASSWORD, SYSTEM_ID, US, Smsc, changed, from_ann, receipt
+from plugins.sms.tests.smpp.smsc import PASSWORD, SYSTEM_ID, US, Smsc, changed, from_ann, receipt
 from tests.story.daemon import Daemon
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -28,7 +28,7 @@ port = {port}
 security = "none"
 system_id = "{system_id}"
 password = "file:{folder}/password"
-source = "+{us}"
+sender = "+{us}"
 answer_s = 2.0
 """
 

@@ -20,9 +20,14 @@ from fernamt_sms.http.settings import (
     SendSettings,
 )
 from fernamt_sms.settings import SmsSettings
+from fernamt_sms.smpp.settings import SmppSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 
-KINDS: dict[str, type[SmsSettings]] = {"sms.http": HttpSettings, "sms.twilio": TwilioSettings}
+KINDS: dict[str, type[SmsSettings]] = {
+    "sms.http": HttpSettings,
+    "sms.smpp": SmppSettings,
+    "sms.twilio": TwilioSettings,
+}
 TABLES: dict[str, type[object]] = {
     "send": SendSettings,
     "inbound": InboundSettings,

@@ -57,7 +57,7 @@ class Outgoing:
     def __init__(self, settings: SmppSettings) -> None:
         self._settings = settings
         self._line = Line(settings)
-        self._source = party_of(settings.source, settings.source_ton, settings.source_npi)
+        self._source = party_of(settings.sender, settings.sender_ton, settings.sender_npi)
 
     @property
     def source(self) -> Party:
@@ -66,7 +66,7 @@ class Outgoing:
 
     def recipient(self, message: OutboundMessage) -> str:
         """Return whom it goes to. Raises ``Rejected``."""
-        return self._line.recipient(message, sender=self._settings.source)
+        return self._line.recipient(message, sender=self._settings.sender)
 
     def parts(self, message: OutboundMessage, recipient: str) -> tuple[Message, ...]:
         """Return what is submitted, one after the other. Raises ``Rejected``."""

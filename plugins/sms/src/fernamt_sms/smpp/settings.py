@@ -11,18 +11,12 @@ from attrs import Attribute, field, frozen
 from fernamt import Secret
 from fernamt_sms.number import is_name
 from fernamt_sms.settings import SmsSettings
-from fernamt_sms.smpp.coding import DefaultAlphabet
-from fernamt_sms.smpp.ids import Habit
 from fernamt_sms.smpp.status import Consequence, status_number
 
 _SYSTEM_ID_MAX: Final = 15
 _SYSTEM_TYPE_MAX: Final = 12
 _OCTET_MAX: Final = 255
 _PORT_MAX: Final = 65_535
-
-
-def _help(text: str) -> dict[str, str]:
-    return {"help": text}
 
 
 def _not_empty(_: Any, attribute: Attribute[str], value: str) -> None:
@@ -60,7 +54,7 @@ def _window(_: Any, attribute: Attribute[int], value: int) -> None:
         raise ValueError(f"{attribute.name} is {value}; it must be from 1 to 1000")
 
 
-def _source(_: Any, attribute: Attribute[str], value: str) -> None:
+def _sender(_: Any, attribute: Attribute[str], value: str) -> None:
     if not (is_name(value) or value.removeprefix("+").isdecimal()):
         raise ValueError(
             f"{attribute.name} is {value!r}; write a number such as '+4930123456', a short code such as '72345', or a name of"
@@ -87,87 +81,57 @@ class SmppSettings(SmsSettings):
     """A channel of kind ``sms.smpp``."""
 
     # ---- the account
-    host: str = field(validator=_not_empty, metadata=_help("Name or address of the SMSC."))
-    port: int = field(default=2775, validator=_port, metadata=_help("Its port."))
-    security: Literal["tls", "none"] = field(
-        default="tls",
-        metadata=_help("tls, or none: then password and messages go in clear, which is for a VPN or this machine."),
-    )
-    ca_file: Path | None = field(
-        default=None, metadata=_help("A PEM file with certificates to trust beside those of the system.")
-    )
-    system_id: str = field(validator=_system_id, metadata=_help("The name of our account."))
-    password: Secret = field(metadata=_help("A reference: env:NAME, file:/path or credential:name."))
-    system_type: str = field(
-        default="", validator=_short, metadata=_help("What the SMSC wants to be told of our system; mostly nothing.")
-    )
-    bind: Literal["transceiver", "pair"] = field(
-        default="transceiver",
-        metadata=_help("One session for both directions, or pair: a transmitter and a receiver."),
-    )
+    host: str = field(validator=_not_empty)
+    """Name or address of the SMSC."""
+    port: int = field(default=2775, validator=_port)
+    """Its port."""
+    security: Literal["tls", "none"] = "tls"
+    """tls, or none: then password and messages go in clear, which is for a VPN or this machine."""
+    ca_file: Path | None = None
+    """A PEM file with certificates to trust beside those of the system."""
+    system_id: str = field(validator=_system_id)
+    """The name of our account."""
+    password: Secret
+    """A reference: env:NAME, file:/path or credential:name."""
+    system_type: str = field(default="", validator=_short)
+    """What the SMSC wants to be told of our system; mostly nothing."""
+    bind: Literal["transceiver", "pair"] = "transceiver"
+    """One session for both directions, or pair: a transmitter and a receiver."""
     # ---- what we send
-    source: str = field(
-        validator=_source, metadata=_help("What people see as the sender: a number, a short code, or a name.")
-    )
-    source_ton: int | None = field(
-        default=None, validator=_octet, metadata=_help("Its type of number; without it: found out from its form.")
-    )
-    source_npi: int | None = field(default=None, validator=_octet, metadata=_help("Its numbering plan, likewise."))
-    dest_ton: int | None = field(
-        default=None, validator=_octet, metadata=_help("The type of the numbers that we write to, likewise.")
-    )
-    dest_npi: int | None = field(default=None, validator=_octet, metadata=_help("Their numbering plan, likewise."))
-    service_type: str = field(
-        default="", validator=_short, metadata=_help("What the SMSC wants to be told of each message; mostly nothing.")
-    )
-    long_messages: Literal["udh", "sar", "payload"] = field(
-        default="udh",
-        metadata=_help(
-            "How parts are joined: by a header in the text (udh), by optional parameters (sar), or by the SMSC (payload)."
-        ),
-    )
-    reference_bits: Literal[8, 16] = field(
-        default=8, validator=_bits, metadata=_help("The size of the reference in that header.")
-    )
-    default_alphabet: DefaultAlphabet = field(
-        default="gsm",
-        metadata=_help("What data_coding 0 stands for at this SMSC, in both directions: gsm, gsm-packed, or latin-1."),
-    )
-    receipts: bool = field(default=True, metadata=_help("Whether to ask for delivery receipts."))
-    receipt_ids: Habit = field(
-        default="auto",
-        metadata=_help(
-            "How receipts write the ids that answers gave: same, decimal, hexadecimal, or auto: as the first ones do."
-        ),
-    )
-    references: bool = field(
-        default=True,
-        metadata=_help(
-            "Whether each message carries a number of ours (user_message_reference), by which a receipt finds it."
-        ),
-    )
-    statuses: Mapping[str, str] = field(
-        factory=dict,
-        validator=_statuses,
-        metadata=_help(
-            "What statuses of the SMSC's own mean: '0x0400' = 'throttled', or again, refused, stopped, login."
-        ),
-    )
+    sender: str = field(validator=_sender)
+    """What people see as the sender: a number, a short code, or a name."""
+    sender_ton: int | None = field(default=None, validator=_octet)
+    """Its type of number; without it: found out from its form."""
+    sender_npi: int | None = field(default=None, validator=_octet)
+    """Its numbering plan, likewise."""
+    dest_ton: int | None = field(default=None, validator=_octet)
+    """The type of the numbers that we write to, likewise."""
+    dest_npi: int | None = field(default=None, validator=_octet)
+    """Their numbering plan, likewise."""
+    service_type: str = field(default="", validator=_short)
+    """What the SMSC wants to be told of each message; mostly nothing."""
+    long_messages: Literal["udh", "sar", "payload"] = "udh"
+    """How parts are joined: by a header in the text (udh), by optional parameters (sar), or by the SMSC (payload)."""
+    reference_bits: Literal[8, 16] = field(default=8, validator=_bits)
+    """The size of the reference in that header."""
+    default_alphabet: Literal["gsm", "gsm-packed", "latin-1"] = "gsm"
+    """What data_coding 0 stands for at this SMSC, in both directions: gsm, gsm-packed, or latin-1."""
+    receipts: bool = True
+    """Whether to ask for delivery receipts."""
+    receipt_ids: Literal["auto", "same", "decimal", "hexadecimal"] = "auto"
+    """How receipts write the ids that answers gave: same, decimal, hexadecimal, or auto: as the first ones do."""
+    references: bool = True
+    """Whether each message carries a number of ours (user_message_reference), by which a receipt finds it."""
+    statuses: Mapping[str, str] = field(factory=dict, validator=_statuses)
+    """What statuses of the SMSC's own mean: '0x0400' = 'throttled', or again, refused, stopped, login."""
     # ---- the line
-    window: int = field(
-        default=10, validator=_window, metadata=_help("So many messages wait for their answers at most.")
-    )
-    answer_s: float = field(
-        default=30.0, validator=_positive, metadata=_help("How long an answer may take; then the outcome is uncertain.")
-    )
-    enquire_s: float = field(
-        default=30.0, validator=_positive, metadata=_help("How often to ask whether the SMSC is there.")
-    )
-    pause_s: float = field(
-        default=1.0, validator=_positive, metadata=_help("How long nothing is sent when the SMSC says: too fast.")
-    )
-    repeat_s: float = field(
-        default=600.0,
-        validator=_positive,
-        metadata=_help("So long after a broken line an equal message counts as the same one, offered again."),
-    )
+    window: int = field(default=10, validator=_window)
+    """So many messages wait for their answers at most."""
+    answer_s: float = field(default=30.0, validator=_positive)
+    """How long an answer may take; then the outcome is uncertain."""
+    enquire_s: float = field(default=30.0, validator=_positive)
+    """How often to ask whether the SMSC is there."""
+    pause_s: float = field(default=1.0, validator=_positive)
+    """How long nothing is sent when the SMSC says: too fast."""
+    repeat_s: float = field(default=600.0, validator=_positive)
+    """So long after a broken line an equal message counts as the same one, offered again."""

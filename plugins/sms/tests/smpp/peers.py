@@ -23,7 +23,7 @@ import pytest
 from attrs import define, field
 
 HERE: Final = Path(__file__).parent
-ROOT: Final = HERE.parents[2]
+ROOT: Final = HERE.parents[3]
 SMPP: Final = ROOT / ".servers" / "smpp"
 START_S: Final = 20.0
 _UNPRIVILEGED: Final = "nobody"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fernamt import Address, OutboundMessage, Secret
-from fernamt.testing import ConnectorConformance, Recording, Rig
+from fernamt.testing import ConnectorConformance, Rig
 
 from .smsc import ANN, PASSWORD, SYSTEM_ID, US, Smsc
 
@@ -24,15 +24,12 @@ class TestSmpp(ConnectorConformance):
             "security": "none",
             "system_id": SYSTEM_ID,
             "password": Secret(PASSWORD),
-            "source": f"+{US}",
+            "sender": f"+{US}",
             "answer_s": 0.3,
         }
 
     def recipient(self) -> Address:
         return Address("phone", f"+{ANN}")
-
-    def recorded(self) -> Sequence[Recording]:
-        return [one for one in super().recorded() if one.kind == self.kind]
 
     def messages(self, rig: Rig) -> Mapping[str, OutboundMessage]:
         """Both alphabets, and parts."""

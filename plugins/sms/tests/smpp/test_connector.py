@@ -31,7 +31,7 @@ from fernamt_sms.smpp.outgoing import number_of
 from fernamt_sms.smpp.pdu import Opaque, Pdu, encode
 from fernamt_sms.smpp.status import Status
 
-from .given_smpp import channel, message
+from .given import channel, message
 from .smsc import ANN, Smsc, from_ann, receipt
 
 LONG = "Ihr Paket ist da. " * 20

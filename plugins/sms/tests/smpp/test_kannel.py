@@ -12,10 +12,10 @@ from aiohttp import web
 from fernamt import Received, Secret
 from fernamt.testing import FakeContext
 
-from .given_smpp import channel, message
+from .given import channel, message
 from .peers import drive_smpp, kannel
 from .smsc import ANN, PASSWORD, US, Smsc, from_ann
-from .test_smpp_peers import LONG
+from .test_peers import LONG
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

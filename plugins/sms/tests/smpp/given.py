@@ -19,7 +19,7 @@ def settings(**more: Any) -> SmppSettings:
         "security": "none",
         "system_id": SYSTEM_ID,
         "password": Secret(PASSWORD),
-        "source": f"+{US}",
+        "sender": f"+{US}",
     }
     return SmppSettings(**said | more)
 

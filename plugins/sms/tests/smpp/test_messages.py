@@ -27,7 +27,7 @@ from fernamt_sms.smpp.outgoing import Outgoing, number_of, party_of, reference_i
 from fernamt_sms.smpp.pdu import Message, Opaque, Party, Pdu, PduError, decode, encode
 from fernamt_sms.smpp.session import Broken
 
-from .given_smpp import message, settings
+from .given import message, settings
 from .smsc import ANN, US, changed, from_ann, receipt
 
 LONG = "Ihr Paket ist da. " * 20
@@ -358,8 +358,8 @@ def test_any_message_becomes_an_event(one: Message) -> None:
         ({"system_id": "x" * 16}, "at most 15"),
         ({"system_type": "x" * 13}, "at most 12"),
         ({"port": 0}, "port is 0"),
-        ({"source": "Ein sehr langer Name"}, "source is"),
-        ({"source_ton": 256}, "source_ton is 256"),
+        ({"sender": "Ein sehr langer Name"}, "sender is"),
+        ({"sender_ton": 256}, "sender_ton is 256"),
         ({"window": 0}, "window is 0"),
         ({"answer_s": 0.0}, "answer_s is 0"),
         ({"reference_bits": 7}, "8 or 16"),

@@ -28,7 +28,7 @@ from fernamt_sms.smpp.outgoing import number_of
 from fernamt_sms.smpp.pdu import Message, Party, Pdu, decode, encode
 from fernamt_sms.text import segment
 
-from .given_smpp import channel, message
+from .given import channel, message
 from .peers import Peer, free_port, installed, node_smsc, program, rust_peer
 from .smsc import ANN, US, Smsc, from_ann
 
