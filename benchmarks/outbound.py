@@ -112,10 +112,10 @@ class Queue:
 
     def _write(self, tx: Transaction, messages: int, lanes: int) -> None:
         [(channel,)] = tx.do.rows("SELECT id FROM channel WHERE name = 'bench'")
-        people = [f"{self._people + number:032x}" for number in range(lanes)]
+        people = [self.address(self._people + number) for number in range(lanes)]
         self._people += lanes
         events = [
-            Received(key=person, id=person, sender=Address("bench", person), text="Wo ist meine Bestellung?")
+            Received(key=str(person), id=str(person), sender=person, text="Wo ist meine Bestellung?")
             for person in people
         ]
         [stored] = Reception(self._names)(tx, [Submission(line=Line(number=channel, id="bench"), events=tuple(events))])
@@ -124,10 +124,18 @@ class Queue:
         del conversations[messages:]
         self._dice.shuffle(conversations)
         written = [
-            Composition(conversation=one, kind="sent", author="agent:bench", text=text(number))
+            Composition(conversation=one, kind="sent", author="agent:bench", text=self.text(number))
             for number, one in enumerate(conversations)
         ]
         assert not [one for one in compose(tx, written) if isinstance(one, Exception)]
+
+    def address(self, number: int) -> Address:
+        """Return who customer *number* is."""
+        return Address("bench", f"{number:032x}")
+
+    def text(self, number: int) -> str:
+        """Return what message *number* says."""
+        return text(number)
 
     def _rows(self, sql: str, *values: object) -> list[tuple[int, ...]]:
         with self._store.read() as connection:
@@ -165,8 +173,8 @@ def _running(folder: Path) -> Iterator[tuple[str, stage.Server]]:
         preexec_fn=lambda: os.sched_setaffinity(0, {0}),  # noqa: PLW1509
     )
     try:
-        _answering(url.replace("/send", "/count"))
-        _answering(f"http://127.0.0.1:{daemon_port}/readyz")
+        answering(url.replace("/send", "/count"))
+        answering(f"http://127.0.0.1:{daemon_port}/readyz")
         yield url, stage.Server(daemon_port, daemon.pid)
     finally:
         for process in (daemon, provider):
@@ -175,7 +183,8 @@ def _running(folder: Path) -> Iterator[tuple[str, stage.Server]]:
             process.wait()
 
 
-def _answering(url: str) -> None:
+def answering(url: str) -> None:
+    """Return when an address answers."""
     deadline = time.monotonic() + 30
     while True:
         try:

@@ -1,1 +1,31 @@
-"""SMS for Fernamt: SMPP and the providers. A hull: it has no connector yet, so it offers no entry point."""
+"""SMS for Fernamt: SMPP, providers, and any gateway that speaks HTTP."""
+
+from fernamt import Registry, hookimpl
+from fernamt_sms.count import count
+from fernamt_sms.http.settings import HttpSettings
+from fernamt_sms.smpp.settings import SmppSettings
+from fernamt_sms.twilio.settings import TwilioSettings
+
+
+@hookimpl
+def fernamt_register(registry: Registry) -> None:
+    """Offer every kind; their modules are imported when a channel needs them."""
+    registry.connector(
+        "sms.http",
+        settings=HttpSettings,
+        factory="fernamt_sms.http.connector:Gateway",
+        about="Any gateway that takes and brings messages by HTTP, by configuration alone",
+    )
+    registry.connector(
+        "sms.smpp",
+        settings=SmppSettings,
+        factory="fernamt_sms.smpp.connector:Smpp",
+        about="An account at an operator's or aggregator's SMSC, by SMPP 3.4",
+    )
+    registry.connector(
+        "sms.twilio",
+        settings=TwilioSettings,
+        factory="fernamt_sms.twilio.connector:Twilio",
+        about="SMS and MMS through Twilio",
+    )
+    registry.command("count", count)

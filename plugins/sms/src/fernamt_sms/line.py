@@ -1,0 +1,52 @@
+"""What every kind of SMS channel does with a message before the provider sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve, frozen
+
+from fernamt import Capabilities, OutboundMessage, Rejected
+from fernamt_sms.number import NAME_SCHEME, SCHEME, is_name, recipient, refuse_name
+from fernamt_sms.plain import plain
+from fernamt_sms.settings import SmsSettings
+from fernamt_sms.text import segment
+
+
+@frozen
+class Line:
+    """One channel, by its settings. Pure."""
+
+    settings: SmsSettings
+
+    def text(self, message: OutboundMessage) -> str:
+        """Return the text as it goes out."""
+        return plain(message.text).text if self.settings.plain_characters else message.text
+
+    def units(self, message: OutboundMessage) -> int:
+        """Return how many parts the text has: see ``Measures``."""
+        return len(segment(self.text(message)).parts)
+
+    def recipient(self, message: OutboundMessage, *, sender: str = "") -> str:
+        """Return whom it goes to: a number (E.164) or a short code.
+
+        Raises:
+            Rejected: It is no number, or its country takes nothing from *sender*, a name.
+        """
+        if message.to.scheme == NAME_SCHEME:
+            raise Rejected(f"they wrote under a name ({message.to.value}), which nobody can answer")
+        if message.to.scheme != SCHEME:
+            raise Rejected(
+                f"{message.to.scheme} is no telephone: an SMS goes to an address such as {SCHEME}:+4930123456"
+            )
+        to = recipient(message.to.value, self.settings.region)
+        if is_name(sender) and not self.settings.sender_is_replaced:
+            refuse_name(to)
+        return to
+
+    def capabilities(self, **more: Any) -> Capabilities:
+        """Return what the settings say of the line; the kind adds the rest."""
+        can = Capabilities(
+            unit="measured", max_units=self.settings.max_parts, units_per_s=self.settings.parts_per_s, in_flight=8
+        )
+        return evolve(can, **more)

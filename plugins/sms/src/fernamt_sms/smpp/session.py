@@ -1,0 +1,277 @@
+"""One connection to an SMSC: requests that wait for their answers, and an answer to every request that comes."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, TypeAlias, cast
+
+from attrs import frozen
+
+from fernamt import Clock, Unreachable
+from fernamt_sms.smpp.command import (
+    GENERIC_NACK,
+    RESPONSE,
+    UNANSWERED,
+    Command,
+    name_of,
+    response_to,
+)
+from fernamt_sms.smpp.pdu import NOTHING, Body, Framer, Pdu, PduError, decode, encode
+from fernamt_sms.smpp.status import Status
+
+CONNECT_S: Final = 15.0
+MISSES: Final = 2
+"""So many enquire_links without an answer end a session."""
+_UNBIND_S: Final = 1.0
+_LATE_MAX: Final = 1_024
+_LAST_SEQUENCE: Final = 0x7FFFFFFF
+_BROUGHT: Final = frozenset({Command.DELIVER_SM, Command.DATA_SM})
+
+
+@frozen
+class Broken:
+    """A deliver_sm or data_sm whose fields nobody can read."""
+
+    frame: bytes
+    reason: str
+    request: Pdu
+    """Without a body: for the answer."""
+
+
+Incoming: TypeAlias = "Callable[[Session, Pdu | Broken], None]"
+"""Is told what customers and receipts bring, and answers it, later: see :meth:`Session.answer`."""
+Late: TypeAlias = Callable[[Pdu], None]
+"""Is told an answer that came when nobody waited for it any more."""
+
+
+class Session(asyncio.Protocol):
+    """One connection. Made by :meth:`opened`; ended by :meth:`close`, by the SMSC, or by silence."""
+
+    def __init__(self, incoming: Incoming, *, window: int, answer_s: float) -> None:
+        """*window*: so many submits wait for their answers at most; *answer_s*: and so long each."""
+        self._incoming = incoming
+        self._answer_s = answer_s
+        self._loop = asyncio.get_running_loop()
+        self._window = asyncio.Semaphore(window)
+        self._framer = Framer()
+        self._waiting: dict[int, tuple[int, asyncio.Future[Pdu]]] = {}
+        self._late: OrderedDict[int, Late] = OrderedDict()
+        self._sequence = 0
+        self._outgoing: list[bytes] = []
+        self._transport: asyncio.Transport | None = None
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._why = ""
+        self.heard_at = 0.0
+        """The loop's time at which an enquire_link was written that was answered: what had been written by then has arrived."""
+
+    @classmethod
+    async def opened(
+        cls, host: str, port: int, incoming: Incoming, *, tls: ssl.SSLContext | None, window: int, answer_s: float
+    ) -> Session:
+        """Connect; raises ``Unreachable``, certain."""
+        loop = asyncio.get_running_loop()
+        where = f"{host} port {port}"
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                _, session = await loop.create_connection(
+                    lambda: cls(incoming, window=window, answer_s=answer_s), host, port, ssl=tls
+                )
+        except TimeoutError:
+            raise Unreachable(f"{where} does not answer", certain=True) from None
+        except ssl.SSLError as why:
+            reason = getattr(why, "verify_message", "") or why.reason or type(why).__name__
+            raise Unreachable(f"no TLS with {where}: {reason}", certain=True) from why
+        except OSError as why:
+            raise Unreachable(f"cannot connect to {where}: {why.strerror or why}", certain=True) from why
+        return session
+
+    # ---- out
+    async def submit(self, body: Body, *, late: Late) -> Pdu:
+        """Send a submit_sm as soon as the window has room, and return its answer; see :meth:`request`."""
+        async with self._window:
+            return await self.request(Command.SUBMIT_SM, body, late=late)
+
+    async def request(self, command: int, body: Body = NOTHING, *, late: Late | None = None) -> Pdu:
+        """Send a request and return its answer, whatever its status is.
+
+        Raises ``Unreachable``: certain where nothing was written, else not. *late* is told an answer that comes after that.
+        """
+        if self.is_over:
+            raise Unreachable(self._why or "the session is over", certain=True)
+        sequence = self._next()
+        self.write(Pdu(command, sequence, body))
+        answer: asyncio.Future[Pdu] = self._loop.create_future()
+        self._waiting[sequence] = (command, answer)
+        timer = self._loop.call_later(self._answer_s, self._waited_enough, sequence)
+        try:
+            return await answer
+        finally:
+            timer.cancel()
+            if self._waiting.pop(sequence, None) is not None and late is not None:
+                self._late[sequence] = late  # cancelled, or not answered in time
+                while len(self._late) > _LATE_MAX:
+                    self._late.popitem(last=False)
+
+    def _waited_enough(self, sequence: int) -> None:
+        command, answer = self._waiting[sequence]
+        if not answer.done():
+            reason = f"the SMSC did not answer {name_of(command)} within {self._answer_s:g} s"
+            answer.set_exception(Unreachable(reason, certain=False))
+
+    def _next(self) -> int:
+        self._sequence = self._sequence % _LAST_SEQUENCE + 1
+        return self._sequence
+
+    def answer(self, request: Pdu, body: Body = NOTHING, status: int = 0) -> None:
+        """Answer a request of the SMSC. On a session that is over that is lost: the SMSC offers it again."""
+        self.write(request.answer(body, status))
+
+    def write(self, pdu: Pdu) -> None:
+        """Write a PDU; those of one turn of the loop go out together. Raises ``ValueError`` if it cannot be written."""
+        data = encode(pdu)
+        if self.is_over:
+            return
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(data)
+
+    def _flush(self) -> None:
+        if self._outgoing and self._transport is not None:
+            self._transport.write(b"".join(self._outgoing))
+        self._outgoing.clear()
+
+    # ---- its end
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can be sent."""
+        return self._closed.done() or bool(self._why)
+
+    async def ended(self) -> str:
+        """Return why it ended, as soon as it has."""
+        await asyncio.shield(self._closed)
+        return self._why
+
+    def end(self, reason: str) -> None:
+        """Let go: what waits for an answer becomes uncertain."""
+        if not self._why:
+            self._flush()
+            self._why = reason
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.close()
+            # Who does not read what is left of us does not keep us here either.
+            self._loop.call_later(_UNBIND_S, self._transport.abort)
+
+    async def unbind(self) -> None:
+        """Say goodbye, if there is still somebody, and close."""
+        try:
+            if not self.is_over:
+                async with asyncio.timeout(_UNBIND_S):
+                    await self.request(Command.UNBIND)
+        except (Unreachable, TimeoutError):
+            pass
+        finally:
+            self.end("the session was ended by us")
+            await self.ended()
+
+    async def watched(self, clock: Clock, every_s: float) -> str:
+        """Ask every *every_s* seconds whether the SMSC is still there; return why the session ended when it has."""
+        misses = 0
+        while not self.is_over:
+            await clock.sleep(every_s)
+            self._flush()
+            asked_at = self._loop.time()
+            try:
+                await self.request(Command.ENQUIRE_LINK)
+            except Unreachable:
+                misses += 1
+                if misses >= MISSES:
+                    self.end(f"the SMSC left {misses} enquire_links unanswered")
+            else:
+                misses, self.heard_at = 0, asked_at
+        return await self.ended()
+
+    # ---- in: what asyncio calls
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See :class:`asyncio.Protocol`."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by what it does only
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See :class:`asyncio.Protocol`."""
+        if not self._why:
+            self._why = "the SMSC closed the connection" if exc is None else f"the connection broke: {exc}"
+        for command, answer in self._waiting.values():
+            if not answer.done():
+                reason = f"{self._why} before it answered {name_of(command)}"
+                answer.set_exception(Unreachable(reason, certain=False))
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        """See :class:`asyncio.Protocol`: who does not read our answers is not read either."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """See :class:`asyncio.Protocol`."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """See :class:`asyncio.Protocol`."""
+        try:
+            for frame in self._framer.feed(data):
+                self._take(frame)
+        except PduError as why:
+            # What has no length has no end: nothing behind it can be read any more.
+            self.write(Pdu(GENERIC_NACK, why.sequence, status=why.status))
+            self.end(f"the SMSC sent what is no PDU ({why.reason})")
+
+    def _take(self, frame: bytes) -> None:
+        try:
+            pdu = decode(frame)
+        except PduError as why:
+            self._take_broken(frame, why)
+            return
+        if pdu.command & RESPONSE:
+            self._take_answer(pdu)
+        elif pdu.command in _BROUGHT:
+            self._incoming(self, pdu)
+        elif pdu.command == Command.ENQUIRE_LINK:
+            self.answer(pdu)
+        elif pdu.command == Command.UNBIND:
+            self.answer(pdu)
+            self.end("the SMSC ended the session")
+        elif pdu.command not in UNANSWERED:
+            self._refuse(pdu)
+
+    def _refuse(self, pdu: Pdu) -> None:
+        """Answer what an SMSC has no business to ask, or what nobody knows."""
+        if pdu.command in {*Command}:
+            self.write(Pdu(response_to(pdu.command), pdu.sequence, status=Status.RINVBNDSTS))
+        else:
+            self.write(Pdu(GENERIC_NACK, pdu.sequence, status=Status.RINVCMDID))
+
+    def _take_broken(self, frame: bytes, why: PduError) -> None:
+        if why.command in _BROUGHT:
+            self._incoming(self, Broken(frame, why.reason, Pdu(why.command, why.sequence)))
+        elif why.command & RESPONSE:
+            command, answer = self._waiting.get(why.sequence, (0, None))
+            if answer is not None and not answer.done():
+                reason = f"the SMSC's answer to {name_of(command)} cannot be read"
+                answer.set_exception(Unreachable(reason, certain=False))
+        else:
+            self.write(Pdu(GENERIC_NACK, why.sequence, status=why.status))
+
+    def _take_answer(self, pdu: Pdu) -> None:
+        command, answer = self._waiting.get(pdu.sequence, (0, None))
+        if answer is not None and not answer.done():
+            if pdu.command in {response_to(command), GENERIC_NACK}:
+                answer.set_result(pdu)
+            else:
+                reason = f"the SMSC answered {name_of(command)} with {name_of(pdu.command)}"
+                answer.set_exception(Unreachable(reason, certain=False))
+        elif (late := self._late.pop(pdu.sequence, None)) is not None:
+            late(pdu)

@@ -1,0 +1,1 @@
+"""Kind ``sms.twilio``: SMS and MMS through Twilio."""

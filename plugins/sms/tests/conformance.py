@@ -1,0 +1,9 @@
+"""Every rule of the kit for every kind, for ``fernamt plugins check``; pytest finds them where they stand, beside each other."""
+
+from __future__ import annotations
+
+from .http.test_conformance import TestHttp
+from .smpp.test_conformance import TestSmpp
+from .twilio.test_conformance import TestTwilio
+
+__all__ = ("TestHttp", "TestSmpp", "TestTwilio")
