@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .http.test_conformance import TestHttp
+from .kannel.test_conformance import TestKannel
 from .twilio.test_conformance import TestTwilio
 
-__all__ = ("TestHttp", "TestTwilio")
+__all__ = ("TestHttp", "TestKannel", "TestTwilio")

@@ -19,10 +19,15 @@ from fernamt_sms.http.settings import (
     ReceiptSettings,
     SendSettings,
 )
+from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.settings import SmsSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 
-KINDS: dict[str, type[SmsSettings]] = {"sms.http": HttpSettings, "sms.twilio": TwilioSettings}
+KINDS: dict[str, type[SmsSettings]] = {
+    "sms.http": HttpSettings,
+    "sms.kannel": KannelSettings,
+    "sms.twilio": TwilioSettings,
+}
 TABLES: dict[str, type[object]] = {
     "send": SendSettings,
     "inbound": InboundSettings,
