@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .http.test_conformance import TestHttp
+from .kannel.test_conformance import TestKannel
 from .smpp.test_conformance import TestSmpp
 from .twilio.test_conformance import TestTwilio
 
-__all__ = ("TestHttp", "TestSmpp", "TestTwilio")
+__all__ = ("TestHttp", "TestKannel", "TestSmpp", "TestTwilio")

@@ -19,12 +19,14 @@ from fernamt_sms.http.settings import (
     ReceiptSettings,
     SendSettings,
 )
+from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.settings import SmsSettings
 from fernamt_sms.smpp.settings import SmppSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 
 KINDS: dict[str, type[SmsSettings]] = {
     "sms.http": HttpSettings,
+    "sms.kannel": KannelSettings,
     "sms.smpp": SmppSettings,
     "sms.twilio": TwilioSettings,
 }

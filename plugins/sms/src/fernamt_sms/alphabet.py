@@ -34,17 +34,21 @@ SEPTETS: Final[Mapping[str, bytes]] = MappingProxyType(
 """The septets of each character that there are any for: one, or the escape and one more."""
 
 
+_WRITTEN: Final = str.maketrans({character: octets.decode("latin-1") for character, octets in SEPTETS.items()})
+
+
 def foreign(text: str) -> str:
     """Return the characters that the alphabet lacks, each once, in the order in which they come."""
+    if SEPTETS.keys() >= set(text):
+        return ""  # as with nearly all: none is looked at by itself
     return "".join(dict.fromkeys(character for character in text if character not in SEPTETS))
 
 
 def to_septets(text: str) -> bytes:
     """Return the septets of a text, one in each octet; raises ``ValueError`` if the alphabet lacks a character."""
-    try:
-        return b"".join([SEPTETS[character] for character in text])
-    except KeyError as why:
-        raise ValueError(f"the GSM alphabet has no U+{ord(why.args[0]):04X}") from None
+    if lacking := foreign(text):
+        raise ValueError(f"the GSM alphabet has no U+{ord(lacking[0]):04X}")
+    return text.translate(_WRITTEN).encode("latin-1")
 
 
 def from_septets(octets: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import phonenumbers
@@ -33,6 +34,7 @@ NO_NAMES: Final = frozenset(
 channel)" (2023), without those that other providers list otherwise. Where a network replaces it, the setting says so."""
 
 
+@lru_cache(maxsize=4_096)
 def recipient(value: str, region: str) -> str:
     """Return what a message goes to: a number as +4930123456 (E.164), or a short code as it is.
 

@@ -49,14 +49,14 @@ class Segments:
 
 def encoding_of(text: str) -> Encoding:
     """Return the cheapest encoding that keeps every character."""
-    return Encoding.GSM if all(character in SEPTETS for character in text) else Encoding.UCS2
+    return Encoding.GSM if SEPTETS.keys() >= set(text) else Encoding.UCS2
 
 
 def units_of(text: str, encoding: Encoding) -> int:
     """Return the length of a text in units of an encoding that has all of its characters."""
     if encoding is Encoding.GSM:
-        return sum(len(SEPTETS[character]) for character in text)
-    return len(text) + sum(character > "\uffff" for character in text)
+        return len(to_septets(text))
+    return len(text.encode("utf-16-be", "surrogatepass")) // 2
 
 
 def capacity(encoding: Encoding, *, header_octets: int = 0) -> int:

@@ -86,8 +86,8 @@ class Smpp:
                 if at > len(message.sent_ids):
                     taken = await self._submit(link, message, part, tuple(ids), is_last=at == len(parts))
                     ids.append(taken or f"{message.key}-{at}")
-        if chosen := self.id_for(message):
-            ids.append(chosen)
+        if self._settings.references:
+            ids.append(reference_id(number_of(message), recipient))
         return Sent(ids=tuple(ids))
 
     async def _submit(

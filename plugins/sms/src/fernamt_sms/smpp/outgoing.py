@@ -47,8 +47,7 @@ def number_of(message: OutboundMessage) -> int:
 
 def reference_id(number: int, recipient: str) -> str:
     """Return the id by which a receipt finds a message that gives our own number back, and the recipient as its sender."""
-    digits = "".join(one for one in recipient if one.isdigit())
-    return f"ref-{blake2b(f'{digits}:{number}'.encode(), digest_size=12).hexdigest()}"
+    return f"ref-{blake2b(b'%s:%d' % (recipient.lstrip('+0').encode(), number), digest_size=12).hexdigest()}"
 
 
 class Outgoing:
