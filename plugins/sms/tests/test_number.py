@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fernamt import Address, Rejected
-from fernamt_sms.number import is_name, recipient, refuse_name, sender
+from fernamt_sms.number import NAME_SCHEME, SCHEME, is_name, recipient, refuse_name, sender, zones
 
 RIGHT = {
     ("+4930123456", ""): "+4930123456",
@@ -92,3 +92,17 @@ def test_names_pass_where_they_are_shown(to: str) -> None:
 def test_names_are_refused_where_no_network_takes_them(to: str, region: str) -> None:
     with pytest.raises(Rejected, match=f"networks in {region} take no message under a name"):
         refuse_name(to)
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        (Address(SCHEME, "+4915112345678"), ("Europe/Berlin",)),
+        (Address(SCHEME, "+12125551234"), ("America/New_York",)),
+        (Address(SCHEME, "72345"), ()),
+        (Address(SCHEME, "+499"), ()),
+        (Address(NAME_SCHEME, "Bank"), ()),
+    ],
+)
+def test_a_number_says_in_which_time_zones_whoever_has_it_may_be(address: Address, found: tuple[str, ...]) -> None:
+    assert zones(address) == found

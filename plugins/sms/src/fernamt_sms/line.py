@@ -47,6 +47,10 @@ class Line:
     def capabilities(self, **more: Any) -> Capabilities:
         """Return what the settings say of the line; the kind adds the rest."""
         can = Capabilities(
-            unit="measured", max_units=self.settings.max_parts, units_per_s=self.settings.parts_per_s, in_flight=8
+            unit="measured",
+            max_units=self.settings.max_parts,
+            units_per_s=self.settings.parts_per_s,
+            in_flight=8,
+            opt_out_words=True,
         )
         return evolve(can, **more)

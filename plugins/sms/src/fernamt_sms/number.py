@@ -8,6 +8,7 @@ from typing import Final
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
+from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
 
 from fernamt import Address, Rejected
 
@@ -92,6 +93,17 @@ def sender(value: str, region: str = "", *, international: bool = False) -> Addr
     except Rejected:
         # Somebody wrote: that we do not know the form of the number is no reason to lose that.
         return Address(SCHEME if _DIGITS.fullmatch(written) else NAME_SCHEME, written or "unknown")
+
+
+def zones(to: Address) -> tuple[str, ...]:
+    """Return the time zones in which whoever has a number may be, as in ``Europe/Berlin``; none: nobody knows."""
+    if to.scheme != SCHEME or not to.value.startswith("+"):
+        return ()
+    try:
+        found = time_zones_for_number(phonenumbers.parse(to.value))
+    except NumberParseException:
+        return ()
+    return tuple(zone for zone in found if zone != UNKNOWN_TIMEZONE)
 
 
 def is_name(value: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fernamt import (
+    Address,
     Capabilities,
     Channel,
     ConnectorContext,
@@ -26,6 +27,7 @@ from fernamt_sms.http.place import Document, Place
 from fernamt_sms.http.settings import HttpSettings
 from fernamt_sms.http.states import states_of
 from fernamt_sms.line import Line
+from fernamt_sms.number import zones
 from fernamt_sms.outcome import AGAIN_S, error
 from fernamt_sms.text import segment
 
@@ -50,6 +52,10 @@ class Gateway:
     def units(self, message: OutboundMessage) -> int:
         """Count parts."""
         return self._line.units(message)
+
+    def zones(self, to: Address) -> Sequence[str]:
+        """Tell the time zones of a number."""
+        return zones(to)
 
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:

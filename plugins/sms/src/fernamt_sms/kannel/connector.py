@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from fernamt import (
+    Address,
     Capabilities,
     Channel,
     ChannelError,
@@ -26,6 +27,7 @@ from fernamt_sms.http.settings import InboundSettings
 from fernamt_sms.kannel.events import incoming, name_of, told
 from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.line import Line
+from fernamt_sms.number import zones
 from fernamt_sms.outcome import AGAIN_S, Class, Meaning, error
 from fernamt_sms.text import Encoding, header, segment
 
@@ -54,6 +56,10 @@ class Kannel:
     def units(self, message: OutboundMessage) -> int:
         """Count parts."""
         return self._line.units(message)
+
+    def zones(self, to: Address) -> Sequence[str]:
+        """Tell the time zones of a number."""
+        return zones(to)
 
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:

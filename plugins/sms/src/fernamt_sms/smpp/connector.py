@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Literal
 
 from fernamt import (
+    Address,
     Capabilities,
     Channel,
     ConnectorContext,
@@ -20,6 +21,7 @@ from fernamt import (
     Unreachable,
 )
 from fernamt_sms.line import Line
+from fernamt_sms.number import zones
 from fernamt_sms.smpp.command import Command
 from fernamt_sms.smpp.ids import Habit
 from fernamt_sms.smpp.inbox import Inbox
@@ -65,6 +67,10 @@ class Smpp:
     def units(self, message: OutboundMessage) -> int:
         """See ``Measures``: the parts."""
         return self._line.units(message)
+
+    def zones(self, to: Address) -> Sequence[str]:
+        """Tell the time zones of a number."""
+        return zones(to)
 
     def id_for(self, message: OutboundMessage) -> str:
         """See ``ChoosesId``: what a receipt gives back as user_message_reference, if the SMSC does that."""

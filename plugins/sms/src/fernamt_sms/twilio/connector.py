@@ -9,6 +9,7 @@ from typing import Final, Literal
 from aiohttp import web
 
 from fernamt import (
+    Address,
     Capabilities,
     Channel,
     ConnectorContext,
@@ -26,6 +27,7 @@ from fernamt import (
     Webhook,
 )
 from fernamt_sms.line import Line
+from fernamt_sms.number import zones
 from fernamt_sms.twilio.api import Api
 from fernamt_sms.twilio.events import MOST_MEDIA, failure, incoming, status
 from fernamt_sms.twilio.history import History
@@ -63,6 +65,10 @@ class Twilio:
     def units(self, message: OutboundMessage) -> int:
         """Count parts."""
         return self._line.units(message)
+
+    def zones(self, to: Address) -> Sequence[str]:
+        """Tell the time zones of a number."""
+        return zones(to)
 
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:
