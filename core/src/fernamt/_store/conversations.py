@@ -28,6 +28,9 @@ _WHOLE: Final = attrgetter(*(column.name for column in fields(ConversationRow)))
 _MOVED: Final = attrgetter("state", "last_n", "last_entry", "changed_at", "id")
 Place: TypeAlias = tuple[int, int, str]
 """Where a message comes in: of whom (an address), on which channel, at which place there."""
+_SOLVED: Final = ConversationState.SOLVED
+_TOLD: Final = ConversationState.TOLD
+"""Looked up once: a member of an enumeration costs as much as the rest of a comparison."""
 EVERYBODY: Final = 0
 """Stands for the address at a place that is shared."""
 NEW: Final = ""
@@ -101,7 +104,7 @@ class Conversations:
 
     def goes_on(self, row: ConversationRow, reopen_days: float) -> bool:
         """Say whether a message still joins: it is not solved, or was not long ago."""
-        return row.state != ConversationState.SOLVED or row.changed_at >= self._now_us - reopen_days * _DAY_US
+        return row.state != _SOLVED or row.changed_at >= self._now_us - reopen_days * _DAY_US
 
     # ---- change
     def open(self, customer: int, place: Place | None) -> ConversationRow:
@@ -134,10 +137,10 @@ class Conversations:
         row.last_entry = entry
         row.changed_at = self._now_us
         self._do.topics.add(f"conversation:{row.id}")
-        was_told, row.state = row.state == ConversationState.TOLD, STATE_AFTER.get(kind, row.state)
+        was_told, row.state = row.state == _TOLD, STATE_AFTER.get(kind, row.state)
         if row.id not in self._new:
             self._moved.add(row.id)
-        if row.state != ConversationState.TOLD and (was_told or row.last_n == 1):
+        if (was_told or row.last_n == 1) and row.state != _TOLD:
             self._begun[row.id] = row.last_n
         self._entries.append((entry, row.id, row.last_n, kind, self._now_us, author, channel))
         return entry
@@ -207,7 +210,7 @@ class Conversations:
             for (subscriber, conversation), n in first.items()
         ]
         for number, n in self._begun.items() if NEW in wanted else ():
-            if self._rows[number].state == ConversationState.TOLD:
+            if self._rows[number].state == _TOLD:
                 continue  # a machine answered a notice
             key = f"route:{number}"
             errands.append(Errand(owner="core", kind="route", key=key, conversation=number, n=n, due_us=self._now_us))
