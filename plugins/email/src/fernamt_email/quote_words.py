@@ -52,7 +52,7 @@ FORWARDED: Final = re.compile(
     re.IGNORECASE,
 )
 FORWARDING_SUBJECT: Final = re.compile(
-    r"\s*(?:\[[^\]]{1,40}\]\s*)?(?:WG|FW|FWD|Fwd|TR|RV|ENC|I|PD|VB|VS|Doorst|İLT|ILT|YNT İLT|Пересл|HA)\s*:",
+    r"\s*(?:\[[^\]]{1,40}\]\s*)?(?:WG|WTR|FW|FWD|TR|RV|ENC|I|PD|VB|VS|VL|Doorst|İLT|ILT|YNT İLT|Пересл|HA|Továbbítás)\s*:",
     re.IGNORECASE,
 )
 
