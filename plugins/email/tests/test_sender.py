@@ -75,7 +75,11 @@ def test_who_gets_the_answer(fields: str, expected: tuple[str, str]) -> None:
             "---------- Doorgestuurd bericht ---------\nVan: Ann <ann@customer.test>\n",
             Forwarded("Ann", "ann@customer.test", "Pakket"),
         ),
-        ("WG: Paket", "Siehe unten: bob@example.org\n\nVon: Ann <ann@customer.test>\n", Forwarded("Ann", "ann@customer.test", "Paket")),
+        (
+            "WG: Paket",
+            "Siehe unten: bob@example.org\n\nVon: Ann <ann@customer.test>\n",
+            Forwarded("Ann", "ann@customer.test", "Paket"),
+        ),
         ("Re: Parcel", "Yes.\n\nVon: Ann <ann@customer.test>\nGesendet: Montag\n", None),
         ("WG: Paket", "Kein Kopf.\n", None),
         ("WG: Paket", "Von: Ann\n", None),
