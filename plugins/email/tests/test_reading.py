@@ -371,8 +371,48 @@ async def test_what_is_passed_on_otherwise_is_its_senders(context: FakeContext, 
 
 async def test_the_sign_in_a_subject_is_taken_out_and_joins(context: FakeContext) -> None:
     raw = mail(QUESTION).replace(b"Subject: Paket", b"Subject: AW: Paket [#C-4fk2qz]")
-    found = await read_one(context, raw)
+    [found], _ = await Reader(evolve(US, tagged=True), context).read(raw)
+    assert isinstance(found, Received)
     assert (found.thread.hint, found.subject, found.thread.learns) == ("c-4fk2qz", "AW: Paket", True)
+
+
+@pytest.mark.parametrize(("sign", "hint"), [("[#INC-0012345]", ""), ("[#it-234567]", "it-234567")])
+async def test_the_sign_of_another_help_desk_stays_for_our_answer(context: FakeContext, sign: str, hint: str) -> None:
+    found = await read_one(context, mail(QUESTION).replace(b"Subject: Paket", f"Subject: AW: Paket {sign}".encode()))
+    assert (found.thread.hint, found.subject) == (hint, f"AW: Paket {sign}")
+
+
+# ---- what our own server says
+CHECKED = b"Authentication-Results: mx.example.org; dmarc=pass; dkim=pass; spf=softfail\r\n"
+
+
+async def read_checked(context: FakeContext, raw: bytes, identity: Identity = US) -> Received:
+    [event], _ = await Reader(identity, context, authserv_id="mx.example.org").read(raw)
+    assert isinstance(event, Received)
+    return event
+
+
+async def test_what_was_checked_is_shown_beside_whom_it_was_checked_of(context: FakeContext) -> None:
+    found = await read_checked(context, CHECKED + mail(QUESTION))
+    assert (found.marks, found.automatic) == (("dmarc=pass", "dkim=pass", "spf=softfail"), False)
+
+
+async def test_whom_only_reply_to_names_nobody_has_checked(context: FakeContext) -> None:
+    forged = mail(QUESTION).replace(
+        b"From: Ann <Ann@Customer.test>", b"From: x@evil.test\r\nReply-To: ann@customer.test"
+    )
+    found = await read_checked(context, CHECKED + forged)
+    assert (found.sender.value, found.marks) == ("ann@customer.test", ("spf=softfail",))
+
+
+async def test_whose_mail_a_colleague_passes_on_nobody_has_checked(context: FakeContext) -> None:
+    found = await read_checked(context, CHECKED + mail(FORWARD), WITH_AGENTS)
+    assert (found.sender.value, found.marks) == ("ann@customer.test", ("spf=softfail",))
+
+
+async def test_a_forged_mail_gets_no_automatic_answer(context: FakeContext) -> None:
+    found = await read_checked(context, CHECKED.replace(b"dmarc=pass", b"dmarc=fail") + mail(QUESTION))
+    assert (found.marks[0], found.automatic) == ("dmarc=fail", True)
 
 
 async def test_a_mail_of_another_channel_of_ours_gets_no_automatic_answer(context: FakeContext) -> None:

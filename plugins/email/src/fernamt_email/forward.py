@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fernamt_email.quote_words import FORWARDED, FORWARDING_SUBJECT, HEADER_KEYS
 from fernamt_email.sender import Sender
@@ -21,9 +21,9 @@ _ADDRESS: Final = re.compile(r"(?:mailto:)?([^\s<>()\[\],;:\"@]{1,255}@[^\s<>()\
 class Forwarded:
     """Who wrote the mail that was passed on, and what it was called."""
 
-    name: str
+    name: str = field(repr=False)
     address: str
-    subject: str
+    subject: str = field(repr=False)
 
 
 def enclosed(subject: str, sender: Sender | None) -> Forwarded | None:

@@ -16,9 +16,9 @@ NO_ID_DOMAIN: Final = "no-message-id.invalid"
 """Stands in ids that we gave to mails without a Message-ID: never written into a mail of ours."""
 
 _TOKEN = re.compile(r"[a-z0-9-]{1,40}")
-_TAG = re.compile(r" ?\[#([a-z0-9]{1,20}-[a-z0-9]{6,16})\]", re.IGNORECASE)
 TAG_CHARS: Final = 6
 """So much of a token's signature stands in a subject."""
+_TAG = re.compile(rf" ?\[#([a-z0-9]{{1,12}}-[a-z2-7]{{{TAG_CHARS}}})\]", re.IGNORECASE)
 _OWN_ID = re.compile(r"<([a-z0-9]+)\.([0-9a-f]{16})@[^<>@\s]+>")
 
 
@@ -26,12 +26,6 @@ def tag_of(token: str) -> str:
     """Return what a subject may carry of a reply token, ``[#c-4fk2qz]``: enough for whoever takes part."""
     number, _, signature = token.partition("-")
     return f"[#{number}-{signature[:TAG_CHARS]}]" if len(signature) >= TAG_CHARS else ""
-
-
-def untagged(subject: str) -> tuple[str, str]:
-    """Return the hint in a subject, ``""`` if there is none, and the subject without it."""
-    found = _TAG.search(subject)
-    return (found[1].lower(), _TAG.sub("", subject).strip()) if found else ("", subject)
 
 
 @frozen(kw_only=True)
@@ -45,6 +39,8 @@ class Identity:
     delimiter: str
     agents: frozenset[str] = frozenset()
     """Colleagues who pass mails on to us: addresses, and domains with a leading ``@``."""
+    tagged: bool = False
+    """Our subjects carry what :func:`tag_of` gives."""
 
     @classmethod
     def of(cls, channel: ChannelId, settings: MailSettings) -> Identity:
@@ -55,6 +51,7 @@ class Identity:
             aliases=frozenset(normalised(alias) for alias in settings.aliases),
             delimiter=settings.reply_delimiter,
             agents=frozenset(normalised(agent) for agent in settings.agents),
+            tagged=settings.subject_token,
         )
 
     @property
@@ -74,6 +71,16 @@ class Identity:
         """Return the token of a reply address of ours, ``""`` if *address* is none. Whether we signed it, the core checks."""
         detail = self._detail(address) or ""
         return detail if _TOKEN.fullmatch(detail) else ""
+
+    def untagged(self, subject: str) -> tuple[str, str]:
+        """Return the hint in a subject, ``""`` if there is none, and the subject without it.
+
+        Where we write none it stays: it may be another help desk's, which needs it in our answer.
+        """
+        found = _TAG.search(subject)
+        if found is None:
+            return "", subject
+        return found[1].lower(), _TAG.sub("", subject).strip() if self.tagged else subject
 
     def _detail(self, address: str) -> str | None:
         """Return what stands after the delimiter, ``""`` if nothing does; ``None`` if the address is not ours."""
