@@ -243,6 +243,27 @@ async def test_a_refused_login_says_who_has_to_act(answer: bytes, error: type[Ex
         assert "b'" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [b'BAD I do not know: LOGIN "support" "secret"', b"BAD I do not know: AUTHENTICATE PLAIN AHN1cHBvcnQAc2VjcmV0"],
+)
+async def test_a_server_that_repeats_the_login_gives_no_secret_away(answer: bytes) -> None:
+    async with server(Script(LOGIN=answer)) as port:
+        with pytest.raises(NeedsLogin, match=r"\*\*\*") as caught:
+            async with box(port):
+                pass
+    assert "secret" not in str(caught.value)
+    assert "AHN1cHBvcnQ" not in str(caught.value)
+
+
+async def test_the_next_step_is_told_in_the_language_of_the_house(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    async with server(Script(LOGIN=b"NO [AUTHENTICATIONFAILED] wrong")) as port:
+        with pytest.raises(NeedsLogin, match="Ist user die ganze Adresse"):
+            async with box(port, house_language="de"):
+                pass
+
+
 async def test_what_the_server_refuses_does_not_end_the_connection() -> None:
     script = Script(MOVE=b"NO [OVERQUOTA] full", FETCH=b"NO corrupt", SEARCH=b"* SEARCH 1\r\nOK")
     async with server(script) as port, box(port, done_folder="Processed") as found:
@@ -274,6 +295,13 @@ async def test_a_mail_that_is_there_but_not_handed_out_is_no_missing_mail() -> N
     async with server(Script(SEARCH=b"* SEARCH 1\r\nOK")) as port, box(port) as found:
         with pytest.raises(CommandRefused):
             await found.mail(1)
+
+
+async def test_a_mail_that_the_server_says_nothing_of_is_not_gone_while_it_is_there() -> None:
+    script = Script(SEARCH=b"* SEARCH 2\r\nOK", FETCH=b"* 1 FETCH (UID 1 RFC822.SIZE 70 FLAGS ())\r\nOK")
+    async with server(script) as port, box(port) as found:
+        items = await found.items([1, 2, 3])
+    assert {uid: one.size for uid, one in items.items()} == {1: 70, 2: 0}
 
 
 async def test_a_mail_that_is_gone_is_missing() -> None:
