@@ -194,7 +194,7 @@ async def test_a_line_that_breaks_anywhere_costs_no_mail_and_makes_none_twice(
         proxy.next(WireFault(end=end, after_bytes=after_bytes, of="answer"))  # type: ignore[arg-type]  # of the table above
         settings = {"port": proxy.port, "timeout_s": 0.3, "idle_s": 1.0, "sweep_s": 1.0}
         with pytest.raises(Unreachable):
-            async with asyncio.timeout(10), running(context, dovecot, user, **settings) as run:
+            async with asyncio.timeout(30), running(context, dovecot, user, **settings) as run:
                 await run
         async with running(context, dovecot, user, port=proxy.port):
             await moved(dovecot, user, 3)
