@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import re
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fernamt import ChannelId
 from fernamt_email.address import normalised
 from fernamt_email.settings import MailSettings
 
+IDS: Final = "message-ids"
 NO_ID_DOMAIN: Final = "no-message-id.invalid"
 """Stands in ids that we gave to mails without a Message-ID: never written into a mail of ours."""
 
@@ -41,10 +42,12 @@ class Identity:
     """Colleagues who pass mails on to us: addresses, and domains with a leading ``@``."""
     tagged: bool = False
     """Our subjects carry what :func:`tag_of` gives."""
+    secret: str = field(default="", repr=False)
+    """Of the channel and its store: without it nobody makes an id that :meth:`made` takes for ours."""
 
     @classmethod
-    def of(cls, channel: ChannelId, settings: MailSettings) -> Identity:
-        """Return the identity of a channel."""
+    def of(cls, channel: ChannelId, settings: MailSettings, secret: str) -> Identity:
+        """Return the identity of a channel; *secret* is what ``ConnectorContext.sign`` makes of :data:`IDS`, for ever."""
         return cls(
             channel=channel,
             address=normalised(settings.address),
@@ -52,6 +55,7 @@ class Identity:
             delimiter=settings.reply_delimiter,
             agents=frozenset(normalised(agent) for agent in settings.agents),
             tagged=settings.subject_token,
+            secret=secret,
         )
 
     @property
@@ -110,11 +114,11 @@ class Identity:
     def made(self, message_id: str) -> bool:
         """Return whether :meth:`message_id` of this channel made this id, whatever our address was then."""
         found = _OWN_ID.fullmatch(message_id)
-        return found is not None and found[2] == self._mark(found[1])
+        return found is not None and hmac.compare_digest(found[2], self._mark(found[1]))
 
     def is_of_ours(self, message_id: str) -> bool:
         """Return whether an id looks as another channel with our domain makes them."""
         return _OWN_ID.fullmatch(message_id) is not None and message_id.endswith(f"@{self.domain}>")
 
     def _mark(self, entry_key: str) -> str:
-        return hashlib.sha256(f"{self.channel}\n{entry_key}".encode()).hexdigest()[:16]
+        return hmac.digest(self.secret.encode(), f"{self.channel}\n{entry_key}".encode(), "sha256").hex()[:16]
