@@ -97,4 +97,5 @@ def test_another_channel_of_ours_makes_other_ids() -> None:
 def test_who_knows_an_id_of_ours_cannot_make_the_next_one() -> None:
     guessed = evolve(US, secret="a guess").message_id("e2x")
     assert not evolve(US, secret="of the store").made(guessed)
+    assert not evolve(US, secret="of the store").made(US.of_a_probe().message_id("e2x"))
     assert "of the store" not in repr(evolve(US, secret="of the store"))

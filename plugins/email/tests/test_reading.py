@@ -134,6 +134,26 @@ async def test_our_own_mail_coming_back_is_no_message(context: FakeContext) -> N
     assert await read(context, raw) == [Ignored(reason="our own mail")]
 
 
+async def test_what_we_wrote_with_a_store_that_is_lost_is_no_message(context: FakeContext) -> None:
+    lost = evolve(US, secret="of a store that is lost").message_id("e1")
+    raw = mail(QUESTION).replace(b"<q1@customer.test>", lost.encode())
+    assert isinstance((await read(context, raw))[0], Received)
+    assert await read(context, raw.replace(b"Ann@Customer.test", b"info@example.org")) == [
+        Ignored(reason="our own mail")
+    ]
+
+
+async def test_a_probe_of_a_check_is_no_message_and_tells_nothing_of_an_answer(context: FakeContext) -> None:
+    check, daemon = evolve(US, secret="of no store").of_a_probe(), evolve(US, secret="of the store")
+    probe = check.message_id("e1")
+    for raw in (
+        mail(QUESTION).replace(b"<q1@customer.test>", probe.encode()),
+        report(FAILED, original=f"Message-ID: {probe}"),
+    ):
+        events, _ = await Reader(daemon, context).read(raw)
+        assert events == [Ignored(reason="our own mail")]
+
+
 async def test_a_mail_from_our_own_address_gets_no_automatic_answer(context: FakeContext) -> None:
     found = await read_one(context, mail(QUESTION).replace(b"Ann@Customer.test", b"info@example.org"))
     assert found.automatic

@@ -77,8 +77,10 @@ class Imap:
 
         Errors as in ``send``.
         """
+        ours = self._identity.of_a_probe()
+        submission = Submission(self._settings, ours, self._context, tokens=self._tokens)
         async with self._mailbox() as box:
-            return await probe(self._settings, box, self._submission, self._identity, self._context.clock)
+            return await probe(self._settings, box, submission, ours, self._context.clock)
 
     async def fetch(self, cursor: str) -> Page:
         """See ``Backfills``; *cursor* may be the name of any folder, which is then read alone."""
