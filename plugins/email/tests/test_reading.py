@@ -120,6 +120,7 @@ async def test_a_large_mail_is_read_off_the_loop_with_the_same_result(
 ) -> None:
     here = await read_one(context, mail(QUESTION))
     monkeypatch.setattr(reading, "THREAD_FROM_BYTES", 10)
+    monkeypatch.setattr(reading, "HASH_THREAD_FROM_BYTES", 10)
     assert await read_one(context, mail(QUESTION)) == here
 
 

@@ -41,6 +41,8 @@ from fernamt_email.unsubscribe import Unsubscribing
 
 THREAD_FROM_BYTES: Final = 16_384
 """Smaller mails are parsed on the loop: even one made to be slow cannot hold it up for long."""
+HASH_THREAD_FROM_BYTES: Final = 1_000_000
+"""Below it the hash takes less than the way to a thread is worth."""
 
 
 class Reader:
@@ -78,7 +80,8 @@ class Reader:
         """
         raw = trace + content
         large = len(raw) > THREAD_FROM_BYTES
-        key = await asyncio.to_thread(event_key, content) if large else event_key(content)
+        hashed_here = len(raw) <= HASH_THREAD_FROM_BYTES
+        key = event_key(content) if hashed_here else await asyncio.to_thread(event_key, content)
         marks = marks_of(content, self._authserv_id)
         if spam and SPAM not in marks:
             marks = (SPAM, *marks)
