@@ -17,8 +17,12 @@ _NOTES: Final = {
 
 
 _MARKS: Final = {
-    "en": {"signed": "signed, not verified", "encrypted": "encrypted"},
-    "de": {"signed": "signiert, nicht geprüft", "encrypted": "verschlüsselt"},
+    "en": {"signed": "signed, not verified", "encrypted": "encrypted", "silent": "written by a machine"},
+    "de": {
+        "signed": "signiert, nicht geprüft",
+        "encrypted": "verschlüsselt",
+        "silent": "von einer Maschine geschrieben",
+    },
 }
 
 
@@ -26,7 +30,8 @@ def shown_marks(data: Mapping[str, Json], *, language: str) -> str:
     """Return what a reader should know beside the words, ``""`` if there is nothing."""
     marks = data.get("marks")
     known = _MARKS[language]
-    return ", ".join(known.get(mark, mark) for mark in map(str, marks if isinstance(marks, list) else ()))
+    said = [*(["silent"] if data.get("silent") is True else []), *(marks if isinstance(marks, list) else ())]
+    return ", ".join(known.get(mark, mark) for mark in map(str, said))
 
 
 def language() -> str:
