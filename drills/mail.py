@@ -22,7 +22,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-import aiosmtplib
 import orjson
 from scene import HERE, free_port, lease_s, say, store_in
 
@@ -32,6 +31,7 @@ from fernamt._runtime.clock import SystemClock
 from fernamt._store.engine import Store
 from fernamt_email.progress import Progress
 from plugins.email.tests.dovecot import PASSWORD, Dovecot
+from plugins.email.tests.handing import handed_over
 
 START_S: Final = 60.0
 SETTLE_S: Final = 90.0
@@ -158,22 +158,11 @@ port = {self._port}
         while not self._stopped:
             n += 1
             name = f"door.{number}.{n}"
-            while not await self._handed(_mail(name)):
+            while not await handed_over(self._port, _mail(name)):
                 self._repeats += 1
                 await asyncio.sleep(0.05)
             self._acknowledged.add(name)
             await asyncio.sleep(0.02)
-
-    async def _handed(self, content: bytes) -> bool:
-        client = aiosmtplib.SMTP(hostname="127.0.0.1", port=self._port, timeout=10, start_tls=False)
-        try:
-            await client.connect()
-            await client.sendmail("ann@customer.test", ["support@support.test"], content)
-        except (aiosmtplib.SMTPException, OSError):
-            return False
-        finally:
-            client.close()
-        return True
 
     async def _delivers(self) -> None:
         """Let mail come into the mailbox; now and then one by two addresses."""

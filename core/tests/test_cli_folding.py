@@ -67,3 +67,15 @@ def test_who_works_in_german_reads_german(monkeypatch: pytest.MonkeyPatch) -> No
     assert "[4 zitierte Zeilen; --full zeigt sie]" in shown({"folded": [[2, 6, "quote"]]}, spoken=language())
     monkeypatch.setenv("LC_ALL", "C")
     assert language() == "en"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"silent": True}, "von einer Maschine geschrieben"),
+        ({"silent": True, "marks": ["spam"]}, "von einer Maschine geschrieben, spam"),
+        ({"silent": "yes", "automatic": True}, ""),
+    ],
+)
+def test_what_only_says_that_somebody_is_away_is_told_apart(data: dict[str, Json], expected: str) -> None:
+    assert shown_marks(data, language="de") == expected

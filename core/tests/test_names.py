@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fernamt._runtime.context import FOR_EVER
 from fernamt._store.engine import Keys
 from fernamt._store.names import Names, id_hash
 from fernamt._store.reception import Line, key_hash
@@ -78,3 +79,9 @@ def test_an_events_key_and_a_providers_id_are_told_apart_by_channel_and_kind() -
     lines = [Line(number=number, id="any") for number in (1, 2, 11)]
     hashes = {key_hash(line, "a") for line in lines} | {id_hash(1, "a"), id_hash(2, "a"), key_hash(lines[0], "1:a")}
     assert len(hashes) == 6
+
+
+def test_what_is_signed_for_ever_is_the_same_each_time_and_holds_for_ever() -> None:
+    token = OURS.sign("ids", "channel:mail", FOR_EVER)
+    assert token == OURS.sign("ids", "channel:mail", FOR_EVER) != OTHERS.sign("ids", "channel:mail", FOR_EVER)
+    assert OURS.unsign(token, "channel:mail", datetime(9999, 1, 1, tzinfo=UTC)) == "ids"

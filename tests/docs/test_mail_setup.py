@@ -32,12 +32,16 @@ def test_every_refusal_is_on_the_page_with_the_step_that_follows_it(tongue: Lang
 @pytest.mark.parametrize("tongue", PAGES)
 def test_every_section_on_the_page_can_be_written_so(tongue: Language) -> None:
     found = re.findall(r"```toml\n(.*?)```", PAGES[tongue].read_text(), re.DOTALL)
-    assert len(found) == 2
+    assert len(found) == 3
     for text in found:
         channel: dict[str, Any] = tomllib.loads(text)["channels"]["support-mail"]
         assert channel.pop("kind") == "email.imap"
-        oauth = channel["oauth"] | {"client_secret": Secret(channel["oauth"]["client_secret"])}
-        if "token_file" in oauth:
-            oauth["token_file"] = Path(oauth["token_file"])
-        channel |= {"oauth": OAuthSettings(**oauth), "smtp": SmtpSettings(**channel["smtp"])}
-        assert ImapSettings(**channel).oauth is not None
+        for section in (channel, channel["smtp"], channel.get("oauth", {})):
+            section |= {name: Secret(section[name]) for name in ("password", "client_secret") if name in section}
+        if oauth := channel.get("oauth"):
+            if "token_file" in oauth:
+                oauth["token_file"] = Path(oauth["token_file"])
+            channel["oauth"] = OAuthSettings(**oauth)
+        channel["smtp"] = SmtpSettings(**channel["smtp"])
+        settings = ImapSettings(**channel)
+        assert (settings.oauth is None) == (settings.password is not None)

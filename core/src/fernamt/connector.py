@@ -153,8 +153,11 @@ class ConnectorContext(PluginContext[Any], Protocol):
             ValueError: The event has no key, no session or no address.
         """
 
-    def sign(self, value: str, *, valid: timedelta) -> str:
-        """Return *value* with a signature that this channel can check until *valid* is over."""
+    def sign(self, value: str, *, valid: timedelta | None) -> str:
+        """Return *value* with a signature that this channel can check until *valid* is over.
+
+        ``None``: for ever, and then it is the same each time: a secret of this channel and store, for ids that nobody may guess.
+        """
 
     def unsign(self, token: str) -> str:
         """Return what :meth:`sign` was given; raises ``BadSignature`` if it is not ours, of another channel, or too old."""

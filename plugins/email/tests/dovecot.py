@@ -95,8 +95,9 @@ class Dovecot:
         """Read every mail of the inbox, as a person does on a telephone."""
         with imaplib.IMAP4(self.host, self.imap_port) as client:
             client.login(user, PASSWORD)
-            client.select()
-            client.store("1:*", "+FLAGS", r"\Seen")
+            _, [count] = client.select()
+            if count != b"0":  # of none there is no first
+                client.store("1:*", "+FLAGS", r"\Seen")
 
     def add_user(self, name: str) -> None:
         """Add a mailbox. Takes up to a second, which is how often the server looks at its list; better name it at the start."""

@@ -16,12 +16,12 @@ from email.message import EmailMessage
 from types import TracebackType
 from typing import ClassVar, Self
 
-import aiosmtplib
 from attrs import define, field
 
 from fernamt.testing import Trouble
 
 from .dovecot import free_ports
+from .handing import handed_over
 from .sink import Sink
 
 PASSWORD = "a-password-of-the-test"
@@ -323,23 +323,12 @@ class FakeRelay(MailProvider):
     async def _relay(self) -> None:
         while True:
             self._more.clear()
-            if self.queue and await self._handed(self.queue[0]):
+            if self.queue and await handed_over(self.our_port, self.queue[0], timeout_s=5.0):
                 self.queue.pop(0)
             elif self.queue:
                 await asyncio.sleep(0.02)
             else:
                 await self._more.wait()
-
-    async def _handed(self, content: bytes) -> bool:
-        client = aiosmtplib.SMTP(hostname="127.0.0.1", port=self.our_port, timeout=5, start_tls=False)
-        try:
-            await client.connect()
-            await client.sendmail("ann@customer.test", ["support@support.test"], content)
-        except (aiosmtplib.SMTPException, OSError):
-            return False
-        finally:
-            client.close()
-        return True
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()

@@ -25,7 +25,7 @@ def origin(fields: str, sender: str = "ann@customer.test") -> Origin:
         ("Precedence: bulk\nX-Autoreply: yes\nAuto-Submitted: auto-replied", NOTE),
         ("Auto-Submitted: auto-generated\nX-Auto-Response-Suppress: All\nSubject: Automatic reply: Paket", NOTE),
         ("Auto-Submitted: auto-generated\nSubject: =?utf-8?Q?Automatische_Antwort=3A_Gr=C3=BC=C3=9Fe?=", NOTE),
-        ("X-MS-Exchange-Inbox-Rules-Loop: ann@customer.test\nSubject: Abwesend", NOTE),
+        ("X-MS-Exchange-Inbox-Rules-Loop: ann@customer.test\nSubject: Automatische Antwort: Paket", NOTE),
         ("Precedence: auto_reply", NOTE),
         ("X-Autorespond: yes", NOTE),
         ("X-Mail-Autoreply:", NOTE),
@@ -53,6 +53,8 @@ def origin(fields: str, sender: str = "ann@customer.test") -> Origin:
         ("List-Unsubscribe: <mailto:out@customer.test>", BULK),
         ("X-Loop: ann@customer.test", BULK),
         ("Return-Path: <>", BULK),
+        # A rule of Exchange handed it on to us: whoever wrote it waits for an answer.
+        ("X-MS-Exchange-Inbox-Rules-Loop: info@example.org\nSubject: Paket", BULK),
         # People.
         ("Subject: Automatic reply: I only write as one", PERSON),
         ("Auto-Submitted: no", PERSON),
@@ -66,9 +68,21 @@ def test_where_a_mail_comes_from(fields: str, expected: Origin) -> None:
     assert origin(fields) is expected
 
 
-@pytest.mark.parametrize("sender", ["MAILER-DAEMON@customer.test", "postmaster@customer.test", "MailerDaemon@x.test"])
-def test_a_mail_servers_own_mail_is_a_report(sender: str) -> None:
-    assert origin("Subject: Hi", sender) is REPORT
+@pytest.mark.parametrize(
+    ("fields", "sender"),
+    [
+        ("Subject: Hi", "MAILER-DAEMON@customer.test"),
+        ("Subject: Hi", "MailerDaemon@x.test"),
+        ("Return-Path: <>", "postmaster@customer.test"),
+        ("Auto-Submitted: auto-generated", "Postmaster@customer.test"),
+    ],
+)
+def test_a_mail_servers_own_mail_is_a_report(fields: str, sender: str) -> None:
+    assert origin(fields, sender) is REPORT
+
+
+def test_a_person_who_writes_as_postmaster_is_heard_and_gets_no_automatic_answer() -> None:
+    assert origin("Subject: Our server cannot reach yours", "postmaster@customer.test") is BULK
 
 
 def test_only_who_is_away_and_what_servers_report_stirs_nobody() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from fernamt import ChannelId
 from fernamt_email.address import normalised
@@ -91,3 +92,10 @@ def test_ids_of_others_are_not_ours(other: str) -> None:
 def test_another_channel_of_ours_makes_other_ids() -> None:
     sales = Identity(channel=ChannelId("sales"), address="support@example.org", aliases=frozenset(), delimiter="+")
     assert not US.made(sales.message_id("e1x"))
+
+
+def test_who_knows_an_id_of_ours_cannot_make_the_next_one() -> None:
+    guessed = evolve(US, secret="a guess").message_id("e2x")
+    assert not evolve(US, secret="of the store").made(guessed)
+    assert not evolve(US, secret="of the store").made(US.of_a_probe().message_id("e2x"))
+    assert "of the store" not in repr(evolve(US, secret="of the store"))

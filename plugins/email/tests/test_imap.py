@@ -73,7 +73,7 @@ def names(*numbers: int) -> list[str]:
 
 async def eventually(holds: Callable[[], bool]) -> None:
     """Return when *holds* is true of the server's files."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.01)
 
@@ -136,7 +136,7 @@ async def test_a_mail_that_comes_between_the_look_and_the_wait_is_noticed(
         await wait(box, seconds)
 
     monkeypatch.setattr(mailbox.Mailbox, "wait", late)
-    async with running(context, dovecot, user, sweep_s=3_000, idle_s=1_500), asyncio.timeout(5):
+    async with running(context, dovecot, user, sweep_s=3_000, idle_s=1_500), asyncio.timeout(20):
         await context.intake.until(lambda intake: len(intake.events) == 1)
 
 
@@ -175,7 +175,7 @@ async def test_a_connection_that_the_server_closes_is_a_fault_that_can_be_tried_
         dovecot.deliver(user, mail(1))
         await moved(dovecot, user, 1)
         dovecot.kick(user)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             with pytest.raises(Unreachable) as caught:
                 await run
         assert caught.value.certain

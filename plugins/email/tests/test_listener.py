@@ -334,3 +334,18 @@ async def test_the_listener_sends_like_every_mail_channel(context: FakeContext) 
     assert channel.capabilities().idempotent
     assert isinstance(channel, Receives)
     assert len(sink.mails) == 1
+
+
+async def test_an_envelope_writes_no_line_above_the_mail_but_its_own(context: FakeContext) -> None:
+    def hand_over_raw(client: smtplib.SMTP) -> None:
+        client.ehlo()
+        client.send(b'MAIL FROM:<"a\rX-Evil: yes"@customer.test>\r\n')
+        assert client.getreply()[0] == 250
+        client.rcpt("support@example.org")
+        assert client.data(MAIL)[0] == 250
+
+    async with running(context) as port:
+        await stdlib(port, hand_over_raw)
+    raw = context.intake.taken[0].raw
+    assert isinstance(raw, bytes)
+    assert raw.startswith(b'Return-Path: <"aX-Evil: yes"@customer.test>\r\n')

@@ -16,6 +16,8 @@ from fernamt_email.settings import ImapSettings, SmtpSettings
 
 from .sink import server
 
+SOON_S = 10.0
+"""What takes a moment takes longer on a machine that others use, too; what hangs takes a minute."""
 GREETING = b"* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS] ready"
 
 
@@ -48,7 +50,7 @@ class Script:
 
     async def until(self, command: str) -> None:
         """Return when the command was heard and answered."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             while await self.heard.get() != command:
                 pass
 
@@ -108,7 +110,7 @@ async def test_a_lost_connection_is_noticed_in_every_command(command: str, fault
             await use(port)
         assert caught.value.certain
         assert not isinstance(caught.value, CommandRefused)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < SOON_S
 
 
 @pytest.mark.parametrize(
@@ -134,14 +136,14 @@ async def test_a_connection_that_ends_while_idle_is_noticed_at_once() -> None:
         await script.until("IDLE")
         assert script.writer is not None
         script.writer.close()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(SOON_S):
             with pytest.raises(Unreachable):
                 await waiting
 
 
 async def test_an_announcement_beside_an_answer_is_heard_once() -> None:
     script = Script(SEARCH=b"* SEARCH\r\n* 2 EXISTS\r\nOK", IDLE=b"+ idling\r\n* 3 EXISTS\r\n")
-    async with server(script) as port, box(port) as found, asyncio.timeout(2):
+    async with server(script) as port, box(port) as found, asyncio.timeout(SOON_S):
         assert await found.uids_after(0) == []
         await found.wait(60)
         assert await found.uids_after(0) == []
@@ -151,7 +153,7 @@ async def test_an_announcement_beside_an_answer_is_heard_once() -> None:
 
 async def test_an_announcement_that_was_read_ahead_ends_the_wait() -> None:
     async with server(Script(IDLE=b"+ idling\r\n* 2 EXISTS\r\n", DONE=b"OK")) as port, box(port) as found:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(SOON_S):
             await looked_and_waited(found, 60)
 
 
@@ -171,8 +173,8 @@ async def test_who_is_cancelled_does_not_wait_for_the_server(command: str) -> No
         using.cancel()
         with pytest.raises(asyncio.CancelledError):
             await using
-        assert time.monotonic() - start < 1
-    async with asyncio.timeout(5):
+        assert time.monotonic() - start < SOON_S
+    async with asyncio.timeout(SOON_S):
         while threading.active_count() > before:
             await asyncio.sleep(0.01)
 
@@ -181,7 +183,7 @@ async def test_after_a_command_that_was_given_up_the_connection_is_not_used_agai
     async with server(Script(IDLE=b"silence")) as port, box(port, timeout_s=60) as found:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(looked_and_waited(found, 60), 0.2)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(SOON_S):
             with pytest.raises(Unreachable):
                 await found.uids_after(0)
 
@@ -195,7 +197,7 @@ async def test_who_is_cancelled_while_connecting_does_not_wait_for_the_server() 
         await reader.read()
 
     async def use(port: int) -> None:
-        async with box(port, timeout_s=1.5):
+        async with box(port, timeout_s=SOON_S):
             pass
 
     async with server(never_greets) as port:
@@ -205,8 +207,8 @@ async def test_who_is_cancelled_while_connecting_does_not_wait_for_the_server() 
         using.cancel()
         with pytest.raises(asyncio.CancelledError):
             await using
-        assert time.monotonic() - start < 1
-    async with asyncio.timeout(5):
+        assert time.monotonic() - start < SOON_S / 2
+    async with asyncio.timeout(SOON_S):
         while threading.active_count() > before:
             await asyncio.sleep(0.01)
 
@@ -243,6 +245,27 @@ async def test_a_refused_login_says_who_has_to_act(answer: bytes, error: type[Ex
         assert "b'" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [b'BAD I do not know: LOGIN "support" "secret"', b"BAD I do not know: AUTHENTICATE PLAIN AHN1cHBvcnQAc2VjcmV0"],
+)
+async def test_a_server_that_repeats_the_login_gives_no_secret_away(answer: bytes) -> None:
+    async with server(Script(LOGIN=answer)) as port:
+        with pytest.raises(NeedsLogin, match=r"\*\*\*") as caught:
+            async with box(port):
+                pass
+    assert "secret" not in str(caught.value)
+    assert "AHN1cHBvcnQ" not in str(caught.value)
+
+
+async def test_the_next_step_is_told_in_the_language_of_the_house(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    async with server(Script(LOGIN=b"NO [AUTHENTICATIONFAILED] wrong")) as port:
+        with pytest.raises(NeedsLogin, match="Ist user die ganze Adresse"):
+            async with box(port, house_language="de"):
+                pass
+
+
 async def test_what_the_server_refuses_does_not_end_the_connection() -> None:
     script = Script(MOVE=b"NO [OVERQUOTA] full", FETCH=b"NO corrupt", SEARCH=b"* SEARCH 1\r\nOK")
     async with server(script) as port, box(port, done_folder="Processed") as found:
@@ -274,6 +297,13 @@ async def test_a_mail_that_is_there_but_not_handed_out_is_no_missing_mail() -> N
     async with server(Script(SEARCH=b"* SEARCH 1\r\nOK")) as port, box(port) as found:
         with pytest.raises(CommandRefused):
             await found.mail(1)
+
+
+async def test_a_mail_that_the_server_says_nothing_of_is_not_gone_while_it_is_there() -> None:
+    script = Script(SEARCH=b"* SEARCH 2\r\nOK", FETCH=b"* 1 FETCH (UID 1 RFC822.SIZE 70 FLAGS ())\r\nOK")
+    async with server(script) as port, box(port) as found:
+        items = await found.items([1, 2, 3])
+    assert {uid: one.size for uid, one in items.items()} == {1: 70, 2: 0}
 
 
 async def test_a_mail_that_is_gone_is_missing() -> None:

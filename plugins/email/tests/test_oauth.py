@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fernamt import NeedsLogin, Secret, Unreachable
+from fernamt import HttpReply, NeedsLogin, Secret, Unreachable
 from fernamt.testing import FakeContext, loopback_http
 from fernamt_email.connect import connect
 from fernamt_email.consent import by_browser, by_device
@@ -77,6 +77,54 @@ async def test_two_processes_renew_one_after_the_other_if_each_consent_is_good_f
         f"access-token-{n}" for n in (1, 2, 3)
     }
     assert tokens_of.refresh == TokenFile(tmp_path / "support.token").read() == "refresh-token-3"
+
+
+async def test_whoever_is_cancelled_while_waiting_for_the_lock_does_not_keep_it(tmp_path: Path) -> None:
+    file = TokenFile(consented(tmp_path))
+
+    async def hold() -> None:
+        async with file.held():
+            pass
+
+    async with file.held():
+        waiting = [asyncio.ensure_future(hold()) for _ in range(3)]
+        await asyncio.sleep(0)
+        for one in waiting:
+            one.cancel()
+        await asyncio.wait(waiting)
+    async with asyncio.timeout(20):
+        await hold()
+
+
+class Slow:
+    """An ``Http`` whose answers are on their way until they are let go."""
+
+    def __init__(self, http: Any) -> None:
+        self._http = http
+        self.answered, self.arrives = asyncio.Event(), asyncio.Event()
+
+    async def request(self, method: str, url: str, **given: Any) -> HttpReply:
+        reply: HttpReply = await self._http.request(method, url, **given)
+        self.answered.set()
+        await self.arrives.wait()
+        return reply
+
+
+async def test_a_consent_that_is_good_for_once_is_kept_though_nobody_waits_for_it_any_more(
+    context: FakeContext, tokens_of: TokenServer, tmp_path: Path
+) -> None:
+    tokens_of.rotates = True
+    http = Slow(context.http)
+    tokens = Tokens(tokens_of.settings(token_file=consented(tmp_path)), http, context.clock)
+    asking = asyncio.ensure_future(tokens.access())
+    await http.answered.wait()
+    asking.cancel()
+    await asyncio.sleep(0)
+    http.arrives.set()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert TokenFile(tmp_path / "support.token").read() == tokens_of.refresh == "refresh-token-1"
+    assert await tokens.access() == "access-token-2"
 
 
 @pytest.mark.parametrize(
@@ -156,6 +204,22 @@ async def test_somebody_consents_on_another_device(context: FakeContext, tokens_
     assert (granted.access, granted.refresh) == ("access-token-1", "first consent")
     assert shown == [(f"{tokens_of.url}/here", "ABCD-1234")]
     assert "first consent" not in repr(granted)
+
+
+async def test_a_provider_that_is_away_for_a_moment_ends_no_consent(
+    context: FakeContext, tokens_of: TokenServer
+) -> None:
+    class Flaky:
+        failed = False
+
+        async def request(self, method: str, url: str, **given: Any) -> HttpReply:
+            if url.endswith("/token") and not self.failed:
+                self.failed = True
+                raise Unreachable("no network", certain=True)
+            return await context.http.request(method, url, **given)
+
+    granted = await by_device(tokens_of.settings(flow="device", token_file=Path("t")), Flaky(), lambda *_: None)
+    assert granted.access == "access-token-1"
 
 
 async def test_who_refuses_on_the_device_is_believed(context: FakeContext, tokens_of: TokenServer) -> None:

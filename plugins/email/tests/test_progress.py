@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fernamt import Accepted, Address, ConversationId, DeliveryState, Ignored, InboundEvent, Receipt, Received, Unparsed
+from fernamt import (
+    Accepted,
+    Address,
+    Consent,
+    ConversationId,
+    DeliveryState,
+    Ignored,
+    InboundEvent,
+    Receipt,
+    Received,
+    Unparsed,
+)
 from fernamt_email.progress import Fate, Progress, expected_fate, fate_of
 
 RECEIVED = Received(key="k", sender=Address("email", "ann@customer.test"))
@@ -51,6 +62,9 @@ def test_a_cursor_of_an_earlier_version_is_read() -> None:
         pytest.param(Ignored(reason="r"), NO_ENTRY, Fate.IGNORED, Fate.IGNORED, id="ignored"),
         pytest.param(
             Receipt(key="k", state=DeliveryState.FAILED), NO_ENTRY, Fate.RECEIPT, Fate.RECEIPT, id="a report of failure"
+        ),
+        pytest.param(
+            Consent(key="k", address=RECEIVED.sender, allowed=False), NO_ENTRY, Fate.CONSENT, Fate.CONSENT, id="no more"
         ),
     ],
 )

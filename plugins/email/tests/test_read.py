@@ -124,7 +124,9 @@ def test_a_mailbox_file_is_read_mail_by_mail(tmp_path: Path, capsys: pytest.Capt
 def test_a_folder_is_read_with_what_lies_below(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(tmp_path / "box" / "cur" / "1700000000.M1.host:2,S", LAMP)
     put(tmp_path / "box" / "new" / "1700000001.M2.host", DOOR)
-    put(tmp_path / "box" / "tmp" / "half.M3.host", b"half")
+    put(tmp_path / "box" / "tmp" / "half", b"half")
+    put(tmp_path / "box" / "dovecot-uidlist", b"3 V1")
+    put(tmp_path / "box" / ".Sent" / "maildirfolder", b"")
     put(tmp_path / "box" / ".Sent" / "cur" / "1700000002.M4.host:2,S", DOOR)
     put(tmp_path / "box" / "dovecot-uidlist.log", b"3 V1")
     put(tmp_path / "mh" / "17", DOOR)

@@ -120,6 +120,7 @@ async def test_a_large_mail_is_read_off_the_loop_with_the_same_result(
 ) -> None:
     here = await read_one(context, mail(QUESTION))
     monkeypatch.setattr(reading, "THREAD_FROM_BYTES", 10)
+    monkeypatch.setattr(reading, "HASH_THREAD_FROM_BYTES", 10)
     assert await read_one(context, mail(QUESTION)) == here
 
 
@@ -132,6 +133,26 @@ async def test_a_full_disk_is_no_fault_of_the_mail(context: FakeContext) -> None
 async def test_our_own_mail_coming_back_is_no_message(context: FakeContext) -> None:
     raw = mail(QUESTION).replace(b"<q1@customer.test>", SENT.encode())
     assert await read(context, raw) == [Ignored(reason="our own mail")]
+
+
+async def test_what_we_wrote_with_a_store_that_is_lost_is_no_message(context: FakeContext) -> None:
+    lost = evolve(US, secret="of a store that is lost").message_id("e1")
+    raw = mail(QUESTION).replace(b"<q1@customer.test>", lost.encode())
+    assert isinstance((await read(context, raw))[0], Received)
+    assert await read(context, raw.replace(b"Ann@Customer.test", b"info@example.org")) == [
+        Ignored(reason="our own mail")
+    ]
+
+
+async def test_a_probe_of_a_check_is_no_message_and_tells_nothing_of_an_answer(context: FakeContext) -> None:
+    check, daemon = evolve(US, secret="of no store").of_a_probe(), evolve(US, secret="of the store")
+    probe = check.message_id("e1")
+    for raw in (
+        mail(QUESTION).replace(b"<q1@customer.test>", probe.encode()),
+        report(FAILED, original=f"Message-ID: {probe}"),
+    ):
+        events, _ = await Reader(daemon, context).read(raw)
+        assert events == [Ignored(reason="our own mail")]
 
 
 async def test_a_mail_from_our_own_address_gets_no_automatic_answer(context: FakeContext) -> None:
@@ -371,8 +392,48 @@ async def test_what_is_passed_on_otherwise_is_its_senders(context: FakeContext, 
 
 async def test_the_sign_in_a_subject_is_taken_out_and_joins(context: FakeContext) -> None:
     raw = mail(QUESTION).replace(b"Subject: Paket", b"Subject: AW: Paket [#C-4fk2qz]")
-    found = await read_one(context, raw)
+    [found], _ = await Reader(evolve(US, tagged=True), context).read(raw)
+    assert isinstance(found, Received)
     assert (found.thread.hint, found.subject, found.thread.learns) == ("c-4fk2qz", "AW: Paket", True)
+
+
+@pytest.mark.parametrize(("sign", "hint"), [("[#INC-0012345]", ""), ("[#it-234567]", "it-234567")])
+async def test_the_sign_of_another_help_desk_stays_for_our_answer(context: FakeContext, sign: str, hint: str) -> None:
+    found = await read_one(context, mail(QUESTION).replace(b"Subject: Paket", f"Subject: AW: Paket {sign}".encode()))
+    assert (found.thread.hint, found.subject) == (hint, f"AW: Paket {sign}")
+
+
+# ---- what our own server says
+CHECKED = b"Authentication-Results: mx.example.org; dmarc=pass; dkim=pass; spf=softfail\r\n"
+
+
+async def read_checked(context: FakeContext, raw: bytes, identity: Identity = US) -> Received:
+    [event], _ = await Reader(identity, context, authserv_id="mx.example.org").read(raw)
+    assert isinstance(event, Received)
+    return event
+
+
+async def test_what_was_checked_is_shown_beside_whom_it_was_checked_of(context: FakeContext) -> None:
+    found = await read_checked(context, CHECKED + mail(QUESTION))
+    assert (found.marks, found.automatic) == (("dmarc=pass", "dkim=pass", "spf=softfail"), False)
+
+
+async def test_whom_only_reply_to_names_nobody_has_checked(context: FakeContext) -> None:
+    forged = mail(QUESTION).replace(
+        b"From: Ann <Ann@Customer.test>", b"From: x@evil.test\r\nReply-To: ann@customer.test"
+    )
+    found = await read_checked(context, CHECKED + forged)
+    assert (found.sender.value, found.marks) == ("ann@customer.test", ("spf=softfail",))
+
+
+async def test_whose_mail_a_colleague_passes_on_nobody_has_checked(context: FakeContext) -> None:
+    found = await read_checked(context, CHECKED + mail(FORWARD), WITH_AGENTS)
+    assert (found.sender.value, found.marks) == ("ann@customer.test", ("spf=softfail",))
+
+
+async def test_a_forged_mail_gets_no_automatic_answer(context: FakeContext) -> None:
+    found = await read_checked(context, CHECKED.replace(b"dmarc=pass", b"dmarc=fail") + mail(QUESTION))
+    assert (found.marks[0], found.automatic) == ("dmarc=fail", True)
 
 
 async def test_a_mail_of_another_channel_of_ours_gets_no_automatic_answer(context: FakeContext) -> None:

@@ -7,9 +7,11 @@ import asyncio
 import pytest
 from imapclient import IMAPClient
 
-from fernamt import Page, Received, Rejected, Throttled, Unreachable
+from fernamt import Page, Received, Rejected, Throttled, Unparsed, Unreachable
 from fernamt.testing import FakeContext, FaultProxy, WireFault
+from fernamt_email.folder import LOST_MAX
 from fernamt_email.imap import Imap
+from fernamt_email.mailbox import Mailbox
 from fernamt_email.progress import Fate, Progress
 
 from .dovecot import PASSWORD, Dovecot
@@ -194,9 +196,39 @@ async def test_a_line_that_breaks_anywhere_costs_no_mail_and_makes_none_twice(
         proxy.next(WireFault(end=end, after_bytes=after_bytes, of="answer"))  # type: ignore[arg-type]  # of the table above
         settings = {"port": proxy.port, "timeout_s": 0.3, "idle_s": 1.0, "sweep_s": 1.0}
         with pytest.raises(Unreachable):
-            async with asyncio.timeout(10), running(context, dovecot, user, **settings) as run:
+            async with asyncio.timeout(30), running(context, dovecot, user, **settings) as run:
                 await run
         async with running(context, dovecot, user, port=proxy.port):
             await moved(dovecot, user, 3)
     assert len(context.intake.keys) == 3
     assert (await progress(context)).seen == 3
+
+
+async def test_a_mail_over_which_the_server_breaks_off_each_time_holds_up_no_other(
+    context: FakeContext, dovecot: Dovecot, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Mailbox.mail
+
+    async def broken_off(self: Mailbox, uid: int) -> bytes | None:
+        if uid == 1:
+            raise Unreachable("the connection is gone", certain=True)
+        return await whole(self, uid)
+
+    monkeypatch.setattr(Mailbox, "mail", broken_off)
+    for n in (1, 2):
+        dovecot.deliver(user, mail(n))
+    channel = imap(context, dovecot, user)
+    for _ in range(LOST_MAX):  # the supervisor starts it again
+        with pytest.raises(Unreachable):
+            await channel.run()
+    assert context.intake.events == []
+    run = asyncio.ensure_future(channel.run())
+    await context.intake.until(lambda intake: len(intake.events) == 2)
+    await moved(dovecot, user, 1)
+    run.cancel()
+    await asyncio.wait([run])
+    poison, other = context.intake.events
+    assert isinstance(poison, Unparsed)
+    assert "UID 1 in 'INBOX' cannot be fetched: the connection was lost 10 times" in poison.reason
+    assert isinstance(other, Received)
+    assert len(dovecot.mails(user)) == 1

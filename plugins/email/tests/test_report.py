@@ -230,3 +230,16 @@ def test_a_status_code_is_a_sentence_in_both_languages(status: str, english: str
 def test_what_the_server_said_stands_behind_the_sentence() -> None:
     assert explained("5.1.1", "550 no", "de") == "Das Postfach gibt es nicht; gemeldet wurde: 550 no"
     assert explained("", "", "en", late=True) == "It is late, and the mail server goes on trying"
+
+
+def test_who_is_behind_an_alias_of_theirs_is_not_whom_we_wrote_to() -> None:
+    member = "Final-Recipient: rfc822; {}@inner.customer.test\nAction: failed\nStatus: 5.1.1\n\n"
+    raw = (
+        "From: MAILER-DAEMON@customer.test\nContent-Type: multipart/report; boundary=x\n\n"
+        "--x\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.customer.test\n\n"
+        f"{member.format('eve')}{member.format('max')}"
+        f"--x\nContent-Type: text/rfc822-headers\n\n{RETURNED}\n--x--\n"
+    )
+    found = report_of(Part(raw.encode()))
+    assert found is not None
+    assert [fate.address for fate in found.fates] == ["ann@customer.test"] * 2

@@ -65,6 +65,21 @@ def test_who_gets_the_answer(fields: str, expected: tuple[str, str]) -> None:
             Forwarded("Ann", "ann@customer.test", "Parcel"),
         ),
         ("FW: Parcel", "*From:* Ann <ann@customer.test>\n", Forwarded("Ann", "ann@customer.test", "Parcel")),
+        (
+            "TR: Colis",
+            "Pouvez-vous répondre ?\n\n---------- Message transféré ---------\nDe : Ann <ann@customer.test>\n",
+            Forwarded("Ann", "ann@customer.test", "Colis"),
+        ),
+        (
+            "Pakket",
+            "---------- Doorgestuurd bericht ---------\nVan: Ann <ann@customer.test>\n",
+            Forwarded("Ann", "ann@customer.test", "Pakket"),
+        ),
+        (
+            "WG: Paket",
+            "Siehe unten: bob@example.org\n\nVon: Ann <ann@customer.test>\n",
+            Forwarded("Ann", "ann@customer.test", "Paket"),
+        ),
         ("Re: Parcel", "Yes.\n\nVon: Ann <ann@customer.test>\nGesendet: Montag\n", None),
         ("WG: Paket", "Kein Kopf.\n", None),
         ("WG: Paket", "Von: Ann\n", None),

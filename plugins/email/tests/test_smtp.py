@@ -64,7 +64,7 @@ def submission(
             timeout_s=timeout_s,
         ),
     )
-    return Submission(settings, Identity.of(CHANNEL, settings), context)
+    return Submission(settings, Identity.of(CHANNEL, settings, "a secret"), context)
 
 
 @pytest.fixture(scope="session")

@@ -94,6 +94,10 @@ LARGE = [
     pytest.param(b"From: a@b.example\r\n" + b"X-A: b\r\n" * 120_000 + b"\r\nx", id="fields"),
     pytest.param(b"From: a@b.example\r\nno field\r\n" * 40_000 + b"\r\nx", id="fields and other lines"),
     pytest.param(b"From: " + b"a@b.example, " * 80_000 + b"\r\n\r\nx", id="senders"),
+    pytest.param(
+        b"".join(b"To: " + b", ".join(b"=?x?Q?=E4=%02X=C4=D6=%02X=FC?= <a%d@b.example>" % (0x80 + n % 120, 0x81 + n % 110, n) for n in range(k, k + 1_400)) + b"\r\n" for k in range(20)) + b"\r\nx",
+        id="recipients in no charset",
+    ),
     pytest.param(b"Subject: " + b"=?utf-8?Q?a?= " * 70_000 + b"\r\n\r\nx", id="encoded words"),
     pytest.param(b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b"QUJD" * 250_000, id="base64"),
     pytest.param(b"Content-Transfer-Encoding: base64\r\n\r\n" + b"QQ==\r\n" * 160_000, id="padding"),
@@ -103,6 +107,10 @@ LARGE = [
     pytest.param(b"Content-Type: application/rtf\r\n\r\n{\\rtf1 " + b"{\\b a}" * 160_000, id="rtf"),
     pytest.param(b"Content-Type: text/calendar\r\n\r\nBEGIN:VEVENT\r\n" + b"ATTENDEE;CN=a:b\r\n" * 60_000, id="guests"),
     pytest.param(b"\r\n" * 500_000, id="blank lines"),
+    pytest.param(b"Content-Type: text/calendar\r\n\r\nBEGIN:VEVENT\r\nATTENDEE" + b';a="b","c"' * 60_000 + b":x", id="a guest"),
+    pytest.param(
+        b"\r\n" + b"-----BEGIN PGP SIGNED MESSAGE-----\r\n" + b"Hash: a\r\n" * 80_000 + b"-----END PGP SIGNATURE-----\r\n", id="hashes"
+    ),
 ]  # fmt: skip
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, TypeVar
 
 from attrs import field, frozen
 from structlog.typing import FilteringBoundLogger
@@ -24,6 +24,9 @@ from fernamt.services import Question
 from fernamt.session import SessionEvent, Turn
 
 _A = TypeVar("_A")
+
+
+FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @frozen(kw_only=True)
@@ -76,8 +79,9 @@ class ChannelContext(Context):
     async def turn(self, event: SessionEvent) -> Turn:
         return await self.intake.turn(event)
 
-    def sign(self, value: str, *, valid: timedelta) -> str:
-        return self.names.sign(value, f"channel:{self.line.id}", self.clock.now() + valid)
+    def sign(self, value: str, *, valid: timedelta | None) -> str:
+        until = FOR_EVER if valid is None else self.clock.now() + valid
+        return self.names.sign(value, f"channel:{self.line.id}", until)
 
     def unsign(self, token: str) -> str:
         return self.names.unsign(token, f"channel:{self.line.id}", self.clock.now())

@@ -17,8 +17,20 @@ _NOTES: Final = {
 
 
 _MARKS: Final = {
-    "en": {"signed": "signed, not verified", "encrypted": "encrypted", "opt-out": "opt-out"},
-    "de": {"signed": "signiert, nicht geprüft", "encrypted": "verschlüsselt", "opt-out": "Abmeldung"},
+    "en": {
+        "signed": "signed, not verified",
+        "encrypted": "encrypted",
+        "machine": "written by a machine",
+        "opt-out": "opt-out",
+        "incomplete": "incomplete",
+    },
+    "de": {
+        "signed": "signiert, nicht geprüft",
+        "encrypted": "verschlüsselt",
+        "machine": "von einer Maschine geschrieben",
+        "opt-out": "Abmeldung",
+        "incomplete": "unvollständig",
+    },
 }
 
 
@@ -26,7 +38,9 @@ def shown_marks(data: Mapping[str, Json], *, language: str) -> str:
     """Return what a reader should know beside the words, ``""`` if there is nothing."""
     marks = data.get("marks")
     known = _MARKS[language]
-    return ", ".join(known.get(mark, mark) for mark in map(str, marks if isinstance(marks, list) else ()))
+    is_note_of_a_machine = data.get("silent") is True and data.get("automatic") is True
+    said = [*(["machine"] if is_note_of_a_machine else []), *(marks if isinstance(marks, list) else ())]
+    return ", ".join(known.get(mark, mark) for mark in map(str, said))
 
 
 def shown_notice(data: Mapping[str, Json], *, language: str) -> str:

@@ -266,7 +266,7 @@ class FakeContext:
         """See :class:`fernamt.ConnectorContext`; there is no menu here."""
         raise Unsupported("this test has no menu")
 
-    def sign(self, value: str, *, valid: timedelta) -> str:
+    def sign(self, value: str, *, valid: timedelta | None) -> str:
         """See :class:`fernamt.ConnectorContext`."""
         return f"{value}.signed"
 

@@ -17,6 +17,8 @@ from fernamt_email.charset import decoded
 
 MAX_BYTES: Final = 500_000
 MAX_FIELDS: Final = 2_000
+MAX_LINE: Final = 10_000
+"""A longer field is passed over: what people write is shorter, and taking it apart takes many times its length."""
 MAX_EVENTS: Final = 5
 MAX_PEOPLE: Final = 10
 MAX_WORDS: Final = 500
@@ -95,7 +97,7 @@ def summary_of(data: bytes, charset: str) -> str:
 
 def _fields(text: str) -> Iterator[_Field]:
     for line in _FOLD.sub("", text).splitlines():
-        if (found := _LINE.fullmatch(line.strip())) is not None and found[1].upper() in _TOLD:
+        if len(line) <= MAX_LINE and (found := _LINE.fullmatch(line.strip())) is not None and found[1].upper() in _TOLD:
             named = {one[0].upper(): one[1] or one[2] for one in _PARAMETER.findall(found[2])}
             yield _Field(found[1].upper(), named, found[3])
 

@@ -87,7 +87,9 @@ async def _connected(settings: OAuthSettings, user: str, words: Mapping[str, str
             )
     if not granted.refresh:
         raise Unreachable(words["no refresh"], certain=True)
-    await asyncio.to_thread(TokenFile(settings.token_file).write, granted.refresh)
+    file = TokenFile(settings.token_file)
+    async with file.held():  # a daemon that renews the old consent meanwhile would write it over the new one
+        await asyncio.to_thread(file.write, granted.refresh)
     return words["kept"].format(file=settings.token_file)
 
 

@@ -46,7 +46,11 @@ async def by_device(settings: OAuthSettings, http: Posts, shown: Callable[[str, 
     form = {**client_of(settings), "grant_type": DEVICE_GRANT, "device_code": str(told["device_code"])}
     while time.monotonic() < until:
         await asyncio.sleep(interval)
-        reply = await http.request("POST", known.token, form=form, timeout_s=REQUEST_S)
+        try:
+            reply = await http.request("POST", known.token, form=form, timeout_s=REQUEST_S)
+        except Unreachable:  # the person is typing the code meanwhile: asked again, less often (RFC 8628, 3.5)
+            interval *= 2
+            continue
         error = error_in(reply.body) if reply.status != 200 else ""
         if error == "slow_down":
             interval += 5.0

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
-from fernamt_email.language import Language, language
+from fernamt_email.language import Language
 
 
 @frozen(kw_only=True)
@@ -165,7 +165,7 @@ def advice_on(said: str) -> Advice | None:
     return next((one for one in ADVICE if one.words.search(said)), None)
 
 
-def with_advice(said: str, tongue: Language | None = None) -> str:
-    """Return what a server said, and behind it the next step if we know one, by default in the language of this process."""
+def with_advice(said: str, tongue: Language) -> str:
+    """Return what a server said, and behind it the next step if we know one."""
     found = advice_on(said)
-    return f"{said.rstrip('. ')}. {found.says[tongue or language()]}" if found else said
+    return f"{said.rstrip('. ')}. {found.says[tongue]}" if found else said

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import evolve
 
-from fernamt import Accepted, Blob, ConnectorContext, Cursor, InboundEvent, NotStored, Received, Unparsed
-from fernamt_email.mailbox import CommandRefused, Item, Mailbox
+from fernamt import (
+    Accepted,
+    Blob,
+    ConnectorContext,
+    Cursor,
+    InboundEvent,
+    NotStored,
+    Received,
+    Unparsed,
+    Unreachable,
+)
+from fernamt_email.mailbox import Busy, CommandRefused, Item, Mailbox
 from fernamt_email.marks import TOO_LARGE, is_junk
 from fernamt_email.parse import event_key
 from fernamt_email.progress import Fate, Progress, expected_fate, fate_of
@@ -17,6 +28,11 @@ from fernamt_email.settings import ImapSettings
 
 BATCH: Final = 100
 """Mails that the server is asked about at once."""
+LOST_MAX: Final = 10
+"""With the pauses between two attempts that takes minutes: what is over sooner was the server's trouble, not the mail's."""
+POISON_MAX: Final = 1_000
+_Place: TypeAlias = tuple[str, int, int]
+"""Folder, UIDVALIDITY and UID of a mail."""
 _NOTICE: Final = (
     "[Diese Mail ist {size} groß, übernommen werden höchstens {limit}. Hier steht nur ihr Anfang, ohne Anhänge.\n"
     "Die ganze Mail liegt im Ordner {where}.]\n"
@@ -31,6 +47,9 @@ class Fetcher:
     def __init__(self, settings: ImapSettings, reader: Reader) -> None:
         self._limit = settings.max_bytes
         self._reader = reader
+        self._lost: tuple[_Place, int] | None = None
+        """The mail that was being fetched when the connection was lost, and how often in a row."""
+        self._poison: deque[_Place] = deque(maxlen=POISON_MAX)
 
     async def fetch(
         self, box: Mailbox, uid: int, item: Item, *, where: str, spam: bool
@@ -49,15 +68,37 @@ class Fetcher:
             Unreachable: As :class:`Mailbox` says.
         """
         large = item.size > self._limit
+        place = box.folder, box.validity, uid
+        if place in self._poison:
+            return self._unfetched(place, f"the connection was lost {LOST_MAX} times in a row while it was fetched")
         try:
             content = await (box.head(uid) if large else box.mail(uid))
         except CommandRefused as why:
-            reason = f"the mail with UID {uid} in {box.folder!r} cannot be fetched: {why.reason}"
-            return [Unparsed(key=f"{box.folder}:{box.validity}:{uid}", reason=reason)], b""
+            return self._unfetched(place, why.reason)
+        except Busy:
+            raise
+        except Unreachable:
+            self._count_lost(place)
+            raise
+        self._lost = None
         if content is None:
             return None
         events, raw = await self._reader.read(content, spam=spam or is_junk(item.flags))
         return [self._shortened(one, content, item.size, where) for one in events] if large else events, raw
+
+    def _count_lost(self, place: _Place) -> None:
+        """Some servers break off over one mail, each time: the others behind it must not wait for ever."""
+        count = self._lost[1] + 1 if self._lost is not None and self._lost[0] == place else 1
+        self._lost = place, count
+        if count >= LOST_MAX:
+            self._poison.append(place)
+
+    @staticmethod
+    def _unfetched(place: _Place, why: str) -> tuple[Sequence[InboundEvent], bytes]:
+        """Return what is stored in place of a mail that stays where it is, for a person to look at."""
+        folder, validity, uid = place
+        reason = f"the mail with UID {uid} in {folder!r} cannot be fetched: {why}"
+        return [Unparsed(key=f"{folder}:{validity}:{uid}", reason=reason)], b""
 
     def _shortened(self, event: InboundEvent, content: bytes, size: int, where: str) -> InboundEvent:
         """Return what a person sees of a mail of which only the beginning was fetched."""

@@ -5,23 +5,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
+from fernamt_email.quote_words import FORWARDED, FORWARDING_SUBJECT, HEADER_KEYS
 from fernamt_email.sender import Sender
 
 MAX_TEXT: Final = 65_536
 """So many characters of a text are looked at."""
 
-_PREFIX: Final = re.compile(
-    r"(?i)\s*(?:fwd?|wg|wtr|tr|rv|i|enc|doorst|vl|vb|vs|pd|továbbítás)\s*:\s*",
-)
-_SEPARATOR: Final = re.compile(
-    r"(?im)^[> ]{0,4}(?:-{2,20} ?(?:forwarded message|weitergeleitete nachricht|forwarded by|message transféré|mensaje reenviado).{0,80}"
-    r"|begin forwarded message:|anfang der weitergeleiteten (?:nachricht|e-mail):)\s*$"
-)
-_FROM: Final = re.compile(
-    r"(?im)^[> ]{0,4}\*{0,2}(?:from|von|de|da|van|od|från|fra|expéditeur) ?:\*{0,2}[ \t]{0,4}(\S.{0,500})$"
-)
+_FIELD: Final = re.compile(r"[> *]{0,6}([^\W\d_][^:\n]{0,39}?)[ *]{0,3}[:\uff1a]\*{0,2}[ \t]{0,4}(\S.{0,500})")
 _ADDRESS: Final = re.compile(r"(?:mailto:)?([^\s<>()\[\],;:\"@]{1,255}@[^\s<>()\[\],;:\"@]{1,255})", re.IGNORECASE)
 
 
@@ -29,28 +21,39 @@ _ADDRESS: Final = re.compile(r"(?:mailto:)?([^\s<>()\[\],;:\"@]{1,255}@[^\s<>()\
 class Forwarded:
     """Who wrote the mail that was passed on, and what it was called."""
 
-    name: str
+    name: str = field(repr=False)
     address: str
-    subject: str
+    subject: str = field(repr=False)
 
 
 def enclosed(subject: str, sender: Sender | None) -> Forwarded | None:
     """Return who wrote the mail that is passed on as a file, by the *sender* that it names."""
     if sender is None or not sender.address:
         return None
-    prefix = _PREFIX.match(subject)
-    return Forwarded(sender.name, sender.address, subject[prefix.end() :] if prefix else subject)
+    return Forwarded(sender.name, sender.address, _bare(subject))
 
 
 def forwarded(subject: str, text: str) -> Forwarded | None:
     """Return who wrote what is passed on within a mail's text; ``None``: it passes nothing on, or does not say from whom."""
-    looked_at = text[:MAX_TEXT]
-    prefix, separator = _PREFIX.match(subject), _SEPARATOR.search(looked_at)
-    if prefix is None and separator is None:
+    lines = text[:MAX_TEXT].split("\n")
+    prefix = FORWARDING_SUBJECT.match(subject)
+    begin = next((n + 1 for n, line in enumerate(lines) if FORWARDED.match(line[:200].lstrip("> "))), None)
+    if prefix is None and begin is None:
         return None
-    line = _FROM.search(looked_at, separator.end() if separator else 0)
-    found = _ADDRESS.search(line[1]) if line else None
-    if line is None or found is None:
+    written = next(filter(None, map(_written_by, lines[begin or 0 :])), "")
+    found = _ADDRESS.search(written)
+    if found is None:
         return None
-    name = line[1][: found.start()].strip(" \t\"'<[*")
-    return Forwarded(name, found[1].rstrip("*.]>"), subject[prefix.end() :] if prefix else subject)
+    name = written[: found.start()].strip(" \t\"'<[*")
+    return Forwarded(name, found[1].rstrip("*.]>"), _bare(subject))
+
+
+def _written_by(line: str) -> str:
+    """Return what a line names as the writer, ``""`` if it is no such line."""
+    found = _FIELD.match(line)
+    return found[2] if found and HEADER_KEYS.get(found[1].strip().lower()) == "from" else ""
+
+
+def _bare(subject: str) -> str:
+    prefix = FORWARDING_SUBJECT.match(subject)
+    return subject[prefix.end() :].lstrip() if prefix else subject

@@ -56,9 +56,13 @@ class Headers:
         return self._unfolded(values[0]) if values else ""
 
     def all_raw(self, name: str) -> Iterator[str]:
-        """Yield every field of that name, unfolded, encoded words as they are."""
+        """Yield every field of that name, unfolded, encoded words as they are; of fields without end as much as of one."""
+        left = MAX_VALUE
         for value in self._values.get(name, ()):
-            yield self._unfolded(value)
+            yield self._unfolded(value[:left])
+            left -= len(value)
+            if left <= 0:
+                return
 
     def has(self, name: str) -> bool:
         """Return whether there is such a field, be it empty."""
@@ -74,7 +78,9 @@ class Headers:
         for name in names:
             for value in self.all_raw(name):
                 found += addresses_in(value)
-        return found[:MAX_ADDRESSES]
+                if len(found) >= MAX_ADDRESSES:
+                    return found[:MAX_ADDRESSES]
+        return found
 
     def ids(self, name: str) -> list[str]:
         """Return the message ids in all fields of that name, as ``<id>``, in the order written."""

@@ -11,7 +11,7 @@ from aiohttp import web
 from fernamt import Capabilities, Channel, ConnectorContext, OutboundMessage, Page, Sent, Throttled
 from fernamt_email.folder import Fetcher, Folder
 from fernamt_email.history import BUSY_S, History
-from fernamt_email.identity import Identity
+from fernamt_email.identity import IDS, Identity
 from fernamt_email.mailbox import Busy, Mailbox
 from fernamt_email.oauth import Tokens
 from fernamt_email.probe import probe
@@ -32,7 +32,7 @@ class Imap:
     def __init__(self, channel: Channel[ImapSettings], context: ConnectorContext) -> None:
         self._settings = settings = channel.settings
         self._context = context
-        self._identity = Identity.of(channel.id, settings)
+        self._identity = Identity.of(channel.id, settings, context.sign(IDS, valid=None))
         self._tokens = Tokens(settings.oauth, context.http, context.clock) if settings.oauth else None
         self._unsubscribing = Unsubscribing(self._identity, context, channel.url)
         self._submission = Submission(
@@ -77,8 +77,10 @@ class Imap:
 
         Errors as in ``send``.
         """
+        ours = self._identity.of_a_probe()
+        submission = Submission(self._settings, ours, self._context, tokens=self._tokens)
         async with self._mailbox() as box:
-            return await probe(self._settings, box, self._submission, self._identity, self._context.clock)
+            return await probe(self._settings, box, submission, ours, self._context.clock)
 
     async def fetch(self, cursor: str) -> Page:
         """See ``Backfills``; *cursor* may be the name of any folder, which is then read alone."""

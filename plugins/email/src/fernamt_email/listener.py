@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from fernamt import Capabilities, Channel, ConnectorContext, NotStored, OutboundMessage, Sent, Unreachable
-from fernamt_email.identity import Identity
+from fernamt_email.identity import IDS, Identity
 from fernamt_email.oauth import Tokens
 from fernamt_email.reading import Reader
 from fernamt_email.server import Handed, House, MailServer
@@ -23,7 +23,7 @@ class Listener:
     def __init__(self, channel: Channel[ListenerSettings], context: ConnectorContext) -> None:
         self._settings = channel.settings
         self._context = context
-        self._identity = Identity.of(channel.id, channel.settings)
+        self._identity = Identity.of(channel.id, channel.settings, context.sign(IDS, valid=None))
         settings, oauth = channel.settings, channel.settings.oauth
         tokens = Tokens(oauth, context.http, context.clock) if oauth else None
         self._unsubscribing = Unsubscribing(self._identity, context, channel.url)

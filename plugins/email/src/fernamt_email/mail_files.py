@@ -36,8 +36,12 @@ def mails_in(path: Path) -> Iterator[Found]:
         with path.open("rb") as file:
             yield from mails_of(file, str(path), single=path.suffix.lower() in (".eml", ".emlx"))
         return
+    is_box = _is_maildir(path)
     for inner in sorted(path.iterdir()):
-        if inner.name.startswith(".") and not (inner / "cur").is_dir():
+        # Beside the mails of a Maildir lie the server's own files, and mails that are still being written.
+        if is_box and (inner.name == "tmp" or not inner.is_dir()):
+            continue
+        if inner.name.startswith(".") and not _is_maildir(inner):
             continue
         is_maildir = path.name in ("cur", "new") and inner.is_file()
         if inner.is_dir() or is_maildir or inner.suffix.lower() in _MAILS or inner.stem.isdigit():
@@ -45,6 +49,10 @@ def mails_in(path: Path) -> Iterator[Found]:
                 yield from mails_in(inner)
             except OSError as why:
                 yield Found(source=str(inner), fault=f"it cannot be opened: {why.strerror}")
+
+
+def _is_maildir(path: Path) -> bool:
+    return (path / "cur").is_dir()
 
 
 def mails_of(file: BinaryIO, source: str, *, single: bool = False) -> Iterator[Found]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import select
 import socket
 import time
@@ -27,6 +26,7 @@ from fernamt import NeedsLogin, Unreachable
 from fernamt_email.call_thread import CallThread
 from fernamt_email.explain import with_advice
 from fernamt_email.oauth import Tokens
+from fernamt_email.refusals import is_temporary, is_too_much, said, without_secret
 from fernamt_email.settings import IMAP_PORTS, ImapSettings
 from fernamt_email.tls import client_context
 
@@ -35,16 +35,6 @@ CONNECT_S: Final = 30.0
 COMMAND_S: Final = 600.0
 """The longest that one command may take in all, however much arrives within the socket's time-out."""
 PART_S: Final = 2.0
-
-_TEMPORARY: Final = ("[UNAVAILABLE]", "[SERVERBUG]", "[OVERQUOTA]")
-"""Response codes (RFC 5530) of a login that fails although the password may be right."""
-_TOO_MUCH: Final = re.compile(
-    r"\[(?:LIMIT|INUSE|THROTTLED)\]|too many (?:simultaneous |concurrent )?(?:imap )?connections"
-    r"|maximum number of connections|connection limit|bandwidth limit|rate limit|throttl|request is throttled"
-    r"|temporarily (?:locked|blocked|suspended|unavailable)|system busy|server busy|try again (?:later|in)",
-    re.IGNORECASE,
-)
-"""How servers say that we ask too much of them, within a command, a login or a goodbye (RFC 5530 has two codes for it)."""
 
 _R = TypeVar("_R")
 
@@ -153,7 +143,12 @@ class Mailbox:
     async def items(self, uids: list[int]) -> dict[int, Item]:
         """Return what the server says of each mail; one that is gone is missing."""
         found = await self._call(self._logged_in.fetch, uids, ["RFC822.SIZE", "FLAGS", "INTERNALDATE"])
-        return {uid: _item(found[uid]) for uid in uids if b"RFC822.SIZE" in found.get(uid, {})}
+        items = {uid: _item(found[uid]) for uid in uids if b"RFC822.SIZE" in found.get(uid, {})}
+        if unknown := [uid for uid in uids if uid not in items]:
+            # Some servers pass over a mail that they cannot read themselves: it is there, and somebody has to hear of it.
+            there = await self._call(self._logged_in.search, ["UID", ",".join(map(str, unknown))])
+            items |= {uid: Item(size=0, flags=(), came_s=0.0) for uid in unknown if uid in there}
+        return items
 
     async def mail(self, uid: int) -> bytes | None:
         """Return a whole mail and leave its flags alone; ``None``: somebody took it away meanwhile."""
@@ -224,8 +219,8 @@ class Mailbox:
 
     def _select(self, folder: str) -> None:
         self.folder = ""  # a SELECT that fails leaves none selected
-        said = self._logged_in.select_folder(folder)
-        self.folder, self.validity, self.next_uid = folder, said.get(b"UIDVALIDITY", 0), said.get(b"UIDNEXT", 0)
+        told = self._logged_in.select_folder(folder)
+        self.folder, self.validity, self.next_uid = folder, told.get(b"UIDVALIDITY", 0), told.get(b"UIDNEXT", 0)
 
     def _prepare(self, folder: str) -> None:
         client = self._logged_in
@@ -239,7 +234,7 @@ class Mailbox:
         except IMAPClientAbortError:
             raise
         except IMAPClientError as why:
-            self.trouble = f"the folder {folder!r} cannot be created, so mails stay where they are: {_said(why)}"
+            self.trouble = f"the folder {folder!r} cannot be created, so mails stay where they are: {said(why)}"
 
     def _move(self, uid: int) -> None:
         client, folder = self._logged_in, self._settings.done_folder
@@ -278,13 +273,13 @@ class Mailbox:
         except IMAPClientError as why:
             raise IMAPClientAbortError(f"IDLE was not begun: {why}") from why
         while (left := end - time.monotonic()) > 0:
-            said = client.idle_check(left)
-            if not said and time.monotonic() < end - 0.5:
+            told = client.idle_check(left)
+            if not told and time.monotonic() < end - 0.5:
                 # The library reports the end of a connection as silence that came early.
                 raise IMAPClientAbortError("the connection ended")
-            if any(b"BYE" in line[:1] for line in said):
+            if any(b"BYE" in line[:1] for line in told):
                 raise IMAPClientAbortError("the server said goodbye")
-            if any(b"EXISTS" in line[1:2] for line in said):
+            if any(b"EXISTS" in line[1:2] for line in told):
                 break
         client.idle_done()
 
@@ -320,34 +315,35 @@ class Mailbox:
             raise self._login_failed(why) from why
         except (IMAPClientAbortError, ProtocolError, OSError) as why:  # OSError: time-outs and TLS are among them
             self._cut()
-            said = _said(why)
-            if _TOO_MUCH.search(said) and not isinstance(why, OSError):
-                raise self._busy(said) from why
-            reason = f"the connection to the mailbox at {self._settings.host} failed: {said}"
+            words = said(why)
+            if is_too_much(words) and not isinstance(why, OSError):
+                raise self._busy(words) from why
+            reason = f"the connection to the mailbox at {self._settings.host} failed: {words}"
             raise Unreachable(reason, certain=True) from why
         except IMAPClientError as why:
-            if _TOO_MUCH.search(said := _said(why)):
-                raise self._busy(said) from why
-            raise CommandRefused(said) from why
+            if is_too_much(words := said(why)):
+                raise self._busy(words) from why
+            raise CommandRefused(words) from why
 
-    def _busy(self, said: str) -> Busy:
-        return Busy(f"the mailbox at {self._settings.host} takes no more for now: {said}")
+    def _busy(self, words: str) -> Busy:
+        return Busy(f"the mailbox at {self._settings.host} takes no more for now: {words}")
 
     def _login_failed(self, why: LoginError) -> NeedsLogin | Unreachable:
-        said = _said(why)
-        if _TOO_MUCH.search(said):
-            return self._busy(said)
+        settings = self._settings
+        words = without_secret(said(why), settings.password.reveal() if settings.password else "")
+        if is_too_much(words):
+            return self._busy(words)
         # The library calls every failure within a login a wrong one.
         lost = isinstance(why.__context__, IMAPClientAbortError)
-        if lost or any(code in said.upper() for code in _TEMPORARY):
-            return Unreachable(f"the login at {self._settings.host} could not be tried: {said}", certain=True)
-        where = f"the mailbox at {self._settings.host} refuses"
+        if lost or is_temporary(words):
+            return Unreachable(f"the login at {settings.host} could not be tried: {words}", certain=True)
+        where = f"the mailbox at {settings.host} refuses"
         if self._tokens is not None:
             return NeedsLogin(
-                f"{where} a fresh token for {self._settings.user}: {said}. Was the consent given for this mailbox? Give it again "
+                f"{where} a fresh token for {settings.user}: {words}. Was the consent given for this mailbox? Give it again "
                 "with: fernamt email connect CHANNEL; an app needs access to the mailbox, too"
             )
-        return NeedsLogin(f"{where} the login of {self._settings.user}: {with_advice(said)}")
+        return NeedsLogin(f"{where} the login of {settings.user}: {with_advice(words, settings.house_language)}")
 
     def _cut(self) -> None:
         self._closed = True
@@ -371,13 +367,6 @@ def _item(found: Mapping[bytes, Any]) -> Item:
         flags=tuple(found.get(b"FLAGS", ())),
         came_s=came.timestamp() if isinstance(came, datetime) else 0.0,
     )
-
-
-def _said(why: BaseException) -> str:
-    """Return the words of an error; the libraries wrap those of the server as the text of a bytes literal."""
-    text = str(why)
-    wrapped = re.search(r"""\bb(['"])(.*)\1$""", text, re.DOTALL)
-    return (text[: wrapped.start()] + wrapped[2] if wrapped else text)[:500] or type(why).__name__
 
 
 class _Client(IMAPClient):  # type: ignore[misc]  # the library ships no types

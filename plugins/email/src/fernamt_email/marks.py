@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 SPAM: Final = "spam"
+FORGED: Final = "dmarc=fail"
+"""The domain says that mails of its own are signed, and this one is not."""
 TOO_LARGE: Final = "too large"
 _HEAD_BYTES: Final = 262_144
 _JUNK: Final = frozenset({b"$junk", b"junk", b"\\junk"})
@@ -35,6 +37,14 @@ def marks_of(mail: bytes, authserv_id: str) -> tuple[str, ...]:
     spam = any(name == b"x-spam-flag" and value[:3].lower() == b"yes" for name, value in _fields(mail))
     results = _results(mail, authserv_id.lower()) if authserv_id else {}
     return (*([SPAM] if spam else []), *(f"{method}={results[method]}" for method in _METHODS if method in results))
+
+
+def without_proof(marks: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the marks of a mail that is shown as written by somebody whom From does not name.
+
+    What was checked, and passed, is From's domain: beside another name it would be a proof that nobody gave.
+    """
+    return tuple(mark for mark in marks if not mark.endswith("=pass"))
 
 
 def topmost_server(mail: bytes) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 from attrs import field, frozen
@@ -125,12 +125,16 @@ class Tokens:
                 refresh = await asyncio.to_thread(self._file.read)
                 if not refresh:
                     raise NeedsLogin(f"there is no consent yet: {_connect()}")
-                granted = await self._granted({"grant_type": "refresh_token", "refresh_token": refresh})
-                if granted.refresh and granted.refresh != refresh:
-                    await asyncio.to_thread(self._file.write, granted.refresh)
+                granted = await _whole(self._refreshed(self._file, refresh))
         self._access = granted.access
         early_s = min(EARLY_S, granted.life_s / 10)
         self._until = self._clock.now() + timedelta(seconds=granted.life_s - early_s)
+
+    async def _refreshed(self, file: TokenFile, refresh: str) -> Granted:
+        granted = await self._granted({"grant_type": "refresh_token", "refresh_token": refresh})
+        if granted.refresh and granted.refresh != refresh:
+            await asyncio.to_thread(file.write, granted.refresh)
+        return granted
 
     async def _granted(self, asked: Mapping[str, str]) -> Granted:
         url = endpoints(self._settings).token
@@ -143,6 +147,18 @@ class Tokens:
                 f"the server that gives out tokens cannot be reached: {why.reason}", certain=True
             ) from why
         return granted_by(reply.status, reply.body)
+
+
+async def _whole(renewal: Coroutine[Any, Any, Granted]) -> Granted:
+    """Do all of it, whoever is cancelled: of a refresh token that is good for once the next one would be lost, and the consent."""
+    task = asyncio.ensure_future(renewal)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])  # at most as long as one request
+        if not task.cancelled():
+            task.exception()
+        raise
 
 
 def granted_by(status: int, body: bytes) -> Granted:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from fernamt_email.language import Language
 from fernamt_email.parse import Mail
 
 _UNSAFE = re.compile(
@@ -14,7 +15,7 @@ _UNSAFE = re.compile(
 SHORTEST_FOLD: Final = 4
 """Fewer lines are shown though they may be folded."""
 
-_WORDS: Final = {
+_WORDS: Final[dict[Language, dict[str, str]]] = {
     "en": {
         "from": "From", "to": "To", "subject": "Subject", "date": "Date", "id": "Message-ID", "answers": "Answers",
         "flags": "Flags", "file": "File", "report": "Report", "quote": "[{} quoted lines; --full shows them]",
@@ -65,7 +66,7 @@ def as_object(mail: Mail, source: str) -> dict[str, Any]:
     }
 
 
-def as_page(mail: Mail, source: str, *, full: bool, language: str) -> Iterator[str]:
+def as_page(mail: Mail, source: str, *, full: bool, language: Language) -> Iterator[str]:
     """Yield the lines of a page; no letter in them steers a terminal."""
     words = _WORDS[language]
     yield f"== {_one_line(source)}"

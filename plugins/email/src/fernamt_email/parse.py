@@ -35,6 +35,8 @@ class Mail:
     sender: str
     """``""``: it names none."""
     sender_name: str = field(repr=False)
+    sender_named_elsewhere: bool = False
+    """By Reply-To for instance, and not by From, which is what servers check."""
     recipients: tuple[str, ...]
     """To and Cc."""
     arrived_for: tuple[str, ...]
@@ -113,6 +115,7 @@ def _mail(message: Part, key: str) -> Mail:
         id=own_id or f"<{key[:32]}@{NO_ID_DOMAIN}>",
         sender=sender.address,
         sender_name=sender.name,
+        sender_named_elsewhere=sender.named_elsewhere,
         recipients=tuple(dict.fromkeys(named)),
         arrived_for=(*arrived_for, *named),
         references=tuple(one for one in nearest_first if one != own_id)[:MAX_REFERENCES],

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from attrs import evolve, field, frozen
 
-from fernamt import Accepted, Ignored, InboundEvent, Receipt, Unparsed
+from fernamt import Accepted, Consent, Ignored, InboundEvent, Receipt, Unparsed
 
 _PLACE: Final = re.compile(r"(\d+):(\d+)(?::(\d+):(\d+))?(?: (.*))?")
 
@@ -23,6 +23,8 @@ class Fate(StrEnum):
     """It was stored before: the folder was numbered anew, or the mail came by two addresses."""
     RECEIPT = "receipt"
     """It told what became of a mail of ours."""
+    CONSENT = "consent"
+    """It stopped our outreach to somebody, or complained of it."""
     IGNORED = "ignored"
     QUARANTINED = "quarantined"
     LEFT = "left"
@@ -43,6 +45,8 @@ def expected_fate(events: Sequence[InboundEvent]) -> Fate:
             return Fate.IGNORED
         case [Receipt(), *_]:
             return Fate.RECEIPT
+        case [Consent(), *_]:
+            return Fate.CONSENT
         case _:
             return Fate.STORED
 

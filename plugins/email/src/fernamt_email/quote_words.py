@@ -52,7 +52,7 @@ FORWARDED: Final = re.compile(
     re.IGNORECASE,
 )
 FORWARDING_SUBJECT: Final = re.compile(
-    r"\s*(?:\[[^\]]{1,40}\]\s*)?(?:WG|FW|FWD|Fwd|TR|RV|ENC|I|PD|VB|VS|Doorst|İLT|ILT|YNT İLT|Пересл|HA)\s*:",
+    r"\s*(?:\[[^\]]{1,40}\]\s*)?(?:WG|WTR|FW|FWD|TR|RV|ENC|I|PD|VB|VS|VL|Doorst|İLT|ILT|YNT İLT|Пересл|HA|Továbbítás)\s*:",
     re.IGNORECASE,
 )
 
@@ -98,6 +98,15 @@ HEADER_KEYS: Final = {
     "priorität": "importance",
 }
 """The names of header fields above an unmarked quote, in small letters, and which they are."""
+
+INLINE: Final = re.compile(
+    r"(?i)\b(?:in[- ]?line|(?:siehe|s\.) (?:bitte )?(?:weiter |direkt )?unten|(?:antwort(?:en)?|anmerkung(?:en)?|kommentare?|ergänzung(?:en)?)\b.{0,40}"
+    r"(?:unten|im text|zwischen|darunter|dahinter|(?:in|auf) (?:rot|blau|grün|fett))|unten.{0,30}(?:beantwortet|ergänzt|eingefügt|geantwortet)"
+    r"|in (?:rot|blau|grün).{0,30}(?:schrift|antwort|anmerkung|kommentar)|in (?:red|blue|green).{0,30}(?:answer|comment|repl)|(?:see|find) (?:my )?(?:answers?|comments?|repl(?:y|ies)|responses?|notes?)?\b.{0,20}below"
+    r"|(?:answer(?:s|ed)?|comments?|repl(?:y|ies|ied)|responses?|responded)\b.{0,30}(?:below|in (?:red|blue|green|bold|caps)))"
+)
+"""How somebody says that their answers stand within the quoted words."""
+POSTSCRIPT: Final = re.compile(r"(?i)(?:p\.? ?s\.?|p\.? ?p\.? ?s\.?|nachtrag|postskriptum)[ :.,]")
 
 RULE: Final = re.compile(r"[ \t]{0,3}[_\-=*\u2500\u2014\u2013]{3,200}[ \t]*\Z")
 SIGNATURE: Final = "--"

@@ -20,8 +20,10 @@ from fernamt_email.quote_words import (
     FORWARDED,
     FORWARDING_SUBJECT,
     HEADER_KEYS,
+    INLINE,
     MOBILE,
     ORIGINAL,
+    POSTSCRIPT,
     RULE,
     SIGNATURE,
 )
@@ -36,6 +38,8 @@ MAX_BARE_SIGNATURE: Final = 10
 """The same where the dashes have lost their blank: they might stand between two thoughts."""
 MAX_HEADS: Final = 100
 """So many lines are tried as heads, and so many as the beginning of header fields; no mail answers more."""
+MAX_ABOVE: Final = 4_000
+"""So many characters above the first quote may say how it is answered."""
 MAX_CHARACTERS: Final = 200_000
 """So much of a text is looked at: nobody writes more."""
 
@@ -126,7 +130,19 @@ class _Page:
 
     def folded(self, subject: str) -> tuple[Lines, ...]:
         quotes = self._quotes(self._forwarded_from(subject))
-        return tuple(sorted([*quotes, *self._signatures(quotes)], key=lambda one: one.first))
+        if quotes and INLINE.search("\n".join(self._lines[: min(quotes[0].first, MAX_HEADS)])[:MAX_ABOVE]):
+            quotes = []  # the answers stand within them, and nothing but a colour may tell which lines these are
+        found = sorted([*quotes, *self._signatures(quotes)], key=lambda one: one.first)
+        return tuple(found) if self._has_words_beside(found) else ()
+
+    def _has_words_beside(self, found: Sequence[Lines]) -> bool:
+        """Whether anything is left: whoever sends a mail says something, so if all of it looks old, some of it is new."""
+        at = 0
+        for one in found:
+            if any(self._lines[at : one.first]):
+                return True
+            at = one.end
+        return any(self._lines[at:])
 
     def _forwarded_from(self, subject: str) -> int:
         """Return the line at which a forwarded mail begins; the end, if there is none."""
@@ -262,8 +278,9 @@ class _Page:
         for quote in [*quotes, Lines(self._end, self._end)]:
             last = self._last_words(begin, quote.first)
             first = self._signature_start(begin, last)
+            last = next((n for n in range(first, last) if POSTSCRIPT.match(self._lines[n])), last)
             if first < last:
-                found.append(Lines(first, last, "signature"))
+                found.append(Lines(first, self._last_words(first, last), "signature"))
             begin = quote.end
         return found
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
 from fernamt import Unparsable
+from fernamt_email.language import language
 from fernamt_email.mail_files import Found, mails_in, mails_of
 from fernamt_email.page import as_object, as_page, harmless
 from fernamt_email.parse import event_key, parse
@@ -69,8 +70,7 @@ class _Reading:
         self._faults: Counter[str] = Counter()
         self._began = self._told_at = time.monotonic()
         self._shows_progress = err.isatty() and not out.isatty()
-        named = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-        self._language = "de" if next(filter(None, named), "").lower().startswith("de") else "en"
+        self._language = language()
         self.code = READ
 
     def take(self, name: str, stdin: BinaryIO) -> None:

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from attrs import evolve
-
 from fernamt import (
     INLINE_MAX_BYTES,
     Address,
@@ -32,9 +30,9 @@ from fernamt_email.acknowledge import acknowledgement
 from fernamt_email.address import normalised, person
 from fernamt_email.files import File
 from fernamt_email.forward import Forwarded, enclosed, forwarded
-from fernamt_email.identity import Identity, untagged
+from fernamt_email.identity import Identity
 from fernamt_email.language import Language
-from fernamt_email.marks import SPAM, marks_of
+from fernamt_email.marks import FORGED, SPAM, marks_of, without_proof
 from fernamt_email.parse import Mail, event_key, parse
 from fernamt_email.report import Fate, Report
 from fernamt_email.settings import LayoutSettings
@@ -43,6 +41,8 @@ from fernamt_email.unsubscribe import Unsubscribing
 
 THREAD_FROM_BYTES: Final = 16_384
 """Smaller mails are parsed on the loop: even one made to be slow cannot hold it up for long."""
+HASH_THREAD_FROM_BYTES: Final = 1_000_000
+"""Below it the hash takes less than the way to a thread is worth."""
 
 
 class Reader:
@@ -79,11 +79,15 @@ class Reader:
             NotStored: An attachment or the raw mail could not be stored.
         """
         raw = trace + content
-        key = event_key(content)
+        large = len(raw) > THREAD_FROM_BYTES
+        hashed_here = len(raw) <= HASH_THREAD_FROM_BYTES
+        key = event_key(content) if hashed_here else await asyncio.to_thread(event_key, content)
+        marks = marks_of(content, self._authserv_id)
+        if spam and SPAM not in marks:
+            marks = (SPAM, *marks)
         try:
-            large = len(raw) > THREAD_FROM_BYTES
             mail = await asyncio.to_thread(parse, raw, key=key) if large else parse(raw, key=key)
-            events = await self._events(mail)
+            events = await self._events(mail, marks)
         except NotStored:
             raise
         except Unparsable as why:
@@ -91,10 +95,7 @@ class Reader:
         except Exception as why:  # noqa: BLE001  whatever a hostile mail found in the parser: the mail is kept, the next one is read
             self._context.log.warning("mail_unparsable", key=key, error=type(why).__name__)
             events = [Unparsed(key=key, reason=f"the mail cannot be read ({type(why).__name__})")]
-        marks = marks_of(content, self._authserv_id)
-        if spam and SPAM not in marks:
-            marks = (SPAM, *marks)
-        return [_marked(one, marks) for one in events] if marks else events, await self.kept(raw)
+        return events, await self.kept(raw)
 
     async def kept(self, data: bytes) -> bytes | Blob:
         """Return *data* as it may travel: itself if it is small, else as a blob. Raises ``NotStored``."""
@@ -102,8 +103,8 @@ class Reader:
             return data
         return await self._context.blobs.put(_pieces(data), max_bytes=len(data))
 
-    async def _events(self, mail: Mail) -> list[InboundEvent]:
-        if self._identity.made(mail.id):
+    async def _events(self, mail: Mail, marks: tuple[str, ...]) -> list[InboundEvent]:
+        if self._is_our_own(mail):
             return [Ignored(reason="our own mail")]
         if mail.report and self._identity.made(mail.report.original_id):
             told = _told(mail, mail.report, self._language)
@@ -113,15 +114,26 @@ class Reader:
             return [stopped]
         if not mail.sender:
             return [Unparsed(key=mail.key, reason="the mail names no sender")]
-        return [await self._received(mail)]
+        return [await self._received(mail, marks)]
 
-    async def _received(self, mail: Mail) -> Received:
-        hint, subject = untagged(mail.subject)
+    def _is_our_own(self, mail: Mail) -> bool:
+        """Whether we wrote it, also with a store that is lost. To be passed by harms only whoever forges such a mail."""
+        ours = self._identity
+        about = mail.report.original_id if mail.report else ""
+        named = ours.is_ours(mail.sender) and ours.is_of_ours(mail.id)
+        return named or ours.made(mail.id) or ours.is_probe(mail.id) or ours.is_probe(about)
+
+    async def _received(self, mail: Mail, marks: tuple[str, ...]) -> Received:
+        hint, subject = self._identity.untagged(mail.subject)
         ours = self._identity.is_ours(mail.sender) or self._identity.is_of_ours(mail.id)
         passed_on = self._passed_on(mail, subject)
         sender, name = mail.sender, mail.sender_name
         if passed_on is not None:
             sender, name, subject = passed_on.address, passed_on.name, passed_on.subject
+        if mail.sender_named_elsewhere or passed_on is not None:
+            marks = without_proof(marks)
+        # An automatic answer to spam would tell its sender that somebody is there, or hit whoever it was forged for.
+        unwanted = SPAM in marks or FORGED in marks
         returned = (mail.report.original_id,) if mail.report and mail.report.original_id else ()
         return Received(
             key=mail.key,
@@ -132,7 +144,7 @@ class Reader:
             subject=subject,
             text=mail.body.text,
             folded=mail.folded,
-            marks=mail.body.marks,
+            marks=(*mail.body.marks, *marks),
             html=mail.body.html,
             attachments=tuple([await self._attachment(file) for file in mail.body.files]),
             thread=Thread(
@@ -143,7 +155,7 @@ class Reader:
                 learns=bool(mail.references) and passed_on is None,
             ),
             at=mail.at,
-            automatic=mail.automatic or ours or passed_on is not None,
+            automatic=mail.automatic or ours or passed_on is not None or unwanted,
             silent=mail.origin.is_silent,
             acknowledgement=acknowledgement(mail.body.text, self._acknowledges, self._language)
             if self._acknowledges
@@ -171,13 +183,6 @@ class Reader:
             content=await self.kept(file.data),
             content_id=file.content_id,
         )
-
-
-def _marked(event: InboundEvent, marks: tuple[str, ...]) -> InboundEvent:
-    if not isinstance(event, Received):
-        return event
-    # An automatic answer to spam would tell its sender that somebody is there, or hit whoever it was forged for.
-    return evolve(event, marks=(*event.marks, *marks), automatic=event.automatic or SPAM in marks)
 
 
 def _told(mail: Mail, report: Report, language: Language) -> list[InboundEvent]:

@@ -64,8 +64,8 @@ def report_of(mail: Part) -> Report | None:
         fates = [fate for part in parts for fate in _fates(part)][:MAX_RECIPIENTS]
         if complaint := next((found for part in parts if (found := _complaint(part, returned))), None):
             fates = [complaint]
-        if len(fates) == 1 and returned.to:
-            fates = [evolve(fates[0], address=returned.to)]
+        if returned.to:  # whoever else is named there got it from them: an alias, a list of theirs
+            fates = [evolve(fate, address=returned.to) for fate in fates]
         if fates:
             return Report(original_id=returned.id, fates=tuple(fates))
     return _guessed(mail, parts, returned)

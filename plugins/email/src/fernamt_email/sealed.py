@@ -15,7 +15,7 @@ _ENVELOPED: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mi
 _SIGNED_DATA: Final = bytes.fromhex("06092a864886f70d010702")
 _DATA: Final = bytes.fromhex("06092a864886f70d010701")
 _CLEAR = re.compile(
-    r"^-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\n(?:[A-Za-z]{1,40}: [^\n]*\n)*[ \t]*\n(.*?)^-----BEGIN PGP SIGNATURE-----[^\n]*\n"
+    r"^-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\n(?:[A-Za-z]{1,40}: [^\n]*\n){0,20}[ \t]*\n(.*?)^-----BEGIN PGP SIGNATURE-----[^\n]*\n"
     r".*?^-----END PGP SIGNATURE-----[ \t]*\n?",
     re.MULTILINE | re.DOTALL,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fernamt_email.automatic import Origin, origin_of
 from fernamt_email.headers import Headers
@@ -17,9 +17,11 @@ _VIA: Final = re.compile(r"(?i)\bvia\b|\büber\b")
 class Sender:
     """Who wrote a mail; without an address it names nobody."""
 
-    name: str = ""
+    name: str = field(default="", repr=False)
     address: str = ""
     origin: Origin = Origin.PERSON
+    named_elsewhere: bool = False
+    """From names somebody else: what servers checked of that one says nothing of this one."""
 
 
 def sender_of(headers: Headers) -> Sender:
@@ -35,14 +37,15 @@ def sender_of(headers: Headers) -> Sender:
     elsewhere = headers.addresses("reply-to")
     if origin is Origin.PERSON and len(elsewhere) == 1 and _differs(elsewhere[0][1], address):
         other_name, other = elsewhere[0]
-        return Sender(other_name or name, other, origin)
+        return Sender(other_name or name, other, origin, named_elsewhere=True)
     if origin is Origin.LIST and _VIA.search(name):
         behind = [one for one in headers.addresses("x-original-from", "reply-to") if _differs(one[1], address)]
         lists = {one for _, one in headers.addresses("list-post")} | {one for _, one in headers.addresses("to", "cc")}
         for behind_name, behind_address in behind:
             if behind_address not in lists:
-                return Sender(behind_name or _VIA.split(name)[0].strip(" '\""), behind_address, origin)
-    return Sender(name, address, origin)
+                shown = behind_name or _VIA.split(name)[0].strip(" '\"")
+                return Sender(shown, behind_address, origin, named_elsewhere=True)
+    return Sender(name, address, origin, named_elsewhere=bool(address) and not headers.addresses("from"))
 
 
 def _differs(one: str, other: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from fernamt import ChannelError, ConnectorContext
+from fernamt import ConnectorContext
 from fernamt_email.mailbox import Mailbox
 from fernamt_email.oauth import Tokens
 from fernamt_email.settings import ImapSettings
@@ -34,6 +34,6 @@ class SentCopies:
         try:
             async with asyncio.timeout(COPY_S), Mailbox(self._settings, self._tokens) as box:
                 await box.append(self._settings.sent_folder, mail, message_id)
-        except (ChannelError, TimeoutError) as why:
+        except Exception as why:  # noqa: BLE001  also what no server should make of the library: the answer has left, and must not leave again
             self._resting_until = loop.time() + REST_S
             self._context.log.warning("sent_copy_failed", folder=self._settings.sent_folder, error=type(why).__name__)

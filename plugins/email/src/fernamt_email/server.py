@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal, cast
 
@@ -17,6 +18,9 @@ MAX_LINE: Final = 65_536
 IDLE_S: Final = 300.0
 GRACE_S: Final = 5.0
 """How long mails that are being handed over get when the server closes."""
+
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]+")
+"""A quoted local part may hold any of them, and the sender becomes a line of our own above the mail."""
 
 logging.getLogger("mail.log").setLevel(logging.ERROR)  # the library logs addresses, and in its debug log whole mails
 
@@ -165,7 +169,7 @@ class _Replies:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  the library's name
-        sender = envelope.mail_from or ""
+        sender = _CONTROLS.sub("", envelope.mail_from or "")
         return await self._house.take(
             Handed(
                 sender="" if sender == "<>" else sender,

@@ -159,7 +159,7 @@ class Submission:
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[SMTP]:
         """Yield a client that is connected and logged in; what goes wrong until then says nothing of a mail."""
-        smtp = self._settings.smtp
+        smtp, language = self._settings.smtp, self._settings.house_language
         client = SMTP(
             hostname=smtp.host,
             port=smtp.port or SMTP_PORTS[smtp.security],
@@ -179,10 +179,10 @@ class Submission:
                 await log_in(client, smtp.user, self._tokens)
         except SMTPAuthenticationError as why:
             if why.code < 500:
-                raise Unreachable(_said(why), certain=True, code=_code(why)) from why
-            raise NeedsLogin(_said(why), code=_code(why)) from why
+                raise Unreachable(_said(why, language), certain=True, code=_code(why)) from why
+            raise NeedsLogin(_said(why, language), code=_code(why)) from why
         except SMTPResponseException as why:
-            raise Unreachable(_said(why), certain=True, code=_code(why)) from why
+            raise Unreachable(_said(why, language), certain=True, code=_code(why)) from why
         except (SMTPException, OSError) as why:
             raise Unreachable(f"the mail server {smtp.host} cannot be reached: {why}", certain=True) from why
         try:
@@ -224,9 +224,9 @@ def _mapped(language: Language, *, certain: bool) -> Iterator[None]:
 def _refusal(why: SMTPResponseException, language: Language, *, certain: bool) -> ChannelError:
     """Return what a reply means for the message: the one table of codes."""
     status, code = enhanced_in(why.message), _code(why)
-    said = explained(status, _said(why), language) if status else _said(why)
+    said = explained(status, _said(why, language), language) if status else _said(why, language)
     if why.code in LOGIN_CODES:
-        return NeedsLogin(_said(why), code=code)
+        return NeedsLogin(_said(why, language), code=code)
     if 400 <= why.code < 500:
         return Unreachable(said, certain=True, code=code)
     # A full mailbox is emptied some day. Of 552 without more nobody knows which of both limits it is.
@@ -234,12 +234,12 @@ def _refusal(why: SMTPResponseException, language: Language, *, certain: bool) -
         return Unreachable(said, certain=True, code=code)
     if why.code >= 500:
         return Rejected(said, code=code)
-    return Unreachable(f"the mail server answered nonsense: {_said(why)}", certain=certain, code=code)
+    return Unreachable(f"the mail server answered nonsense: {_said(why, language)}", certain=certain, code=code)
 
 
-def _said(why: SMTPResponseException) -> str:
+def _said(why: SMTPResponseException, language: Language) -> str:
     text = _CONTROLS.sub(" ", why.message).strip()[:500]
-    return with_advice(text) or "the mail server refused without a word"
+    return with_advice(text, language) or "the mail server refused without a word"
 
 
 def _code(why: SMTPResponseException) -> str:

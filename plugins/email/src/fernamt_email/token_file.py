@@ -16,6 +16,7 @@ import orjson
 from fernamt import NeedsLogin, Unreachable
 
 MAX_BYTES: Final = 65_536
+LOOK_EVERY_S: Final = 0.05
 _EVERYBODY: Final = 0o077
 
 
@@ -80,17 +81,36 @@ class TokenFile:
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Keep every other process from renewing meanwhile. Raises ``Unreachable`` if the lock's file cannot be made."""
-        number = await asyncio.to_thread(self._take)
+        while (number := await self._taken()) is None:  # noqa: ASYNC110  it is another process that is waited for
+            await asyncio.sleep(LOOK_EVERY_S)
         try:
             yield
         finally:
             os.close(number)
 
-    def _take(self) -> int:
+    async def _taken(self) -> int | None:
+        taking = asyncio.ensure_future(asyncio.to_thread(self._take))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(_give_back)  # nobody else would, and whoever renews next would wait for ever
+            raise
+
+    def _take(self) -> int | None:
+        """Return the lock's file, ``None`` if another has the lock. To wait for it here would outlive whoever wants it."""
         lock = self._path.with_name(f".{self._path.name}.lock")
         try:
             number = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as why:
             raise Unreachable(f"{str(lock)!r} cannot be made: {why.strerror}", certain=True) from why
-        fcntl.flock(number, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(number)
+            return None
         return number
+
+
+def _give_back(taken: asyncio.Future[int | None]) -> None:
+    if not taken.cancelled() and taken.exception() is None and (number := taken.result()) is not None:
+        os.close(number)
