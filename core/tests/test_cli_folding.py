@@ -72,9 +72,10 @@ def test_who_works_in_german_reads_german(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({"silent": True}, "von einer Maschine geschrieben"),
-        ({"silent": True, "marks": ["spam"]}, "von einer Maschine geschrieben, spam"),
+        ({"silent": True, "automatic": True}, "von einer Maschine geschrieben"),
+        ({"silent": True, "automatic": True, "marks": ["spam"]}, "von einer Maschine geschrieben, spam"),
         ({"silent": "yes", "automatic": True}, ""),
+        ({"silent": True, "marks": ["opt-out"]}, "Abmeldung"),
     ],
 )
 def test_what_only_says_that_somebody_is_away_is_told_apart(data: dict[str, Json], expected: str) -> None:
