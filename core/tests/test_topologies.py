@@ -156,7 +156,7 @@ class Runners:
                 " JOIN content c ON c.entry = d.entry ORDER BY d.id, f.state"
             ),
             "consents": self.rows(
-                "SELECT a.handle, n.allowed, n.evidence FROM consent n JOIN address a ON a.id = n.address ORDER BY 1"
+                "SELECT a.handle, n.allowed, n.evidence FROM consent n JOIN address a ON a.id = n.address ORDER BY n.id"
             ),
             "quarantine": self.rows("SELECT reason FROM quarantine ORDER BY reason"),
             "open": self.rows("SELECT count(*) FROM early_receipt"),
@@ -242,7 +242,7 @@ async def test_the_same_life_ends_in_the_same_store(runners: Runners) -> None:
     assert {text: (state, tries) for text, state, tries, _, _ in told["deliveries"]} == DELIVERIES
     assert told["attempts"] == ATTEMPTS
     assert told["facts"] == FACTS
-    assert told["consents"] == [(f"phone:{BOB}", True, "the provider")]
+    assert told["consents"] == [(f"phone:{BOB}", False, "STOP"), (f"phone:{BOB}", True, "the provider")]
     assert [reason for (reason,) in told["quarantine"]] == ["half a message", "no JSON"]
     assert told["open"] == [(1,)]
 
