@@ -330,6 +330,7 @@ def test_a_run_is_looked_at_until_nothing_of_it_moves(shop: Shop) -> None:
     assert min(pauses) >= 0.5
 
 
+@ON_SQLITE
 def test_a_run_is_called_off(shop: Shop) -> None:
     file = shop.file("to,order\n" + "".join(f"+49170{n:06},{n}\n" for n in range(1_100)))
     shop.called("notify", "dispatched", "--from", file)
