@@ -109,7 +109,7 @@ def _installed(folder: Path) -> dict[str, str]:
 
 
 def _until_ready(folder: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             store = Store.open(f"sqlite:///{folder}/fernamt.db", SystemClock())
