@@ -104,7 +104,7 @@ def results(
         out: Write all rows into this .csv instead; - writes it to stdout.
         wrong: Only what failed, was refused, is uncertain or in conflict.
         limit: At most so many.
-        json: Print a JSON array of objects with the keys n, key, to, state, reason, code, at, order, conversation, delivery, ids and
+        json: Print a JSON array of objects with the keys n, key, to, state, reason, code, at, next_at (it waits until then), order, conversation, delivery, ids and
             repeats.
         common: What every command takes.
     """
