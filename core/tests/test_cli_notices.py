@@ -294,7 +294,7 @@ def test_the_results_name_what_became_of_each_row_and_no_cell_is_a_formula(shop:
         ["2", "", "email:Bob@example.org", "4712", "failed", "'=cmd()"],
         ["3", "", "phone:+49170999", "4713", "queued", ""],
     ]
-    assert (cells[1][6], cells[0][10]) == ("'-7", "p1")
+    assert (cells[1][6], cells[0][11]) == ("'-7", "p1")
     assert shop.called("notices", "results", "1", "--out", "-") == (shop.folder / "out.csv").read_bytes().decode()
     assert [row["n"] for row in shop.json("notices", "results", "1", "--wrong")] == [2]
     assert shop.called("notices", "results", "1", "--limit", "1").splitlines()[1].split()[:3] == [

@@ -305,6 +305,7 @@ class App:
             hold_s=section.hold_s,
             retry_for_h=section.retry_for_h,
             needs_login=supervised.needs_login,
+            quiet=self._settings.quiet_hours,
         )
         outbox = Outbox(
             sending,

@@ -326,6 +326,14 @@ class MarksRead(Protocol):
         """Mark the messages with these provider ids; best effort."""
 
 
+@runtime_checkable
+class KnowsZones(Protocol):
+    """Knows where its people are, so that none is disturbed at night."""
+
+    def zones(self, to: Address) -> Sequence[str]:
+        """Return the time zones in which *to* may be, as in ``Europe/Berlin``; none: nobody knows. Pure."""
+
+
 ABILITIES: Final[tuple[type, ...]] = (
     Describes,
     Measures,
@@ -342,6 +350,7 @@ ABILITIES: Final[tuple[type, ...]] = (
     FetchesMedia,
     ShowsTyping,
     MarksRead,
+    KnowsZones,
 )
 
 

@@ -40,6 +40,8 @@ from fernamt import (
     NotStored,
     OutboundMessage,
     Page,
+    Part,
+    Purpose,
     Received,
     Rejected,
     Request,
@@ -206,6 +208,35 @@ class PassesOverWhatItDoesNotKnow(Right):
         if b"kit-unknown" in request.body:
             return []
         return super().parse(request)
+
+
+@breaks("in.pieces-count")
+class CountsFromZero(Right):
+    def event(self, one: Any) -> InboundEvent:
+        event = super().event(one)
+        return evolve(event, part=Part(group="7", number=0, total=2)) if isinstance(event, Received) else event
+
+
+@breaks(
+    "consent.stop-comes-through",
+    recorded=lambda _self: [one for one in RightSuite().recorded() if "stop" not in one.name],
+)
+class NobodyEverStopped(Right):
+    pass
+
+
+@breaks("consent.every-purpose")
+class RefusesByPurpose(Right):
+    async def send(self, message: OutboundMessage) -> Sent:
+        if message.purpose == Purpose.OUTREACH:
+            raise Rejected("no advertising here")
+        return await super().send(message)
+
+
+@breaks("consent.zones-are-known")
+class NamesTheCity(Right):
+    def zones(self, to: Address) -> tuple[str, ...]:
+        return ("Berlin",)
 
 
 # ---- what goes out

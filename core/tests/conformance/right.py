@@ -78,6 +78,7 @@ class Right:
         idempotent=True,
         in_flight=4,
         full_lookup=True,
+        opt_out_words=True,
         subject=True,
         buttons=3,
         templates=True,

@@ -63,6 +63,9 @@ class Model:
         self._highest: dict[str, int] = {}
         self._new: Counter[tuple[int, str]] = Counter()
         self._texts: dict[tuple[int, str], str] = {}
+        self._wholes: dict[tuple[int, str], dict[int, str]] = defaultdict(dict)
+        """By channel and group the keys of the pieces of a message."""
+        self._pieces: set[tuple[int, str]] = set()
         # ---- out
         self.rows: dict[int, _Row] = {}
         self.idempotent: dict[int, bool] = {}
@@ -90,6 +93,9 @@ class Model:
             self._offered.setdefault(key, dict(self._highest))
             if isinstance(event, Received):
                 self._texts[key] = event.text
+                if event.part is not None:
+                    self._wholes[channel, event.part.group][event.part.number] = event.key
+                    self._pieces.add(key)
 
     def accepted(self, channel: int, events: Sequence[InboundEvent], accepted: Sequence[Accepted]) -> None:
         """The provider got its OK."""
@@ -97,6 +103,8 @@ class Model:
         for event, now in zip(events, accepted, strict=True):
             key = channel, getattr(event, "key", "")
             first = self.acknowledged.setdefault(key, now)
+            if key in self._pieces and first.conversation is None:
+                self.acknowledged[key] = first = now  # it waited for the others
             if (first.conversation, first.n) != (now.conversation, now.n):
                 raise Broken(f"{key} was acknowledged as {first}, and now as {now}")
             if not now.repeat:
@@ -256,13 +264,28 @@ class Model:
             if found != list(range(1, last[conversation] + 1)):
                 raise Broken(f"conversation {conversation} counts {found}, and says {last[conversation]}")
         for key, accepted in self.acknowledged.items():
-            if accepted.conversation is None:
+            if accepted.conversation is None or key in self._pieces:
                 continue
             stored = [(int(accepted.conversation), accepted.n, self._texts[key])]
             if entries[key] != stored:
                 raise Broken(f"{key} was acknowledged as {stored} and is in the store as {entries[key]}")
+        self._judge_pieces(entries)
         if doubled := {key: found for key, found in entries.items() if len(found) > 1 or key not in self._offered}:
             raise Broken(f"entries that nobody wrote: {doubled}")
+
+    def _judge_pieces(self, entries: Mapping[tuple[int, str], Sequence[tuple[int, int, str]]]) -> None:
+        """Each message that came in pieces is one entry, under the key of its first piece, and every piece means it."""
+        for (channel, group), keys in self._wholes.items():
+            text = "".join(self._texts[channel, keys[number]] for number in sorted(keys))
+            found = entries.get((channel, keys[1]), ())
+            if [words for _, _, words in found] != [text]:
+                raise Broken(f"the pieces of {group} are {text!r}, and in the store they are {found}")
+            for key in keys.values():
+                one = self.acknowledged[channel, key]
+                if one.conversation is not None and (int(one.conversation), one.n) != found[0][:2]:
+                    raise Broken(f"{key} was acknowledged as {one}, and its message is {found[0]}")
+        if waiting := self._store.execute("SELECT id FROM piece WHERE entry IS NULL").fetchall():
+            raise Broken(f"pieces wait for ever: {waiting}")
 
     def _judge_delivery(self, row: _Row, give_up_s: float) -> None:
         copies, answers = self.copies(row.id), self._answers[row.id]

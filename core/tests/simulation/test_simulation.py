@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fernamt._runtime import outbox, outcome
-from fernamt._store import claims, deliveries, receipts, reception
+from fernamt._store import claims, deliveries, pieces, receipts, reception
 from fernamt._store.statements import Statements
 
 from .runs import COMMAND, Stage, told
@@ -110,6 +110,10 @@ def _losing_writes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Statements, "many", forgetful)
 
 
+def _not_reading_what_waits(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(pieces, "waiting", lambda *_: {})
+
+
 MUTATIONS = {  # what is broken, how, the last seed that found it, and what the model said
     "a stale holder's writes count": (_without_fences, 43, "counted with fence"),
     "repeats are not known": (_without_dedupe, 0, "was acknowledged as"),
@@ -120,6 +124,7 @@ MUTATIONS = {  # what is broken, how, the last seed that found it, and what the 
     "early receipts are forgotten": (_forgetting_early_receipts, 6, "knows nothing of it"),
     "nobody looks after what a dead holder began": (_leaving_taken_over_attempts, 0, "never comes to rest"),
     "nobody asks again whether an attempt was committed": (_not_asking_again_for_a_commit, 29, "never comes to rest"),
+    "pieces do not find each other": (_not_reading_what_waits, 0, "in the store they are"),
     "an entry is acknowledged and not written": (_losing_writes, 0, ""),
 }
 

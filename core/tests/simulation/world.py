@@ -33,7 +33,7 @@ from fernamt._store.transaction import Transaction
 from fernamt._store.verdicts import Verdict, decide
 from fernamt.errors import NotStored
 from fernamt.hookspecs import Refusal
-from fernamt.inbound import Accepted, InboundEvent, Received, Thread
+from fernamt.inbound import Accepted, InboundEvent, Part, Received, Thread
 from fernamt.model import Address, Purpose, microseconds, moment
 from fernamt.outbound import Capabilities, OutboundMessage
 
@@ -269,6 +269,9 @@ class World:
     # ---- customers
     def _write(self, first: int, second: int, third: int) -> None:
         provider = self.providers[first % 3]
+        if third % 11 == 3:
+            self._write_pieces(provider, second, 2 + third % 2)
+            return
         events: list[InboundEvent] = []
         for _ in range((1, 1, 1, 2, 3)[third % 5]):
             number = len(self._events) * 10 + len(events)
@@ -285,6 +288,20 @@ class World:
             events.append(events[0])
         self._events.append((provider, tuple(events)))
         self.offer(provider, tuple(events))
+
+    def _write_pieces(self, provider: Provider, second: int, total: int) -> None:
+        """Write something so long that the provider brings it in pieces, each by itself and in no order."""
+        group = f"{len(self._events)}"
+        for at in range(1, total + 1):
+            number = len(self._events) * 10
+            event = Received(
+                key=f"event {number}",
+                part=Part(group=group, number=at, total=total),
+                sender=Address("phone", f"+49{second % 3}"),
+                text=f"words {number}; ",
+            )
+            self._events.append((provider, (event,)))
+            self.offer(provider, (event,))
 
     def offer(self, provider: Provider, events: tuple[InboundEvent, ...]) -> None:
         """Let the provider bring events until somebody says OK."""

@@ -19,6 +19,7 @@ from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.lanes import Lanes
 from fernamt._runtime.outcome import outcome_of
 from fernamt._runtime.queue import POLL_S, Queue
+from fernamt._runtime.quiet import quiet_until
 from fernamt._runtime.rate import Rate
 from fernamt._runtime.recorder import recorded, written
 from fernamt._runtime.sending import SEND_TIMEOUT_S, Sending
@@ -219,6 +220,8 @@ class Outbox:
         if can.automatic_per_day is not None and prepared.automatic_today >= can.automatic_per_day:
             return refused(reason=f"{can.automatic_per_day} automatic messages within a day are enough for one person")
         try:
+            if delivery.parts == 0 and (until := quiet_until(self._sending.quiet, prepared.message, connector, now)):
+                return refused(reason="quiet hours where the recipient is", until_us=microseconds(until))
             part = next_part(prepared, delivery.parts, can, connector, now)
             if isinstance(part, str):
                 return refused(reason=part)

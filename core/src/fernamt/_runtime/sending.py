@@ -7,10 +7,12 @@ from typing import Final
 
 from attrs import frozen
 
+from fernamt._runtime.quiet import NEVER
 from fernamt._store.reception import Line
 from fernamt.connector import Connector
 from fernamt.errors import NeedsLogin
 from fernamt.outbound import Capabilities
+from fernamt.settings import QuietHours
 
 SEND_TIMEOUT_S: Final = 120.0
 
@@ -25,3 +27,4 @@ class Sending:
     hold_s: float
     retry_for_h: float
     needs_login: Callable[[NeedsLogin], None]
+    quiet: QuietHours = NEVER

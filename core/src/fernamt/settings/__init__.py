@@ -13,6 +13,7 @@ from fernamt.settings.file import (
     structure_section,
 )
 from fernamt.settings.mistake import ConfigErrors, Mistake, did_you_mean
+from fernamt.settings.quiet import QuietHours
 from fernamt.settings.secret import Secret, secrets_in
 from fernamt.settings.wording import Filled, NoticeTemplate, Problem, Value, Words
 
@@ -28,6 +29,7 @@ __all__ = (
     "NoSettings",
     "NoticeTemplate",
     "Problem",
+    "QuietHours",
     "Secret",
     "Settings",
     "Value",

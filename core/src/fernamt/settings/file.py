@@ -18,6 +18,7 @@ from attrs.validators import ge, gt
 from fernamt.model import ChannelId
 from fernamt.settings.mistake import ConfigErrors, Finding, Mistake, Wrong, did_you_mean
 from fernamt.settings.notices import NoticeReading
+from fernamt.settings.quiet import QuietHours
 from fernamt.settings.secret import HOW_TO_REFER, resolve
 from fernamt.settings.source import Lines, Source, line_of, read_source
 from fernamt.settings.structure import structure
@@ -30,6 +31,7 @@ _MENU: Final = re.compile(r"[a-z][a-z0-9_-]*\.[a-z0-9-]+")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)?")
 
+_QUIET: Final = QuietHours()
 CORE_KEYS: Final = (
     "kind",
     "name",
@@ -134,6 +136,7 @@ class Settings:
     listen: str = "127.0.0.1:8080"
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    quiet_hours: QuietHours = _QUIET
     plugins_enabled: tuple[str, ...] = ()
     plugin_sections: Mapping[str, Mapping[str, object]] = field(default=_EMPTY, repr=False)
     channels: tuple[ChannelSection, ...] = ()
@@ -162,6 +165,7 @@ class _Top:
     listen: str = field(default="127.0.0.1:8080", validator=_listen)
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    quiet_hours: QuietHours = _QUIET
 
 
 @frozen(kw_only=True)
@@ -207,6 +211,7 @@ class _Reading:
             listen=top.listen,
             log=top.log,
             http=top.http,
+            quiet_hours=top.quiet_hours,
             plugins_enabled=enabled,
             plugin_sections=sections,
             channels=tuple(channel for channel in channels if channel is not None),

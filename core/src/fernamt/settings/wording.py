@@ -126,6 +126,7 @@ class NoticeTemplate:
     """One ``[notices.<name>]``."""
 
     name: str
+    """That of its section."""
     about: str = ""
     """For people."""
     channel: str = ""

@@ -6,6 +6,7 @@ from fernamt.testing.rule import Rule
 from fernamt.testing.rules import (
     ability,
     calling,
+    consenting,
     crash,
     inbound,
     life,
@@ -20,6 +21,6 @@ from fernamt.testing.rules import (
 )
 
 _OF_A_MESSAGE: Final = (inbound, receiving, outbound, wire, crash, secrecy)
-_AREAS: Final = (package, section, verifying, *_OF_A_MESSAGE, ability, calling, presence, life)
+_AREAS: Final = (package, section, verifying, *_OF_A_MESSAGE, ability, calling, presence, consenting, life)
 RULES: Final[tuple[Rule, ...]] = tuple(rule for area in _AREAS for rule in area.RULES.found)
 """Every rule of the kit."""

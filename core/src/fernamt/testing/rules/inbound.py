@@ -11,9 +11,10 @@ from typing import Any, Final
 import orjson
 from attrs import evolve
 
+from fernamt._store.pieces import PIECES_MAX
 from fernamt.connector import Receives, Webhooks
 from fernamt.errors import BadSignature
-from fernamt.inbound import Handshake, InboundEvent, Request
+from fernamt.inbound import Handshake, InboundEvent, Received, Request
 from fernamt.testing.recording import Recording, plain
 from fernamt.testing.rig import Rig, rigged
 from fernamt.testing.rule import Broken, NotApplicable, Rules
@@ -99,6 +100,29 @@ async def distinct_keys(rig: Rig) -> None:
                     f"{type(event).__name__} of the recording {one.name} has the key {key!r} of another event:"
                     " put what happened into the key, for instance 'delivered:' and the id"
                 )
+
+
+@rule("pieces-count", "bronze", needs.recorded)
+async def pieces_count(rig: Rig) -> None:
+    """Pieces of a message name their group, and are numbered from 1 to their total."""
+    found = [
+        (one.name, event.part)
+        for one in rig.recordings
+        for event in await meant_by(rig, one)
+        if isinstance(event, Received) and event.part is not None
+    ]
+    if not found:
+        raise NotApplicable("no recording holds a piece of a message (Received.part)")
+    for name, part in found:
+        if (
+            not part.group
+            or part.number < 1
+            or (part.total is not None and not part.number <= part.total <= PIECES_MAX)
+        ):
+            raise Broken(
+                f"in the recording {name} a piece is number {part.number} of {part.total} in the group {part.group!r}: give the"
+                f" provider's reference as the group, and count from 1 to the total, at most {PIECES_MAX}"
+            )
 
 
 @rule("parse-remembers-nothing", "bronze", needs.called)
