@@ -167,6 +167,7 @@ async def test_many_are_accepted_at_once_each_in_its_language(desk: Desk) -> Non
         "state": "queued",
         "reason": "",
         "code": "",
+        "next_at": None,
         "at": first["results"][1]["at"],
         "order": "1",
         "conversation": 2,

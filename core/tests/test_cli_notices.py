@@ -15,6 +15,7 @@ from fernamt._store.claims import Wish, take
 from fernamt._store.engine import Store
 from fernamt.cli import main, notify
 from fernamt.cli.noticelooking import follow
+from fernamt.settings import read_settings
 
 from .stage import rows
 
@@ -293,7 +294,7 @@ def test_the_results_name_what_became_of_each_row_and_no_cell_is_a_formula(shop:
         ["2", "", "email:Bob@example.org", "4712", "failed", "'=cmd()"],
         ["3", "", "phone:+49170999", "4713", "queued", ""],
     ]
-    assert (cells[1][6], cells[0][10]) == ("'-7", "p1")
+    assert (cells[1][6], cells[0][11]) == ("'-7", "p1")
     assert shop.called("notices", "results", "1", "--out", "-") == (shop.folder / "out.csv").read_bytes().decode()
     assert [row["n"] for row in shop.json("notices", "results", "1", "--wrong")] == [2]
     assert shop.called("notices", "results", "1", "--limit", "1").splitlines()[1].split()[:3] == [
@@ -330,6 +331,7 @@ def test_a_run_is_looked_at_until_nothing_of_it_moves(shop: Shop) -> None:
     assert min(pauses) >= 0.5
 
 
+@ON_SQLITE
 def test_a_run_is_called_off(shop: Shop) -> None:
     file = shop.file("to,order\n" + "".join(f"+49170{n:06},{n}\n" for n in range(1_100)))
     shop.called("notify", "dispatched", "--from", file)
@@ -357,6 +359,27 @@ def test_the_runs_are_listed_the_newest_first(shop: Shop) -> None:
         ["1", "dispatched", "shop-sms", "monday", "sending"],
     ]
     assert len(shop.called("notices", "--limit", "1").splitlines()) == 2
+
+
+# ---- to begin with
+@ON_SQLITE
+def test_the_templates_to_begin_with_work_as_they_are(shop: Shop) -> None:
+    assert shop.called("new", "notices") == "notices.toml: order-confirmed, order-dispatched, order-delivered\n"
+    assert '[notices]\nfiles = ["notices.toml"]' in shop.err
+    (shop.folder / "fernamt.toml").write_text(
+        '[channels.shop-sms]\nkind = "demo"\n[notices]\nfiles = ["notices.toml"]\n'
+    )
+    templates = read_settings(shop.folder / "fernamt.toml", environ={}).notices
+    for template in templates.values():
+        for language in ("de", "en"):
+            filled = template.filled(template.examples, language)
+            assert filled.language == language
+            assert "4711" in filled.text
+            assert "4711" in filled.subject
+    bare = templates["order-delivered"].filled({"order": "1", "shop": "X"}, "de").text
+    assert bare == "Ihre Bestellung 1 wurde zugestellt. Stimmt etwas nicht? Antworten Sie einfach. X"
+    shop.called("new", "notices", code=2)
+    assert "is there already" in shop.err
 
 
 # ---- at the desk

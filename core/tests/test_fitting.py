@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fernamt._runtime.fitting import PARTS_MAX, fit
-from fernamt.model import Address, Attachment, Blob, Button
+from fernamt.model import Address, Attachment, Blob, Button, Purpose
 from fernamt.outbound import Capabilities, Files, OutboundMessage, Sent
 
 ANN = Address("phone", "+49301")
@@ -156,3 +156,10 @@ def test_what_no_rule_carries_is_refused_with_a_sentence(case: str) -> None:
     found = fit(one, Capabilities(**can), Line())
     assert isinstance(found, str)
     assert sentence in found
+
+
+def test_the_subject_of_a_notice_is_for_mail_and_no_part_of_its_text() -> None:
+    notice = message("Bestellung 4711 ist da.", subject="Ihre Bestellung", purpose=Purpose.NOTICE)
+    assert texts(notice) == ["Bestellung 4711 ist da."]
+    assert texts(evolve(notice, purpose=Purpose.REPLY)) == ["Ihre Bestellung\n\nBestellung 4711 ist da."]
+    assert parts(notice, subject=True) == [notice]

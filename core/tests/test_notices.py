@@ -9,9 +9,12 @@ from fernamt._store.correspondence import Prepared, prepare
 from fernamt._store.deliveries import open_deliveries
 from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
+from fernamt._store.erasure import erase
 from fernamt._store.links import Merge, Split, merge, split
 from fernamt._store.notices import Cancelling, Chunk, KeyTaken, Notice, Opening, Run, cancel, give, open_run
 from fernamt._store.reception import Line, Submission
+from fernamt._store.tables import metadata
+from fernamt._store.views.notices import rows_of_run
 from fernamt._store.writer import Writer
 from fernamt.errors import FernamtError
 from fernamt.inbound import Received, Thread
@@ -293,3 +296,20 @@ def test_cancelling_a_run_leaves_what_another_one_gave(desk: Desk) -> None:
     run = desk.notify(keyed, key="b")
     assert desk.run(cancel, Cancelling(run=run.number, by="agent:maria")) == (0, 0)
     assert desk.rows("SELECT state FROM delivery") == [("queued",)]
+
+
+# ---- erasure
+def test_an_erasure_leaves_no_word_of_a_notice_and_no_key_that_names_its_reader(desk: Desk) -> None:
+    ann = Notice(to=ANN, text="Liebe Ann Wagtail", name="Wagtail", data={"order": "Wagtail-1", "key": "row-Wagtail"})
+    desk.notify(ann, key="welcome-Wagtail")
+    desk.notify(ann, notice(BOB), key="monday")
+    [(customer,)] = desk.rows("SELECT customer FROM address WHERE handle = ?", str(ANN))
+    erased = erase(desk.store, customer, plugins=())
+    assert (erased.entries, erased.refused) == (2, 2)
+    assert desk.rows("SELECT key FROM notice_run ORDER BY id") == [("",), ("monday",)]
+    everything = [desk.rows(f"SELECT * FROM {table}") for table in metadata.tables]
+    assert "Wagtail" not in str(everything)
+    assert "491701" not in str(everything)
+    with desk.store.read() as connection:
+        [first, second] = rows_of_run(connection, 2)
+    assert (first.to, first.state, first.key, second.to) == (None, "refused", "", BOB)

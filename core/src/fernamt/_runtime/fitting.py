@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from fernamt._store.correspondence import Prepared
 from fernamt.connector import Connector, Measures
-from fernamt.model import Attachment, Blob
+from fernamt.model import Attachment, Blob, Purpose
 from fernamt.outbound import Capabilities, Files, OutboundMessage
 
 PARTS_MAX: Final = 20
@@ -100,8 +100,9 @@ def _simpler(message: OutboundMessage, can: Capabilities) -> OutboundMessage:
         lines = "\n".join(f"{number}. {button.label}" for number, button in enumerate(buttons, 1))
         text, buttons = f"{text}\n\n{lines}" if text else lines, ()
     if subject and not can.subject:
-        # That an answer answers is seen from where it stands; a subject of its own is part of what was written.
-        if not subject.lower().startswith(_ANSWERED):
+        # That an answer answers is seen from where it stands; a subject of its own is part of what was written. A template has
+        # one for mail, beside a text that stands alone.
+        if not subject.lower().startswith(_ANSWERED) and message.purpose == Purpose.REPLY:
             text = f"{subject}\n\n{text}" if text else subject
         subject = ""
     html = message.html if can.html and text == message.text else ""

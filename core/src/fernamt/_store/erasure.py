@@ -238,12 +238,15 @@ class _Erasure:
             (conversation, first),
         )
         gone = [row for row in rows if not authors or row[2] in authors]
-        for _, entry, _, kind, raw, files, _ in gone:
+        for _, entry, _, kind, raw, files, words in gone:
             digests = {one["digest"] for one in orjson.loads(files or "[]") if "digest" in one}
             self._unref(do, f"entry:{entry}", digests)
             for (one,) in [(raw,), *do.rows("SELECT raw FROM piece WHERE entry = ?", (entry,))]:
                 self._drop_raw(do, one)
             do.one("DELETE FROM piece WHERE entry = ?", (entry,))
+            if kind == "notice" and words:
+                # The key of a run of one may be made of whom it was for.
+                do.one("UPDATE notice_run SET key = '' WHERE id = ? AND total = 1", (orjson.loads(words).get("run"),))
             data = "data" if kind in _LINKS else "NULL"
             do.one(
                 f"UPDATE content SET text = '', html = NULL, data = {data}, attachments = NULL, provider_id = NULL,"

@@ -137,7 +137,7 @@ def _shown(n: int, row: Asked, template: NoticeTemplate, connector: Connector, c
         row=n,
         to=row.to,
         language=filled.language,
-        subject=filled.subject,
+        subject=filled.subject if can.subject else "",
         text="\n\n".join(part.text for part in parts) or filled.text,
         html=bool(filled.html) and can.html,
         messages=len(parts),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 
 from fernamt.cli.options import COMMON, As, Common, Json, Limit
-from fernamt.cli.outcome import DONE
+from fernamt.cli.outcome import DONE, USAGE, Failure
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -104,7 +104,7 @@ def results(
         out: Write all rows into this .csv instead; - writes it to stdout.
         wrong: Only what failed, was refused, is uncertain or in conflict.
         limit: At most so many.
-        json: Print a JSON array of objects with the keys n, key, to, state, reason, code, at, order, conversation, delivery, ids and
+        json: Print a JSON array of objects with the keys n, key, to, state, reason, code, at, next_at (it waits until then), order, conversation, delivery, ids and
             repeats.
         common: What every command takes.
     """
@@ -198,3 +198,24 @@ def _page(views: tuple[RunView, ...], now: datetime) -> Table:
             Text(age(view.at, now), "dim"),
         )
     return page
+
+
+def new_notices(file: Path = Path("notices.toml"), /, *, common: Common = COMMON) -> int:
+    """Write templates to begin with: an order was confirmed, dispatched, delivered; in German and English.
+
+    Example: fernamt new notices
+
+    Args:
+        file: Where to; one that is there is left alone.
+        common: What every command takes.
+    """
+    from importlib.resources import files
+
+    from fernamt.cli.screen import say, show
+
+    if file.exists():
+        raise Failure(f"{file} is there already: name another one, or move it away.", USAGE)
+    file.write_text((files("fernamt.cli") / "templates" / "notices.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    show(f"{file}: order-confirmed, order-dispatched, order-delivered")
+    say(f'Name it in {common.config}:\n[notices]\nfiles = ["{file}"]')
+    return DONE

@@ -143,6 +143,9 @@ def _give(store: Store, run: Run, wanted: Wanted) -> None:
     done = run.given
     try:
         with contextlib.closing(store.session()) as session:
+            if store.is_sqlite:
+                # It reads nothing again that it wrote: the daemon's 32 MB would only fill up.
+                session.run(lambda tx: tx.do.rows("PRAGMA cache_size = -4000"))
             for first, notices in _chunks(wanted, done):
                 chunk = Chunk(run=run.number, first=first, notices=notices, reopen_days=wanted.section.reopen_days)
                 began = time.monotonic()

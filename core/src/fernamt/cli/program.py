@@ -22,7 +22,7 @@ from fernamt.cli.frame import called, frame
 from fernamt.cli.inbox import inbox
 from fernamt.cli.installing import add, remove
 from fernamt.cli.links import merge, split, undo
-from fernamt.cli.notices import cancel_run, notices, results, show_run
+from fernamt.cli.notices import cancel_run, new_notices, notices, results, show_run
 from fernamt.cli.notify import notify
 from fernamt.cli.outcome import DONE, USAGE, ending
 from fernamt.cli.plugincheck import check_plugin
@@ -63,6 +63,7 @@ _BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("notices", "results", results),
     ("notices", "cancel", cancel_run),
     ("new", "connector", connector),
+    ("new", "notices", new_notices),
     ("plugins", "check", check_plugin),
     ("plugins", "info", info),
     ("plugins", "add", add),

@@ -126,6 +126,7 @@ class NoticeTemplate:
     """One ``[notices.<name>]``."""
 
     name: str
+    """That of its section."""
     about: str = ""
     """For people."""
     channel: str = ""
@@ -133,11 +134,13 @@ class NoticeTemplate:
     purpose: Literal["notice", "outreach"] = "notice"
     """`notice` is about something that the customer ordered; `outreach` is advertising, and goes to those who agreed."""
     language: str = ""
-    """Of those of whom no language is known; empty: the first that it has."""
+    """Of those of whom none is known; empty: the first that it has."""
     order: str = "order"
     """The value that says which order it is about; it is shown beside the notice. A template need not have one."""
     values: Mapping[str, Value] = field(factory=dict)
+    """Everything that may be put in, by its name."""
     texts: Mapping[str, Words]
+    """The words, by the tag of their language."""
 
     # ---- what is wrong with the template
     def findings(self) -> Iterator[Finding]:

@@ -62,6 +62,8 @@ class RowView:
     code: str
     at: datetime | None
     """When that was known."""
+    next_at: datetime | None
+    """It waits for that time."""
     order: str
     conversation: int | None
     delivery: int | None
@@ -136,6 +138,8 @@ def rows_of_run(connection: sa.Connection, run: int, *, after: int = 0, limit: i
             delivery.c.reason,
             delivery.c.code,
             delivery.c.changed_at,
+            delivery.c.next_at,
+            delivery.c.queued_at,
             delivery.c.conversation,
             delivery.c.ids,
             address.c.handle,
@@ -164,6 +168,7 @@ def _row(row: sa.Row[tuple[object, ...]]) -> RowView:
         reason=row.reason if row.state else f"its key was given before with other words, in run {first}",
         code=row.code or "",
         at=None if row.changed_at is None else moment(row.changed_at),
+        next_at=moment(row.next_at) if row.state == DeliveryState.QUEUED and row.next_at > row.queued_at else None,
         order=str(data.get("order", "")),
         conversation=row.conversation,
         delivery=row.delivery,
