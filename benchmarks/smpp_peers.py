@@ -105,7 +105,8 @@ class Bare(asyncio.Protocol):
             self._answers.pop(pdu.sequence).set_result(pdu)
 
     async def ask(self, pdu: Pdu) -> Pdu:
-        answer = self._answers[pdu.sequence] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Pdu] = asyncio.get_running_loop().create_future()
+        self._answers[pdu.sequence] = answer
         self._transport.write(encode(pdu))  # type: ignore[attr-defined]
         return await answer
 
