@@ -17,8 +17,9 @@ from typing import Final
 import uvloop
 
 from fernamt_sms.alphabet import to_septets
+from fernamt_sms.smpp.codec import Framer, decode, encode
 from fernamt_sms.smpp.command import RESPONSE, Command, response_to
-from fernamt_sms.smpp.pdu import Bind, Bound, Framer, Message, Party, Pdu, Taken, decode, encode
+from fernamt_sms.smpp.pdu import Bind, Bound, Message, Party, Pdu, Taken
 
 SYSTEM_ID: Final = "bench"
 PASSWORD: Final = "benchpwd"

@@ -24,11 +24,12 @@ from fernamt import (
     Unreachable,
 )
 from fernamt.testing import FakeContext, FakeIntake, Trouble
+from fernamt_sms.smpp.codec import encode
 from fernamt_sms.smpp.command import GENERIC_NACK, RESPONSE, Command, response_to
 from fernamt_sms.smpp.connector import Smpp
 from fernamt_sms.smpp.inbox import WAITING_MAX
 from fernamt_sms.smpp.outgoing import number_of
-from fernamt_sms.smpp.pdu import Opaque, Pdu, encode
+from fernamt_sms.smpp.pdu import Opaque, Pdu
 from fernamt_sms.smpp.settings import StatusSettings
 from fernamt_sms.smpp.status import Status
 

@@ -20,11 +20,12 @@ from fernamt import (
 )
 from fernamt_sms.alphabet import SEPTETS, to_septets
 from fernamt_sms.smpp import tlv
+from fernamt_sms.smpp.codec import PduError, decode, encode
 from fernamt_sms.smpp.coding import packed, text_of, unpacked
 from fernamt_sms.smpp.command import Command
 from fernamt_sms.smpp.incoming import Incoming
 from fernamt_sms.smpp.outgoing import Outgoing, number_of, party_of, reference_id
-from fernamt_sms.smpp.pdu import Message, Opaque, Party, Pdu, PduError, decode, encode
+from fernamt_sms.smpp.pdu import Message, Opaque, Party, Pdu
 from fernamt_sms.smpp.session import Broken
 from fernamt_sms.smpp.settings import StatusSettings
 
