@@ -17,8 +17,9 @@ from typing import Final
 import uvloop
 
 from fernamt_sms.alphabet import to_septets
+from fernamt_sms.smpp.codec import Framer, decode, encode
 from fernamt_sms.smpp.command import RESPONSE, Command, response_to
-from fernamt_sms.smpp.pdu import Bind, Bound, Framer, Message, Party, Pdu, Taken, decode, encode
+from fernamt_sms.smpp.pdu import Bind, Bound, Message, Party, Pdu, Taken
 
 SYSTEM_ID: Final = "bench"
 PASSWORD: Final = "benchpwd"
@@ -105,7 +106,8 @@ class Bare(asyncio.Protocol):
             self._answers.pop(pdu.sequence).set_result(pdu)
 
     async def ask(self, pdu: Pdu) -> Pdu:
-        answer = self._answers[pdu.sequence] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Pdu] = asyncio.get_running_loop().create_future()
+        self._answers[pdu.sequence] = answer
         self._transport.write(encode(pdu))  # type: ignore[attr-defined]
         return await answer
 

@@ -21,7 +21,7 @@ from fernamt_sms.http.settings import (
 )
 from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.settings import SmsSettings
-from fernamt_sms.smpp.settings import SmppSettings
+from fernamt_sms.smpp.settings import SmppSettings, StatusSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 
 KINDS: dict[str, type[SmsSettings]] = {
@@ -69,6 +69,11 @@ def test_the_table_of_a_kind_is_current(kind: str, readme: str) -> None:
 def test_the_table_of_a_table_is_current(name: str, readme: str) -> None:
     table = settings_table(TABLES[name])
     assert f"Of the table `{name}` of `sms.http`:\n\n{table}" in readme, f"put this into README.md:\n{table}"
+
+
+def test_the_table_of_statuses_is_current(readme: str) -> None:
+    table = settings_table(StatusSettings)
+    assert f"Of the table `errors` of `sms.smpp`:\n\n{table}" in readme, f"put this into README.md:\n{table}"
 
 
 @pytest.mark.parametrize("kind", KINDS)

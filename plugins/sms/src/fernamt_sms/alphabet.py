@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -35,18 +36,22 @@ SEPTETS: Final[Mapping[str, bytes]] = MappingProxyType(
 
 
 _WRITTEN: Final = str.maketrans({character: octets.decode("latin-1") for character, octets in SEPTETS.items()})
+_FOREIGN: Final = re.compile(f"[^{re.escape(''.join(SEPTETS))}]")
+
+
+def has(text: str) -> bool:
+    """Say whether the alphabet has every character of a text."""
+    return _FOREIGN.search(text) is None
 
 
 def foreign(text: str) -> str:
     """Return the characters that the alphabet lacks, each once, in the order in which they come."""
-    if SEPTETS.keys() >= set(text):
-        return ""  # as with nearly all: none is looked at by itself
-    return "".join(dict.fromkeys(character for character in text if character not in SEPTETS))
+    return "".join(dict.fromkeys(_FOREIGN.findall(text)))
 
 
 def to_septets(text: str) -> bytes:
     """Return the septets of a text, one in each octet; raises ``ValueError`` if the alphabet lacks a character."""
-    if lacking := foreign(text):
+    if (lacking := _FOREIGN.search(text)) is not None:
         raise ValueError(f"the GSM alphabet has no U+{ord(lacking[0]):04X}")
     return text.translate(_WRITTEN).encode("latin-1")
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 import regex
 from attrs import frozen
 
-from fernamt_sms.alphabet import SEPTETS, to_septets
+from fernamt_sms.alphabet import has, to_septets
 
 _OCTETS: Final = 140
 _MOST_PARTS: Final = 255
@@ -49,7 +50,7 @@ class Segments:
 
 def encoding_of(text: str) -> Encoding:
     """Return the cheapest encoding that keeps every character."""
-    return Encoding.GSM if SEPTETS.keys() >= set(text) else Encoding.UCS2
+    return Encoding.GSM if has(text) else Encoding.UCS2
 
 
 def units_of(text: str, encoding: Encoding) -> int:
@@ -65,6 +66,7 @@ def capacity(encoding: Encoding, *, header_octets: int = 0) -> int:
     return free * 8 // 7 if encoding is Encoding.GSM else free // 2
 
 
+@lru_cache(maxsize=128)  # what is sent is counted a few times before that
 def segment(text: str, *, reference_bits: ReferenceBits = 8) -> Segments:
     """Return the parts of a text, in the cheapest encoding that keeps every character."""
     encoding = encoding_of(text)

@@ -211,8 +211,8 @@ class Kannel:
 
     folder: Path
     sendsms_port: int
-    process: int
-    """Of the bearerbox."""
+    processes: tuple[int, ...]
+    """Of the bearerbox and the smsbox."""
 
 
 @asynccontextmanager
@@ -239,7 +239,7 @@ async def kannel(*, smsc_port: int, http_port: int, password: str) -> AsyncItera
             for program_, port in ((bearerbox, boxes), (smsbox, sendsms)):
                 started.append(await asyncio.create_subprocess_exec(program_, "-v", "4", str(configuration), **quiet))
                 await listening(port, started[-1])
-            yield Kannel(folder, sendsms, started[0].pid)
+            yield Kannel(folder, sendsms, tuple(one.pid for one in started))
         finally:
             for process in started:
                 with contextlib.suppress(ProcessLookupError):

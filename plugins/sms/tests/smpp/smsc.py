@@ -15,23 +15,10 @@ from attrs import define, evolve, field
 
 from fernamt.testing import Trouble
 from fernamt_sms.smpp import tlv
+from fernamt_sms.smpp.codec import Framer, decode, encode
 from fernamt_sms.smpp.coding import text_of
 from fernamt_sms.smpp.command import RESPONSE, Command, name_of, response_to
-from fernamt_sms.smpp.pdu import (
-    Bind,
-    Body,
-    Bound,
-    Framer,
-    Message,
-    Opaque,
-    Party,
-    Pdu,
-    Queried,
-    Query,
-    Taken,
-    decode,
-    encode,
-)
+from fernamt_sms.smpp.pdu import Bind, Body, Bound, Message, Opaque, Party, Pdu, Queried, Query, Taken
 from fernamt_sms.smpp.status import Status
 
 SYSTEM_ID: Final = "shop"

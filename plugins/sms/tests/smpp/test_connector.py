@@ -24,11 +24,13 @@ from fernamt import (
     Unreachable,
 )
 from fernamt.testing import FakeContext, FakeIntake, Trouble
+from fernamt_sms.smpp.codec import encode
 from fernamt_sms.smpp.command import GENERIC_NACK, RESPONSE, Command, response_to
 from fernamt_sms.smpp.connector import Smpp
 from fernamt_sms.smpp.inbox import WAITING_MAX
 from fernamt_sms.smpp.outgoing import number_of
-from fernamt_sms.smpp.pdu import Opaque, Pdu, encode
+from fernamt_sms.smpp.pdu import Opaque, Pdu
+from fernamt_sms.smpp.settings import StatusSettings
 from fernamt_sms.smpp.status import Status
 
 from .given import channel, message
@@ -232,14 +234,25 @@ async def test_an_smsc_that_gives_no_id_has_taken_the_message_all_the_same() -> 
 
 
 async def test_statuses_of_the_smscs_own_mean_what_the_operator_says() -> None:
-    own = {"0x0400": "throttled", "1025": "stopped", "0x402": "again", "0x403": "login"}
-    async with line(statuses=own) as it:
-        it.smsc.statuses.extend([0x400, 0x401, 0x402, 0x403, 0x404])
+    own = StatusSettings(
+        throttled=("0x0400", "8"), opted_out=("1025",), certain=("0x402",), account=("0x403",), uncertain=("0x404",)
+    )
+    async with line(errors=own) as it:
+        it.smsc.statuses.extend([0x400, Status.RSYSERR, 0x401, 0x402, 0x403, 0x404, 0x405])
 
-        found = [await it.outcome(message(key=f"k{number}")) for number in range(5)]
+        found = [await it.outcome(message(key=f"k{number}")) for number in range(7)]
 
-        assert [type(one) for one in found] == [Throttled, OptedOut, Unreachable, NeedsLogin, Rejected]
-        assert found[4].code == "0x00000404"
+        assert [type(one) for one in found] == [
+            Throttled,
+            Throttled,
+            OptedOut,
+            Unreachable,
+            NeedsLogin,
+            Unreachable,
+            Rejected,
+        ]
+        assert [one.certain for one in found if isinstance(one, Unreachable)] == [True, False]
+        assert found[6].code == "0x00000405"
 
 
 @pytest.mark.parametrize("trouble", [Trouble.SILENCE, Trouble.LOST_ANSWER, Trouble.CUT_SHORT, Trouble.NONSENSE])

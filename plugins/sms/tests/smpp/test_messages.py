@@ -20,12 +20,14 @@ from fernamt import (
 )
 from fernamt_sms.alphabet import SEPTETS, to_septets
 from fernamt_sms.smpp import tlv
+from fernamt_sms.smpp.codec import PduError, decode, encode
 from fernamt_sms.smpp.coding import packed, text_of, unpacked
 from fernamt_sms.smpp.command import Command
 from fernamt_sms.smpp.incoming import Incoming
 from fernamt_sms.smpp.outgoing import Outgoing, number_of, party_of, reference_id
-from fernamt_sms.smpp.pdu import Message, Opaque, Party, Pdu, PduError, decode, encode
+from fernamt_sms.smpp.pdu import Message, Opaque, Party, Pdu
 from fernamt_sms.smpp.session import Broken
+from fernamt_sms.smpp.settings import StatusSettings
 
 from .given import message, settings
 from .smsc import ANN, US, changed, from_ann, receipt
@@ -363,11 +365,14 @@ def test_any_message_becomes_an_event(one: Message) -> None:
         ({"window": 0}, "window is 0"),
         ({"answer_s": 0.0}, "answer_s is 0"),
         ({"reference_bits": 7}, "8 or 16"),
-        ({"statuses": {"abc": "again"}}, "'abc' is no status"),
-        ({"statuses": {"0": "again"}}, "'0' is no status"),
-        ({"statuses": {"0x400": "maybe"}}, "must be one of"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_name_and_what_to_write(more: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         settings(**more)
+
+
+@pytest.mark.parametrize("name", ["abc", "0", "0x100000000", "-1"])
+def test_what_is_no_status_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"throttled: '{name}' is no status"):
+        StatusSettings(throttled=(name,))

@@ -23,9 +23,10 @@ from fernamt import (
     Unreachable,
 )
 from fernamt.testing import FakeContext
+from fernamt_sms.smpp.codec import decode, encode
 from fernamt_sms.smpp.connector import Smpp
 from fernamt_sms.smpp.outgoing import number_of
-from fernamt_sms.smpp.pdu import Message, Party, Pdu, decode, encode
+from fernamt_sms.smpp.pdu import Message, Party, Pdu
 from fernamt_sms.text import segment
 
 from .given import channel, message

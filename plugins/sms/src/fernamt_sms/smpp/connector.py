@@ -31,7 +31,7 @@ from fernamt_sms.smpp.outgoing import Outgoing, number_of, reference_id
 from fernamt_sms.smpp.pdu import Message, Pdu, Queried, Query, Taken
 from fernamt_sms.smpp.session import Broken, Session
 from fernamt_sms.smpp.settings import SmppSettings
-from fernamt_sms.smpp.status import Consequence, Status, error_of, status_number
+from fernamt_sms.smpp.status import Status, error_of
 
 _REBOUND_S: Final = 5.0
 """So long nothing is tried when the line is not bound."""
@@ -50,7 +50,7 @@ class Smpp:
         self._line = Line(channel.settings)
         self._outgoing = Outgoing(channel.settings)
         self._incoming = Incoming(channel.settings, told=self._found_out)
-        self._own = {status_number(name): Consequence(what) for name, what in channel.settings.statuses.items()}
+        self._own = channel.settings.errors.by_status()
         self._is_run = False
         self._link: Link | None = None
         self._up = asyncio.Event()

@@ -11,10 +11,11 @@ from attrs import evolve, frozen
 from fernamt import Address, Attachment, Ignored, InboundEvent, Part, Receipt, Received, Unparsed
 from fernamt_sms import number
 from fernamt_sms.smpp import tlv
+from fernamt_sms.smpp.codec import encode
 from fernamt_sms.smpp.coding import text_of
 from fernamt_sms.smpp.ids import Habit, Ids
 from fernamt_sms.smpp.outgoing import reference_id
-from fernamt_sms.smpp.pdu import Message, Party, Pdu, encode
+from fernamt_sms.smpp.pdu import Message, Party, Pdu
 from fernamt_sms.smpp.receipt import Report, is_receipt, report_of
 from fernamt_sms.smpp.repeats import Place, Repeats, Seen
 from fernamt_sms.smpp.session import Broken

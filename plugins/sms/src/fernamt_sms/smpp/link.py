@@ -12,11 +12,12 @@ from typing import Any, Final, TypeVar
 from attrs import frozen
 
 from fernamt import Clock, NeedsLogin, Throttled, Unreachable
+from fernamt_sms.outcome import Class
 from fernamt_sms.smpp.command import Command, response_to
 from fernamt_sms.smpp.pdu import Bind, Bound
 from fernamt_sms.smpp.session import Incoming, Session
 from fernamt_sms.smpp.settings import SmppSettings
-from fernamt_sms.smpp.status import Consequence, Status, code_of, error_of
+from fernamt_sms.smpp.status import Status, code_of, error_of
 
 _T = TypeVar("_T")
 _MODES: Final = {
@@ -44,7 +45,7 @@ class Link:
 
 
 @asynccontextmanager
-async def bound(settings: SmppSettings, incoming: Incoming, own: Mapping[int, Consequence]) -> AsyncIterator[Link]:
+async def bound(settings: SmppSettings, incoming: Incoming, own: Mapping[int, Class]) -> AsyncIterator[Link]:
     """Connect, bind, and unbind at the end.
 
     Raises:
@@ -64,7 +65,7 @@ async def bound(settings: SmppSettings, incoming: Incoming, own: Mapping[int, Co
         yield Link(sessions[0], tuple(sessions), smsc)
 
 
-async def _bind(session: Session, command: Command, settings: SmppSettings, own: Mapping[int, Consequence]) -> str:
+async def _bind(session: Session, command: Command, settings: SmppSettings, own: Mapping[int, Class]) -> str:
     body = Bind(system_id=settings.system_id, password=settings.password.reveal(), system_type=settings.system_type)
     try:
         answer = await session.request(command, body)

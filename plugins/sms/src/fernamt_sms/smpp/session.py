@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, cast
 from attrs import frozen
 
 from fernamt import Clock, Unreachable
+from fernamt_sms.smpp.codec import Framer, PduError, decode, encode
 from fernamt_sms.smpp.command import (
     GENERIC_NACK,
     RESPONSE,
@@ -19,7 +20,7 @@ from fernamt_sms.smpp.command import (
     name_of,
     response_to,
 )
-from fernamt_sms.smpp.pdu import NOTHING, Body, Framer, Pdu, PduError, decode, encode
+from fernamt_sms.smpp.pdu import NOTHING, Body, Pdu
 from fernamt_sms.smpp.status import Status
 
 CONNECT_S: Final = 15.0

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, asdict, field, frozen
 
 from fernamt import Secret
 from fernamt_sms.number import is_name
+from fernamt_sms.outcome import Class
 from fernamt_sms.settings import SmsSettings
-from fernamt_sms.smpp.status import Consequence, status_number
+from fernamt_sms.smpp.status import status_number
 
 _SYSTEM_ID_MAX: Final = 15
 _SYSTEM_TYPE_MAX: Final = 12
@@ -67,13 +68,34 @@ def _bits(_: Any, attribute: Attribute[int], value: int) -> None:
         raise ValueError(f"{attribute.name} is {value}; it must be 8 or 16")
 
 
-def _statuses(_: Any, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
-    for name, what in value.items():
-        status_number(name)
-        if what not in {*Consequence}:
-            raise ValueError(
-                f"{attribute.name} says {name} = {what!r}; it must be one of {', '.join(one.value for one in Consequence)}"
-            )
+def _statuses(_: Any, attribute: Attribute[Any], value: tuple[str, ...]) -> None:
+    for one in value:
+        try:
+            status_number(one)
+        except ValueError as why:
+            raise ValueError(f"{attribute.name}: {why}") from None
+
+
+@frozen(kw_only=True)
+class StatusSettings:
+    """``[channels.<id>.errors]``: what statuses mean at this SMSC, its own and those of the specification, as ``0x0400`` or ``1024``."""
+
+    refused: tuple[str, ...] = field(default=(), validator=_statuses)
+    """The message will never pass."""
+    opted_out: tuple[str, ...] = field(default=(), validator=_statuses)
+    """The recipient does not want messages."""
+    account: tuple[str, ...] = field(default=(), validator=_statuses)
+    """The login, the balance: nothing will pass until somebody acts."""
+    throttled: tuple[str, ...] = field(default=(), validator=_statuses)
+    """Too fast; certainly not sent."""
+    certain: tuple[str, ...] = field(default=(), validator=_statuses)
+    """Certainly not sent, and worth another try."""
+    uncertain: tuple[str, ...] = field(default=(), validator=_statuses)
+    """It may have been sent."""
+
+    def by_status(self) -> Mapping[int, Class]:
+        """Return the table."""
+        return {status_number(one): Class[name.upper()] for name, many in asdict(self).items() for one in many}
 
 
 @frozen(kw_only=True)
@@ -122,8 +144,8 @@ class SmppSettings(SmsSettings):
     """How receipts write the ids that answers gave: same, decimal, hexadecimal, or auto: as the first ones do."""
     references: bool = True
     """Whether each message carries a number of ours (user_message_reference), by which a receipt finds it."""
-    statuses: Mapping[str, str] = field(factory=dict, validator=_statuses)
-    """What statuses of the SMSC's own mean: '0x0400' = 'throttled', or again, refused, stopped, login."""
+    errors: StatusSettings = field(factory=StatusSettings)
+    """What statuses of the SMSC mean, a table of its own."""
     # ---- the line
     window: int = field(default=10, validator=_window)
     """So many messages wait for their answers at most."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from types import MappingProxyType
 from typing import Final
 
-from fernamt import ChannelError, NeedsLogin, OptedOut, Rejected, Throttled, Unreachable
+from fernamt import ChannelError
+from fernamt_sms.outcome import Class, Meaning, error
 
 
 class Status(IntEnum):
@@ -63,63 +64,33 @@ class Status(IntEnum):
     RUNKNOWNERR = 0xFF
 
 
-class Consequence(StrEnum):
-    """What follows from a refusal."""
-
-    REFUSED = "refused"
-    """This message is wrong for good."""
-    AGAIN = "again"
-    """It did not happen, and may be tried again."""
-    THROTTLED = "throttled"
-    """Too fast: the whole sender pauses."""
-    STOPPED = "stopped"
-    """The recipient wants nothing."""
-    LOGIN = "login"
-    """The account is not accepted: a person has to act."""
-
-
-_CONSEQUENCES: Final[Mapping[int, Consequence]] = MappingProxyType(
+_MEANINGS: Final[Mapping[int, Meaning]] = MappingProxyType(
     {
-        # The session, and not the message, is what is wrong: the next bind mends it.
-        Status.RINVBNDSTS: Consequence.AGAIN,
-        Status.RALYBND: Consequence.AGAIN,
-        Status.RSYSERR: Consequence.AGAIN,
-        Status.RX_T_APPN: Consequence.AGAIN,
-        Status.RMSGQFUL: Consequence.THROTTLED,
-        Status.RTHROTTLED: Consequence.THROTTLED,
-        Status.RBINDFAIL: Consequence.LOGIN,
-        Status.RINVPASWD: Consequence.LOGIN,
-        Status.RINVSYSID: Consequence.LOGIN,
-        Status.RINVSYSTYP: Consequence.LOGIN,
+        Status.RINVMSGLEN: Meaning(Class.REFUSED, "the SMSC does not take a message of this length"),
+        Status.RINVBNDSTS: Meaning(Class.CERTAIN, "the SMSC says that this session may not send"),
+        Status.RALYBND: Meaning(Class.CERTAIN, "the SMSC says that this account is bound already"),
+        Status.RSYSERR: Meaning(Class.CERTAIN, "the SMSC has trouble of its own"),
+        Status.RINVSRCADR: Meaning(Class.REFUSED, "the SMSC does not take our sender"),
+        Status.RINVDSTADR: Meaning(Class.BAD_NUMBER, "the SMSC says that there is no such number"),
+        Status.RBINDFAIL: Meaning(Class.ACCOUNT, "the SMSC refuses the bind"),
+        Status.RINVPASWD: Meaning(Class.ACCOUNT, "the SMSC does not accept the password"),
+        Status.RINVSYSID: Meaning(Class.ACCOUNT, "the SMSC does not know the system_id"),
+        Status.RMSGQFUL: Meaning(Class.THROTTLED, "the SMSC's queue is full"),
+        Status.RSUBMITFAIL: Meaning(Class.REFUSED, "the SMSC could not take the message"),
+        Status.RINVSRCTON: Meaning(Class.REFUSED, "the SMSC does not take the sender_ton"),
+        Status.RINVSRCNPI: Meaning(Class.REFUSED, "the SMSC does not take the sender_npi"),
+        Status.RINVDSTTON: Meaning(Class.REFUSED, "the SMSC does not take the dest_ton"),
+        Status.RINVDSTNPI: Meaning(Class.REFUSED, "the SMSC does not take the dest_npi"),
+        Status.RINVSYSTYP: Meaning(Class.ACCOUNT, "the SMSC does not accept the system_type"),
+        Status.RTHROTTLED: Meaning(Class.THROTTLED, "the SMSC says that this was too fast"),
+        Status.RX_T_APPN: Meaning(Class.CERTAIN, "the SMSC cannot take the message now"),
+        Status.RX_P_APPN: Meaning(Class.REFUSED, "the SMSC refuses the message for good"),
+        Status.ROPTPARNOTALLWD: Meaning(Class.REFUSED, "the SMSC does not take an optional parameter"),
     }
 )
-"""By the specification a status that is not zero says that the request was not done: what is not named here is refused."""
+_REFUSED: Final = Meaning(Class.REFUSED, "the SMSC refused the message")
+"""By the specification a status that is not zero says that the request was not done: what nobody explains is refused."""
 _LAST: Final = 0xFFFFFFFF
-_SAID: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        Status.RINVMSGLEN: "the SMSC does not take a message of this length",
-        Status.RINVBNDSTS: "the SMSC says that this session may not send",
-        Status.RALYBND: "the SMSC says that this account is bound already",
-        Status.RSYSERR: "the SMSC has trouble of its own",
-        Status.RINVSRCADR: "the SMSC does not take our sender",
-        Status.RINVDSTADR: "the SMSC says that there is no such number",
-        Status.RBINDFAIL: "the SMSC refuses the bind",
-        Status.RINVPASWD: "the SMSC does not accept the password",
-        Status.RINVSYSID: "the SMSC does not know the system_id",
-        Status.RINVSYSTYP: "the SMSC does not accept the system_type",
-        Status.RMSGQFUL: "the SMSC's queue is full",
-        Status.RTHROTTLED: "the SMSC says that this was too fast",
-        Status.RINVSRCTON: "the SMSC does not take the sender_ton",
-        Status.RINVSRCNPI: "the SMSC does not take the sender_npi",
-        Status.RINVDSTTON: "the SMSC does not take the dest_ton",
-        Status.RINVDSTNPI: "the SMSC does not take the dest_npi",
-        Status.RX_T_APPN: "the SMSC cannot take the message now",
-        Status.RX_P_APPN: "the SMSC refuses the message for good",
-        Status.RX_R_APPN: "the SMSC refuses the message",
-        Status.RSUBMITFAIL: "the SMSC could not take the message",
-        Status.ROPTPARNOTALLWD: "the SMSC does not take an optional parameter",
-    }
-)
 
 
 def status_number(name: str) -> int:
@@ -141,27 +112,14 @@ def code_of(status: int) -> str:
         return f"0x{status:08X}"
 
 
-def error_of(
-    status: int,
-    own: Mapping[int, Consequence],
-    *,
-    pause_s: float,
-    sent_ids: tuple[str, ...] = (),
-) -> ChannelError:
+def error_of(status: int, own: Mapping[int, Class], *, pause_s: float, sent_ids: tuple[str, ...] = ()) -> ChannelError:
     """Return what a request came to that was answered with *status*, which is not zero.
 
-    *own* is what the operator knows of the SMSC's own statuses; *pause_s*: so long nothing is sent after "too fast".
+    *own* is what the operator knows of the SMSC's statuses; *pause_s*: so long nothing is sent after "too fast".
     """
-    follows = own.get(status) or _CONSEQUENCES.get(status, Consequence.REFUSED)
-    reason, code = _SAID.get(status, "the SMSC refused the message"), code_of(status)
-    match follows:
-        case Consequence.AGAIN:
-            return Unreachable(reason, certain=True, code=code, sent_ids=sent_ids)
-        case Consequence.THROTTLED:
-            return Throttled(reason, after_s=pause_s, code=code, sent_ids=sent_ids)
-        case Consequence.STOPPED:
-            return OptedOut(reason, code=code, sent_ids=sent_ids)
-        case Consequence.LOGIN:
-            return NeedsLogin(reason, code=code, sent_ids=sent_ids)
-        case Consequence.REFUSED:
-            return Rejected(reason, code=code, sent_ids=sent_ids)
+    meaning = _MEANINGS.get(status, _REFUSED)
+    if (klass := own.get(status)) is not None:
+        meaning = Meaning(klass, meaning.says)
+    found = error(meaning, code_of(status), after_s=pause_s)
+    found.sent_ids = sent_ids
+    return found

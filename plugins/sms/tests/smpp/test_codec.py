@@ -9,25 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fernamt_sms.smpp import tlv
+from fernamt_sms.smpp.codec import MAX_BYTES, Framer, PduError, decode, encode
 from fernamt_sms.smpp.command import Command, name_of, response_to
-from fernamt_sms.smpp.pdu import (
-    MAX_BYTES,
-    Bind,
-    Body,
-    Bound,
-    Framer,
-    Message,
-    Nothing,
-    Opaque,
-    Party,
-    Pdu,
-    PduError,
-    Queried,
-    Query,
-    Taken,
-    decode,
-    encode,
-)
+from fernamt_sms.smpp.pdu import Bind, Body, Bound, Message, Nothing, Opaque, Party, Pdu, Queried, Query, Taken
 from fernamt_sms.smpp.status import Status
 
 _OCTET = st.integers(0, 255)
