@@ -5,5 +5,6 @@ from __future__ import annotations
 from .http.test_conformance import TestHttp
 from .kannel.test_conformance import TestKannel
 from .twilio.test_conformance import TestTwilio
+from .vonage.test_conformance import TestVonage
 
-__all__ = ("TestHttp", "TestKannel", "TestTwilio")
+__all__ = ("TestHttp", "TestKannel", "TestTwilio", "TestVonage")
