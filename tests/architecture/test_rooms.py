@@ -23,7 +23,7 @@ ROOMS = {
     "the way of a message": (
         3_604,
         (
-            "_runtime/answer _runtime/claims _runtime/clock _runtime/context _runtime/hooks _runtime/intake _runtime/lanes"
+            "_runtime/answer _runtime/claims _runtime/context _runtime/hooks _runtime/intake _runtime/lanes"
             " _runtime/outbox _runtime/outcome _runtime/queue _runtime/rate _runtime/recorder _runtime/sending"
             " _runtime/storable _runtime/web _store/blobs _store/claims"
             " _store/conversations _store/correspondence _store/deliveries _store/desk _store/details _store/names"
