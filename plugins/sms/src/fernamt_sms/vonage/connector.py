@@ -19,6 +19,7 @@ from fernamt import (
     Unreachable,
     Webhook,
 )
+from fernamt_sms.german import speaking, spoken
 from fernamt_sms.line import Line
 from fernamt_sms.outcome import AGAIN_S, Class, Meaning, error
 from fernamt_sms.text import Encoding, encoding_of
@@ -50,6 +51,10 @@ class Vonage:
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:
         """Send a text; Vonage splits it."""
+        with speaking(self._settings.house_language):
+            return await self._sent(message)
+
+    async def _sent(self, message: OutboundMessage) -> Sent:
         to, text = self._line.recipient(message, sender=self._settings.sender), self._line.text(message)
         form = self._login() | {
             "from": self._settings.sender.removeprefix("+"),
@@ -77,7 +82,7 @@ class Vonage:
         """Be called at ``sms`` with messages, and at ``receipts`` with what became of ours."""
         return (
             Webhook(path="sms", verify=self._verify, parse=self._incoming, sign=self._sign),
-            Webhook(path="receipts", verify=self._verify, parse=_told, sign=self._sign),
+            Webhook(path="receipts", verify=self._verify, parse=self._told, sign=self._sign),
         )
 
     def _verify(self, request: Request) -> None:
@@ -89,9 +94,8 @@ class Vonage:
     def _incoming(self, request: Request) -> Sequence[InboundEvent]:
         return incoming(_fields(request), self._settings.region)
 
-
-def _told(request: Request) -> Sequence[InboundEvent]:
-    return told(_fields(request))
+    def _told(self, request: Request) -> Sequence[InboundEvent]:
+        return spoken(told(_fields(request)), self._settings.house_language)
 
 
 def _fields(request: Request) -> Mapping[str, str]:
@@ -123,4 +127,5 @@ def _ids(said: Mapping[str, Any]) -> tuple[str, ...]:
     if ids:
         # Some parts are on their way: to send it all again would bring those twice.
         raise Unreachable("Vonage took only some parts of the message", certain=False, code=code)
-    raise error(ANSWERS.get(code, Meaning(Class.REFUSED if code else Class.UNCERTAIN, "Vonage refused it")), code)
+    unknown = Meaning(Class.REFUSED if code else Class.UNCERTAIN, "Vonage refused the message")
+    raise error(ANSWERS.get(code, unknown), code)
