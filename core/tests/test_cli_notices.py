@@ -142,8 +142,8 @@ def test_what_cannot_be_asked_for_says_the_next_step_and_queues_nothing(shop: Sh
     for words, said in WRONG:
         shop.called("notify", *words, code=2)
         assert said in shop.err
-    shop.called("notify", "dispatched", "--from", "none.csv", code=1)
-    assert "none.csv: No such file" in shop.err
+    shop.called("notify", "dispatched", "--from", "none.csv", code=2)
+    assert "none.csv is no file that can be read twice: name one." in shop.err
     assert shop.rows("SELECT count(*) FROM notice_run") == [(0,)]
 
 
