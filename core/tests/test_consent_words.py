@@ -243,3 +243,29 @@ async def test_a_word_that_cannot_be_stored_as_a_message_stops_nothing_else(line
     said = await line.intake.accept([broken, Received(key="u", sender=ANN, text="Hallo")])
     assert [one.n for one in said] == [None, 1]
     assert line.consents() == []
+
+
+async def test_a_provider_without_ids_may_bring_the_same_word_again_after_a_while(line: Texted) -> None:
+    async def said(text: str) -> None:
+        await line.intake.accept([Received(key=f"hash of {text}", key_valid_s=60.0, sender=ANN, text=text)])
+
+    await said("STOP")
+    await said("START")
+    await said("STOP")
+    assert line.consents() == [("", True, "wrote START")]
+    await line.sql("UPDATE known SET at = at - 61000000")
+    await said("STOP")
+    assert line.consents() == [("", False, "wrote STOP")]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"allowed": True},
+        {"allowed": False, "scope": "marketing"},
+        {"allowed": False, "address": Address("phone", "+1")},
+    ],
+)
+async def test_what_the_provider_says_of_something_else_confirms_nothing(line: Texted, more: dict[str, Any]) -> None:
+    await line.text("STOP", Consent(**{"key": "c", "address": ANN, **more}))
+    assert line.sent() == [BOTH]

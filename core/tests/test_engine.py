@@ -10,7 +10,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 
 from fernamt._runtime.clock import SystemClock
 from fernamt._store.engine import HEAD, Store
@@ -33,6 +36,47 @@ def test_the_migrations_lead_to_the_schema_that_the_code_means(store: Store) -> 
         )
         assert compare_metadata(context, metadata) == []
     store.require_schema()
+
+
+def test_what_was_bulk_is_outreach_and_what_was_said_is_kept(store: Store) -> None:
+    script = ScriptDirectory.from_config(_alembic())
+    step = script.get_revision("0003").module
+    with store._engine.connect() as connection, connection.begin():
+        for sql in (
+            "DROP INDEX ix_delivery_open",
+            "DROP TABLE piece",
+            "DROP TABLE consent",
+            "ALTER TABLE delivery DROP COLUMN purpose",
+            "ALTER TABLE delivery ADD COLUMN bulk BOOLEAN NOT NULL DEFAULT FALSE",
+            "CREATE INDEX ix_delivery_open ON delivery (channel, bulk, id, next_at)",
+            (
+                "CREATE TABLE consent (address BIGINT, channel BIGINT, scope TEXT, allowed BOOLEAN, evidence TEXT, at BIGINT,"
+                " PRIMARY KEY (address, channel, scope))"
+            ),
+            "INSERT INTO consent VALUES (7, 1, '', FALSE, 'STOP', 20), (7, 1, 'marketing', TRUE, 'box', 10)",
+            *(
+                "INSERT INTO delivery (id, entry, conversation, channel, address, state, attempts, queued_at, next_at, changed_at,"
+                f" ids, reason, code, bulk) VALUES ({number}, 1, 1, 1, 7, 'queued', 0, 0, 0, 0, '[]', '', '', {bulk})"
+                for number, bulk in ((1, "FALSE"), (2, "TRUE"))
+            ),
+        ):
+            connection.exec_driver_sql(sql)
+        context = MigrationContext.configure(connection, opts={"target_metadata": metadata})
+        with Operations.context(context):
+            step.upgrade()
+        rows = connection.exec_driver_sql("SELECT id, purpose FROM delivery ORDER BY id").all()
+        assert [tuple(row) for row in rows] == [(1, "reply"), (2, "outreach")]
+        rows = connection.exec_driver_sql("SELECT scope, allowed, author, evidence, at FROM consent ORDER BY id").all()
+        assert [tuple(row) for row in rows] == [
+            ("marketing", True, "provider", "box", 10),
+            ("", False, "provider", "STOP", 20),
+        ]
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "fernamt._store:migrations")
+    return config
 
 
 def test_migrating_twice_changes_nothing_and_keeps_the_keys(store: Store) -> None:

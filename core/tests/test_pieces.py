@@ -23,10 +23,12 @@ from fernamt._store.names import Names
 from fernamt._store.piece_events import read_event, written_event
 from fernamt._store.pieces import GAP, PIECES_MAX, SILENCE_US, WAIT_US
 from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.tasks import drop_task, revive_task
 from fernamt._store.views.export import kept_of
 from fernamt._store.views.people import person_of
 from fernamt._store.views.raw import raw_of_entry
 from fernamt._store.writer import Writer
+from fernamt.errors import FernamtError
 from fernamt.inbound import Acknowledgement, Changed, Lines, Part, Received, Thread
 from fernamt.model import Address, Attachment, Blob, Remote
 
@@ -290,6 +292,15 @@ async def test_what_came_on_a_channel_that_is_configured_no_more_is_stored_too(
     gatherer.line = None
     await gatherer.gathered()
     assert phone.texts() == [f"<1>{GAP}"]
+
+
+def test_nobody_can_give_up_what_a_customer_wrote(phone: Phone) -> None:
+    phone.take(piece(1, 2))
+    [[number]] = phone.rows("SELECT id FROM task")
+    with pytest.raises(FernamtError, match=f"would be lost. Let it be due now with fernamt work --again {number}"):
+        phone.run(drop_task, number)
+    phone.run(revive_task, number)
+    assert phone.tasks() == 1
 
 
 # ---- privacy

@@ -23,7 +23,7 @@ from fernamt.settings import ChannelSection, Settings
 PLUGIN = """
 import json
 from attrs import frozen
-from fernamt import (Address, Capabilities, Changed, Consent, DeliveryState, Ignored, OptedOut, Receipt, Received, Rejected, Renamed,
+from fernamt import (Address, Capabilities, Changed, Consent, DeliveryState, Ignored, OptedOut, Part, Receipt, Received, Rejected, Renamed,
     Sent, Thread, Throttled, Unparsable, Unparsed, Unreachable, Webhook, hookimpl)
 
 TRIED = {}
@@ -35,7 +35,7 @@ class Line:
     def __init__(self, channel, context): ...
 
     def capabilities(self):
-        return Capabilities(in_flight=4)
+        return Capabilities(in_flight=4, opt_out_words=True)
 
     def webhooks(self):
         return [Webhook(path="hook", verify=lambda request: None, parse=self.read)]
@@ -52,6 +52,8 @@ class Line:
                 words[name] = Address("phone", words[name])
         if "refs" in words:
             words["thread"] = Thread(references=tuple(words.pop("refs")))
+        if "part" in words:
+            words["part"] = Part(**words["part"])
         if "state" in words:
             words["state"] = DeliveryState(words["state"])
         kinds = dict(received=Received, changed=Changed, receipt=Receipt, consent=Consent, renamed=Renamed, unparsed=Unparsed)
@@ -128,6 +130,9 @@ class Runners:
         assert not isinstance(state, Exception)
         await self.rest()
 
+    async def change(self, sql: str) -> None:
+        await self.app._writer.write(lambda tx, payloads: [tx.do.one(sql) for _ in payloads], None)
+
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with self.apps[0]._store.read() as connection:
             return [tuple(row) for row in self.apps[0]._store.statements(connection).rows(sql, values)]
@@ -156,7 +161,7 @@ class Runners:
                 " JOIN content c ON c.entry = d.entry ORDER BY d.id, f.state"
             ),
             "consents": self.rows(
-                "SELECT a.handle, n.allowed, n.evidence FROM consent n JOIN address a ON a.id = n.address ORDER BY 1"
+                "SELECT a.handle, n.allowed, n.evidence FROM consent n JOIN address a ON a.id = n.address ORDER BY n.id"
             ),
             "quarantine": self.rows("SELECT reason FROM quarantine ORDER BY reason"),
             "open": self.rows("SELECT count(*) FROM early_receipt"),
@@ -242,9 +247,44 @@ async def test_the_same_life_ends_in_the_same_store(runners: Runners) -> None:
     assert {text: (state, tries) for text, state, tries, _, _ in told["deliveries"]} == DELIVERIES
     assert told["attempts"] == ATTEMPTS
     assert told["facts"] == FACTS
-    assert told["consents"] == [(f"phone:{BOB}", True, "the provider")]
+    assert told["consents"] == [(f"phone:{BOB}", False, "STOP"), (f"phone:{BOB}", True, "the provider")]
     assert [reason for (reason,) in told["quarantine"]] == ["half a message", "no JSON"]
     assert told["open"] == [(1,)]
+
+
+@pytest.mark.parametrize(("store_url", "count"), TOPOLOGIES.values(), ids=TOPOLOGIES, indirect=["store_url"])
+async def test_pieces_and_words_are_found_by_whichever_runner_gets_them(runners: Runners) -> None:
+    def piece(key: str, number: int, group: str) -> dict[str, Any]:
+        return received(key, BOB, part={"group": group, "number": number, "total": 2})
+
+    await runners.post(piece("p2", 2, "7"))
+    await runners.post(piece("p1", 1, "7"))
+    await runners.post(piece("p1", 1, "7"))
+    await runners.post(piece("q1", 1, "8"))
+    for table, column in (("piece", "at"), ("task", "due_at")):
+        await runners.change(f"UPDATE {table} SET {column} = 1")
+    while len(runners.told()["entries"]) < 2:
+        await asyncio.sleep(0.005)
+    await runners.post({**received("s1", BOB), "text": "Stopp!"})
+    await runners.rest()
+    await runners.reply(BOB, "after that")
+    told = runners.told()
+    confirmed = "Sie bekommen hier keine Nachrichten mehr. Mit START melden Sie sich wieder an."
+    said = [
+        ("received", "p1p2"),
+        ("received", "q1[…]"),
+        ("received", "Stopp!"),
+        ("sent", confirmed),
+        ("sent", "after that"),
+    ]
+    assert told["entries"] == [(f"phone:{BOB}", n, kind, text) for n, (kind, text) in enumerate(said, 1)]
+    assert [row[:4] for row in told["deliveries"]] == [
+        (confirmed, "sent", 1, ""),
+        ("after that", "refused", 0, "the recipient opted out (wrote STOPP)"),
+    ]
+    assert [(bool(allowed), evidence) for _, allowed, evidence in told["consents"]] == [(False, "wrote STOPP")]
+    assert runners.rows("SELECT count(*) FROM piece WHERE entry IS NULL") == [(0,)]
+    assert runners.rows("SELECT count(*) FROM task") == [(0,)]
 
 
 BOBS = [

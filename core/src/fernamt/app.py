@@ -48,9 +48,9 @@ from fernamt._store.engine import Store
 from fernamt._store.hints import Hints
 from fernamt._store.lock import FileLock
 from fernamt._store.names import Names
-from fernamt._store.pieces import OWNER as PIECES
 from fernamt._store.reception import Line, Reception
 from fernamt._store.subscriptions import subscribe
+from fernamt._store.tasks import PIECES
 from fernamt._store.writer import Writer
 from fernamt.connector import Answers, Clock, Connector, MarksRead, Reconciles, Serves, Verifies, Webhooks
 from fernamt.errors import ConfigError, FernamtError

@@ -70,9 +70,13 @@ def with_consents(events: tuple[InboundEvent, ...]) -> tuple[InboundEvent, ...]:
         means = WORDS[word]
         if not means.allows:
             event = evolve(event, marks=(*event.marks, STOPPED_MARK), silent=event.silent or means.plain)  # noqa: PLW2901
-        told = any(type(one) is Consent and one.address == event.sender for one in events)
+        told = any(
+            type(one) is Consent and (one.address, one.allowed, one.scope) == (event.sender, means.allows, "")
+            for one in events
+        )
         opting = Opting(
             key=f"opting:{event.key}",
+            key_valid_s=event.key_valid_s,
             of=event.key,
             address=event.sender,
             allowed=means.allows,
@@ -86,4 +90,4 @@ def with_consents(events: tuple[InboundEvent, ...]) -> tuple[InboundEvent, ...]:
 
 def _is_said(event: Received) -> bool:
     """Say whether a person wrote it to us alone: no machine, no colleague, nobody in a room, and no piece of something longer."""
-    return not (event.automatic or event.by_us or event.part or event.thread.shared)
+    return not (event.automatic or event.by_us or event.part or event.thread.shared) and bool(event.sender.value)

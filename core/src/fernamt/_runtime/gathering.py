@@ -13,7 +13,7 @@ from fernamt._store.transaction import Transaction
 
 
 def gathering(reception: Reception, line_of: Callable[[str], Line | None]) -> Mapping[str, Handler]:
-    """Return what carries out the tasks of the owner :data:`fernamt._store.pieces.OWNER`, by kind.
+    """Return what carries out the tasks of the owner :data:`fernamt._store.tasks.PIECES`, by kind.
 
     *line_of* gives a channel by its id, ``None`` if the configuration names it no more: what came there is stored all the same.
     """

@@ -36,8 +36,9 @@ _SAID: Final = {
 class Opting(Consent):
     """A person's own word about all messages: it follows the message that it was."""
 
+    key_valid_s: float | None = None
     of: str
-    """The key of that message."""
+    """The key of that message, which is valid as long."""
     word: str = field(repr=False)
     language: str = ""
     confirm: bool = True

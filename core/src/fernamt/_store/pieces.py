@@ -13,13 +13,11 @@ from fernamt._store.people import People
 from fernamt._store.piece_events import read_event, written_event
 from fernamt._store.statements import Batch, Row
 from fernamt._store.submission import Line, Submission
-from fernamt._store.tasks import Errand, Task, cancel_task, errand_row, plan_tasks
+from fernamt._store.tasks import PIECES, Errand, Task, cancel_task, errand_row, plan_tasks
 from fernamt._store.transaction import Transaction
 from fernamt.inbound import Accepted, Part, Received
 from fernamt.model import Blob
 
-OWNER: Final = "pieces"
-"""The claim under which overdue pieces are gathered: one runner at a time does."""
 WAIT_US: Final = 1_800_000_000
 """Half an hour after its first piece a message is shown as it is, with a visible gap; what comes later is another one."""
 SILENCE_US: Final = 3_000_000
@@ -158,7 +156,7 @@ class Pieces:
             key = f"pieces:{place}"
             if group:
                 data = {"place": place, "channel": line.id}
-                errand = Errand(owner=OWNER, kind="pieces", key=key, data=data, due_us=_due_us(group))
+                errand = Errand(owner=PIECES, kind="pieces", key=key, data=data, due_us=_due_us(group))
                 self._batch.add("put task", errand_row(self._tx.do, errand, self._tx.now_us))
             else:
                 cancel_task(self._tx, key)
@@ -203,7 +201,9 @@ def overdue(tx: Transaction, task: Task) -> Whole | None:
     rows = tx.do.rows("SELECT address FROM piece WHERE place = ? LIMIT 1", (place,))
     group = waiting(tx, {place: rows[0][0]}).get(place, []) if rows else []
     if group and (due_us := _due_us(group)) > tx.now_us:
-        plan_tasks(tx, [Errand(owner=OWNER, kind=task.kind, key=task.key, data=task.data, due_us=due_us)], replace=True)
+        plan_tasks(
+            tx, [Errand(owner=PIECES, kind=task.kind, key=task.key, data=task.data, due_us=due_us)], replace=True
+        )
         return None
     return _whole(group) if group else None
 

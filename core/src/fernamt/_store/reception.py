@@ -101,9 +101,13 @@ class _Plan:
             hashes += keys
             for event in submission.events:
                 if type(event) is Received:
-                    self._look_up_received(line, event, hashes, handles)
-                    if event.part is not None:
-                        pieces.append((line, event))
+                    handles.append(str(event.sender))
+                    if event.aliases or event.cc or event.part:
+                        handles += [str(person) for person in (*event.aliases, *event.cc)]
+                        if event.part is not None:
+                            pieces.append((line, event))
+                    for reference in event.thread.references:
+                        hashes += (id_hash(line.number, reference), key_hash(line, reference))
                 else:
                     self._look_up_other(line, event, hashes, handles)
         self._known.update(self._do.known(hashes))
@@ -113,22 +117,15 @@ class _Plan:
         self._look_up_conversations(submissions)
         return digests
 
-    @staticmethod
-    def _look_up_received(line: Line, event: Received, hashes: list[bytes], handles: list[str]) -> None:
-        handles.append(str(event.sender))
-        if event.aliases or event.cc:
-            handles += [str(person) for person in (*event.aliases, *event.cc)]
-        for reference in event.thread.references:
-            hashes += (id_hash(line.number, reference), key_hash(line, reference))
-
     def _look_up_pieces(self, pieces: Sequence[tuple[Line, Received]]) -> list[Submission]:
         """Read what waits for these pieces, and what those say of where they belong."""
         hashes: list[bytes] = []
         handles: list[str] = []
         waiting = self._pieces.look_up(pieces)
         for line, event in waiting:
-            self._look_up_received(line, event, hashes, handles)
-            hashes.append(id_hash(line.number, event.id))
+            handles += [str(person) for person in (*event.aliases, *event.cc)]
+            for reference in (event.id, *event.thread.references):
+                hashes += (id_hash(line.number, reference), key_hash(line, reference))
         self._known.update(self._do.known(hashes))
         self._people.look_up(handles)
         return [Submission(line=line, events=(event,)) for line, event in waiting]
@@ -199,7 +196,7 @@ class _Plan:
         return accepted
 
     def _outlived(self, event: InboundEvent, first: Row) -> bool:
-        valid_s = event.key_valid_s if type(event) is Received else None
+        valid_s = getattr(event, "key_valid_s", None)
         return valid_s is not None and first[2] + valid_s * 1_000_000 < self._now
 
     def _receive(self, submission: Submission, event: Received, raw: int | None = None) -> Accepted:

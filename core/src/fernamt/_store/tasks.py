@@ -18,6 +18,8 @@ from fernamt._store.transaction import Transaction
 from fernamt.errors import FernamtError
 from fernamt.model import NOTHING, Json
 
+PIECES: Final = "pieces"
+"""The owner of what waits for the rest of a message: nobody may give that up."""
 TRIES_MAX: Final = 12
 """A task that failed so often is parked: a person decides."""
 _COLUMNS: Final = "id, owner, kind, key, conversation, n, data, due_at, tries, reason, since"
@@ -225,6 +227,11 @@ def drop_task(tx: Transaction, payloads: Sequence[int]) -> list[FernamtError | N
 
 def _decided(tx: Transaction, number: int, sql: str, *values: int) -> FernamtError | None:
     owner = tx.do.rows("SELECT owner FROM task WHERE id = ?", (number,))
+    if owner and owner[0][0] == PIECES and sql.startswith("DELETE"):
+        return FernamtError(
+            f"Task {number} shows what a customer wrote as soon as no more of it comes: dropped, that would be lost. Let it be"
+            f" due now with fernamt work --again {number}."
+        )
     if not owner or not tx.do.one(sql, (*values, number)):
         return TaskGone(f"There is no task {number}, or it is done. fernamt work lists them.")
     tx.topics.add(owner[0][0])
