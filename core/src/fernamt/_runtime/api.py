@@ -334,6 +334,8 @@ def _described(view: RunView | None) -> dict[str, Any]:
         "total": view.total,
         "given": view.given,
         "moving": view.moving,
+        "waiting": view.waiting,
+        "next_at": view.next_at,
         "repeats": view.repeats,
         "conflicts": view.conflicts,
         "states": {str(state): count for state, count in view.states.items()},
