@@ -13,10 +13,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
-from fernamt._runtime import api as module
 from fernamt._runtime.api import BODY_MAX, ROWS_MAX, Api
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.engine import Store
+from fernamt._store.notices import give
+from fernamt._store.views.notices import run_numbered
 from fernamt._store.writer import Operation, Writer
 from fernamt.errors import NotStored
 from fernamt.model import ChannelId
@@ -34,6 +35,7 @@ from fernamt.settings import (
 
 from .stage import rows
 
+API = "fernamt._runtime.api"
 SHOP, CRM = "s" * 40, "c" * 40
 TEMPLATE = NoticeTemplate(
     name="dispatched",
@@ -180,13 +182,12 @@ async def test_many_are_accepted_at_once_each_in_its_language(desk: Desk) -> Non
 async def test_a_request_that_was_broken_off_goes_on_where_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     several = [{"to": f"+49170{n:07}", "values": {"order": n}} for n in range(600)]
     body = {"template": "dispatched", "key": "k", "notices": several}
-    whole = module.give
     calls = iter(range(10))
 
     def breaking(tx: Any, payloads: Any) -> Any:
-        return whole(tx, payloads) if next(calls) != 1 else [NotStored("away", after_s=3.0)] * len(payloads)
+        return give(tx, payloads) if next(calls) != 1 else [NotStored("away", after_s=3.0)] * len(payloads)
 
-    monkeypatch.setattr(module, "give", breaking)
+    monkeypatch.setattr(f"{API}.give", breaking)
     status, said = await desk.ask(body=body)
     assert (status, said["title"]) == (503, "this cannot be stored now: send it again later")
     assert (await desk.ask("GET", "/1"))[1]["state"] == "interrupted"
@@ -324,7 +325,7 @@ async def test_a_page_that_cannot_be_is_refused(desk: Desk, query: str) -> None:
 # ---- when something else is wrong
 @ON_SQLITE
 async def test_a_fault_of_ours_is_noted_and_not_shown(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "open_run", lambda _tx, _payloads: 1 / 0)
+    monkeypatch.setattr(f"{API}.open_run", lambda _tx, _payloads: 1 / 0)
     with capture_logs() as logs:
         status, said = await desk.ask(body=ONE)
     assert (status, said) == (500, {"title": "this went wrong here; it has been noted", "status": 500, "problems": []})
@@ -351,16 +352,15 @@ async def test_too_many_at_once_are_told_to_come_again(desk: Desk, monkeypatch: 
 @ON_SQLITE
 async def test_a_large_run_is_not_counted_more_often_than_it_takes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = []
-    whole = module.run_numbered
 
     def slow(connection: Any, number: int) -> Any:
         counted.append(number)
         times.append(times[-1] + 2.0)
-        return whole(connection, number)
+        return run_numbered(connection, number)
 
     times = [100.0]
-    monkeypatch.setattr(module, "run_numbered", slow)
-    monkeypatch.setattr(module.time, "monotonic", lambda: times[-1])
+    monkeypatch.setattr(f"{API}.run_numbered", slow)
+    monkeypatch.setattr(f"{API}.time.monotonic", lambda: times[-1])
     await desk.ask(body=ONE)
     for _ in range(5):
         assert (await desk.ask("GET", "/1"))[0] == 200

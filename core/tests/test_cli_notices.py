@@ -15,6 +15,7 @@ from fernamt._store.claims import Wish, take
 from fernamt._store.engine import Store
 from fernamt.cli import main, notify
 from fernamt.cli.noticelooking import follow
+from fernamt.model import microseconds, moment
 from fernamt.settings import read_settings
 
 from .stage import rows
@@ -142,8 +143,8 @@ def test_what_cannot_be_asked_for_says_the_next_step_and_queues_nothing(shop: Sh
     for words, said in WRONG:
         shop.called("notify", *words, code=2)
         assert said in shop.err
-    shop.called("notify", "dispatched", "--from", "none.csv", code=1)
-    assert "none.csv: No such file" in shop.err
+    shop.called("notify", "dispatched", "--from", "none.csv", code=2)
+    assert "none.csv is no file that can be read twice: name one." in shop.err
     assert shop.rows("SELECT count(*) FROM notice_run") == [(0,)]
 
 
@@ -329,6 +330,20 @@ def test_a_run_is_looked_at_until_nothing_of_it_moves(shop: Shop) -> None:
     view = follow(shop.store, 1, waits=True, pause=pause)
     assert (view.state, len(pauses)) == ("done", 3)
     assert min(pauses) >= 0.5
+
+
+@ON_SQLITE
+def test_nobody_waits_at_a_terminal_for_the_end_of_the_quiet_hours(shop: Shop) -> None:
+    shop.called("notify", "dispatched", "--from", shop.file())
+    shop.serve()
+    shop.sql("UPDATE delivery SET state = 'sent' WHERE id = 1")
+    at = microseconds(shop.store.clock.now()) + 7_200_000_000
+    shop.sql("UPDATE delivery SET next_at = ?, reason = 'quiet hours' WHERE id > 1", at)
+    shop.called("notify", "dispatched", "--from", "orders.csv", "--wait")
+    assert "2 of them wait for their time, the first until " in shop.err
+    found = shop.json("notices", "show", "1")
+    assert (found["waiting"], found["moving"], found["next_at"]) == (2, 2, moment(at).isoformat())
+    assert "quiet hours, until " in shop.called("notices", "results", "1")
 
 
 @ON_SQLITE

@@ -197,11 +197,23 @@ def test_however_long_a_file_is_little_of_it_is_in_memory(tmp_path: Path, name: 
     try:
         whole = Digest("t", "c")
         for raw in rows_in(file):
-            row = row_of(raw, TEMPLATE)
-            assert isinstance(row, Asked)
-            whole.add(row)
+            checked = row_of(raw, TEMPLATE)
+            assert isinstance(checked, Asked)
+            whole.add(checked)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert whole.total == count
     assert peak < 250_000
+
+
+def test_a_row_of_a_thousand_unknown_values_costs_no_thousand_sentences() -> None:
+    row: dict[str, object] = {
+        "to": "+49170123456",
+        "values": {f"v{n}": "x" for n in range(1_000)},
+        **{f"k{n}": 1 for n in range(1_000)},
+    }
+    problems = row_of(row, TEMPLATE)
+    assert isinstance(problems, tuple)
+    assert len(problems) == 12
+    assert problems[10].cause == "has 1000 elements"

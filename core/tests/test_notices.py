@@ -178,6 +178,14 @@ def test_a_row_with_a_key_of_its_own_goes_once_whatever_run_brings_it(desk: Desk
     assert desk.rows("SELECT count(*) FROM delivery") == [(2,)]
 
 
+def test_the_same_key_for_another_template_is_a_conflict_and_no_repeat(desk: Desk) -> None:
+    row = notice(key="4711", digest=b"same")
+    desk.notify(row, key="a", template="confirmed")
+    desk.notify(row, key="b", template="dispatched")
+    desk.notify(row, key="c", template="confirmed", channel="mail")
+    assert desk.rows("SELECT run, delivery IS NULL FROM notice ORDER BY run") == [(1, False), (2, True), (3, True)]
+
+
 def test_a_channel_that_never_ran_is_named_with_the_next_step(desk: Desk) -> None:
     with pytest.raises(FernamtError, match=r"'fax' has never run. Start the daemon once: fernamt run"):
         desk.open(channel="fax")

@@ -69,7 +69,14 @@ def test_in_html_a_value_is_escaped_and_in_the_text_it_is_not() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "ours", "chosen"),
-    [("de", "", "de"), ("en-GB", "", "en"), ("fr", "", "de"), ("", "en", "en"), ("fr", "en", "en"), ("DE", "", "de")],
+    [
+        ("de", "", "de"),
+        ("en-GB", "", "en"),
+        ("fr", "", "de"),
+        ("", "en", "en"),
+        ("fr", "en", "en"),
+        ("EN-us", "", "en"),
+    ],
 )
 def test_a_customer_gets_their_language_or_its_family_or_ours(wanted: str, ours: str, chosen: str) -> None:
     assert template("{a}", language=ours).filled({"a": "1"}, wanted).language == chosen

@@ -10,6 +10,7 @@ import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,10 @@ def count(daemon: Daemon, sql: str) -> int:
         return int(connection.execute(sql).fetchone()[0])
 
 
+def come_so_far(daemon: Daemon, giver: subprocess.Popen[bytes], rows: int) -> bool:
+    return giver.poll() is not None or count(daemon, "SELECT count(*) FROM notice") >= rows
+
+
 def test_whoever_is_killed_no_notice_is_lost_and_none_goes_twice(shop: Daemon) -> None:
     dice = random.Random(6)
     orders = shop.folder / "orders.csv"
@@ -95,11 +100,7 @@ def test_whoever_is_killed_no_notice_is_lost_and_none_goes_twice(shop: Daemon) -
         )
         if killed < 3:
             more = given + dice.randint(1, ROWS // 5)
-            until(
-                lambda giver=giver, more=more: (
-                    giver.poll() is not None or count(shop, "SELECT count(*) FROM notice") >= more
-                )
-            )
+            until(partial(come_so_far, shop, giver, more))
             giver.kill()
             killed += 1
             if killed == 2:

@@ -87,7 +87,7 @@ def fernamt_allow_send(
 def fernamt_route(entry: Entry, conversation: Conversation, customer: Customer) -> Route | None:
     """Say where a new conversation goes.
 
-    When: after the first entry of a conversation is committed, and again if the answer could not be. Order: by entry-point
+    When: after the first entry of a conversation is committed, of one that began with notices the first answer, and again if the answer could not be. Order: by entry-point
     name; the first answer wins. It becomes an entry ``routed``, and the conversation is of that kind from then on.
     """
 

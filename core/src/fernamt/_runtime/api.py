@@ -19,7 +19,7 @@ from attrs import asdict, evolve, frozen
 
 from fernamt._runtime.notice_rows import Asked, Digest, notice_of, row_of
 from fernamt._store.engine import Store
-from fernamt._store.notices import CHUNK, Cancelling, Chunk, KeyTaken, Notice, Opening, Run, cancel, give, open_run
+from fernamt._store.notices import CHUNK, Cancelling, Chunk, Notice, Opening, Run, cancel, give, open_run
 from fernamt._store.views.notices import PAGE, RowView, RunView, rows_of_run, run_numbered
 from fernamt._store.writer import Writes
 from fernamt.errors import FernamtError, NotStored
@@ -31,6 +31,7 @@ _BODY_S: Final = 30.0
 _AT_ONCE: Final = 16
 _KEY_MAX: Final = 200
 _PROBLEMS_MAX: Final = 100
+_UNKNOWN_MAX: Final = 10
 _RUN: Final = frozenset({"template", "channel", "key", "notices"})
 _ONE: Final = frozenset({"to", "language", "name", "values"})
 _ONCE: Final = (b"authorization", b"idempotency-key", b"content-length", b"content-type", b"content-encoding")
@@ -124,15 +125,14 @@ class Api:
         order = await asyncio.to_thread(self._order, body, request.headers.get("Idempotency-Key", ""), caller)
         try:
             run = await self._writer.write(open_run, order.opening)
-        except KeyTaken as why:
-            raise Refused(
-                409, str(why), Problem("key", "was given before for something else", "Give another")
-            ) from None
-        if run.cancelled:
-            raise Refused(
-                409, f"run {run.number} was cancelled", Problem("key", "is that of a cancelled run", "Give another")
-            )
-        await self._give(run, order)
+            if run.cancelled:
+                raise FernamtError(f"Run {run.number} was cancelled.")
+            await self._give(run, order)
+        except NotStored:
+            raise
+        except FernamtError as why:
+            fix = Problem("key", "was given for something else, or for what was cancelled", "Give another")
+            raise Refused(409, str(why), fix) from None
         self._counted.pop(run.number, None)
         view = await asyncio.to_thread(self._view, run.number)
         status = 202 if run.given < run.total else 200
@@ -143,7 +143,7 @@ class Api:
         asked = _object(body)
         problems = [
             Problem(str(one)[:40], "unknown key", did_you_mean(str(one), _RUN | _ONE) or "Remove it")
-            for one in asked.keys() - _RUN - _ONE
+            for one in [key for key in asked if key not in _RUN | _ONE][:_UNKNOWN_MAX]
         ]
         key = _key(asked.get("key", ""), header, problems)
         template = self._templates.get(name) if isinstance(name := asked.get("template", ""), str) else None
@@ -194,9 +194,11 @@ class Api:
             if isinstance(row, Asked):
                 digest.add(row)
                 rows.append(row)
-            elif len(problems) < _PROBLEMS_MAX:
+            else:
                 prefix = f"notices[{at}]" if several is not None else ""
                 problems += [evolve(one, field=".".join(filter(None, (prefix, one.field)))) for one in row]
+            if len(problems) >= _PROBLEMS_MAX:
+                break  # refused anyway
         return rows, digest
 
     async def _give(self, run: Run, order: _Order) -> None:
@@ -332,6 +334,8 @@ def _described(view: RunView | None) -> dict[str, Any]:
         "total": view.total,
         "given": view.given,
         "moving": view.moving,
+        "waiting": view.waiting,
+        "next_at": view.next_at,
         "repeats": view.repeats,
         "conflicts": view.conflicts,
         "states": {str(state): count for state, count in view.states.items()},

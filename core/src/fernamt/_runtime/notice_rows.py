@@ -22,6 +22,8 @@ ROW_MAX: Final = 65_536
 """Characters of one row of a file."""
 _KEY_MAX: Final = 200
 _NAME_MAX: Final = 200
+_VALUES_MAX: Final = 200
+_UNKNOWN_MAX: Final = 10
 _ADDRESS_MAX: Final = 300
 _KNOWN: Final = ("to", "key", "language", "name", "values")
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -76,8 +78,7 @@ def row_of(raw: object, template: NoticeTemplate) -> Asked | tuple[Problem, ...]
         return (Problem("", "is no object", 'Write {"to": "+4917...", "values": {...}}'),)
     problems = [
         Problem(str(key)[:40], "unknown key", did_you_mean(str(key), _KNOWN) or "Values stand below values")
-        for key in raw
-        if key not in _KNOWN
+        for key in [key for key in raw if key not in _KNOWN][:_UNKNOWN_MAX]
     ]
     texts = {key: _text(raw.get(key, ""), key, problems) for key in ("to", "key", "language", "name")}
     values = _values(raw.get("values", {}), problems)
@@ -106,6 +107,9 @@ def _text(raw: object, key: str, problems: list[Problem]) -> str:
 def _values(raw: object, problems: list[Problem]) -> Mapping[str, str]:
     if not isinstance(raw, Mapping):
         problems.append(Problem("values", "is no object", 'Write {"order": "4711"}'))
+        return {}
+    if len(raw) > _VALUES_MAX:
+        problems.append(Problem("values", f"has {len(raw)} elements", "Send those of the template only"))
         return {}
     values = {}
     for name, value in raw.items():

@@ -52,17 +52,19 @@ class Keys:
 class Store:
     """One database. Open it with :meth:`open`, close it with :meth:`close`."""
 
-    def __init__(self, url: URL, clock: Clock) -> None:
+    def __init__(self, url: URL, clock: Clock, *, cache_mb: int = 32) -> None:
         self.url = url
         self.clock = clock
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self._engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+        self._engine = _sqlite_engine(url, cache_mb) if self.is_sqlite else _postgres_engine(url)
         self._closed = False
         sa.event.listen(self._engine, "checkin", self._returned)
 
     @classmethod
-    def open(cls, url: str, clock: Clock) -> Store:
+    def open(cls, url: str, clock: Clock, *, cache_mb: int = 32) -> Store:
         """Return the store at *url*, ``sqlite:///file`` or ``postgresql://...``, without touching it.
+
+        *cache_mb* is what each connection to SQLite keeps of the file.
 
         Raises:
             ConfigError: The address is not one of these, or the driver is not installed.
@@ -73,7 +75,7 @@ class Store:
                 parsed = parsed.set(drivername="postgresql+psycopg")
             elif parsed.drivername != "sqlite" or not parsed.database:
                 raise ConfigError("store", f"{url!r} is no store", fix="Write sqlite:///fernamt.db or postgresql://...")
-            return cls(parsed, clock)
+            return cls(parsed, clock, cache_mb=cache_mb)
         except sa.exc.ArgumentError as why:
             raise ConfigError("store", f"{url!r} is no address", fix="Write sqlite:///fernamt.db") from why
         except ModuleNotFoundError as why:
@@ -200,7 +202,7 @@ class Store:
             entry.close()
 
 
-def _sqlite_engine(url: URL) -> sa.Engine:
+def _sqlite_engine(url: URL, cache_mb: int) -> sa.Engine:
     engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": 10.0})
 
     @sa.event.listens_for(engine, "connect")
@@ -208,7 +210,7 @@ def _sqlite_engine(url: URL) -> sa.Engine:
         # sqlite3 would begin transactions by itself, and late: BEGIN IMMEDIATE below says when, and for what.
         connection.isolation_level = None
         # secure_delete: what was erased must not stand on in the free places of the file.
-        pragmas = "journal_mode=WAL synchronous=FULL busy_timeout=10000 cache_size=-32000 secure_delete=ON"
+        pragmas = f"journal_mode=WAL synchronous=FULL busy_timeout=10000 cache_size=-{cache_mb}000 secure_delete=ON"
         for pragma in pragmas.split():
             connection.execute(f"PRAGMA {pragma}").close()
 

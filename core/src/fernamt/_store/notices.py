@@ -223,16 +223,18 @@ class _Giving:
         run = self._runs[chunk.run]
         numbers = iter(self._tx.do.next_ids("delivery", len(chunk.notices)) if chunk.notices else ())
         for n, one in enumerate(chunk.notices, chunk.first):
+            # The same key for another template is no repeat: nobody would notice that this one never went.
+            said = blake2b(b"%s:%d:%s" % (run.template.encode(), run.channel, one.digest), digest_size=16).digest()
             digest = key_hash(one.key, row=True) if one.key else None
             first = self._known.get(digest) if digest is not None else None
             if first is None:
                 delivery = next(numbers)
                 self._deliver(run, chunk, n, one, delivery)
-                row: Row = (chunk.run, n, delivery, digest, one.digest if digest else None, None, None)
+                row: Row = (chunk.run, n, delivery, digest, said if digest else None, None, None)
                 if digest is not None:
-                    self._known[digest] = (chunk.run, n, delivery, one.digest)
+                    self._known[digest] = (chunk.run, n, delivery, said)
             else:
-                same = first[3] == one.digest
+                same = first[3] == said
                 row = (chunk.run, n, first[2] if same else None, None, None, first[0], first[1])
             self._batch.add("insert notice", row)
             run.moved = True

@@ -26,7 +26,8 @@ _R = TypeVar("_R")
 @contextlib.contextmanager
 def opened(common: Common) -> Iterator[Store]:
     """Give the store that the configuration names, once it is sure that its schema is ours."""
-    store = Store.open(read_settings(common.config).store, SystemClock())
+    # A command reads little of it twice: the daemon's cache would only fill up.
+    store = Store.open(read_settings(common.config).store, SystemClock(), cache_mb=4)
     try:
         store.require_schema()
         yield store

@@ -6,10 +6,12 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from fernamt.cli.outcome import DONE, FAILED, Failure
+from fernamt.cli.words import minute
 from fernamt.model import DeliveryState
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_S: Final = 0.5
 _TOLD_EVERY_S: Final = 0.25
+_LONG: Final = timedelta(minutes=1)
 _WRONG: Final = (DeliveryState.FAILED, DeliveryState.REFUSED, DeliveryState.UNCERTAIN)
 COLUMNS: Final = (
     "row",
@@ -74,7 +77,7 @@ def look_on(store: Store, run: Run, *, waits: bool, results: Path | None, json: 
     if json:
         show_json(described(view))
     elif results is None or str(results) != "-":
-        _tell(view, is_new=run.is_new, began=run.given)
+        _tell(view, store.clock.now(), is_new=run.is_new, began=run.given)
     if view.moving and not daemon_runs(store):
         say("No daemon works on this store, so nothing is sent yet. Start it with: fernamt run")
     return FAILED if went_wrong(view) else DONE
@@ -90,7 +93,7 @@ def follow(store: Store, number: int, *, waits: bool, pause: Callable[[float], N
             began = time.monotonic()
             view = run_of(store, number)
             took_s = time.monotonic() - began
-            if not waits or not view.moving or not daemon_runs(store):
+            if not waits or not view.moving or _waits_long(view, store.clock.now()) or not daemon_runs(store):
                 return view
             progress = progress or Progress("gone", view.given)
             progress.told(view.given - view.moving)
@@ -100,6 +103,11 @@ def follow(store: Store, number: int, *, waits: bool, pause: Callable[[float], N
     finally:
         if progress is not None:
             progress.end()
+
+
+def _waits_long(view: RunView, now: datetime) -> bool:
+    """Say whether all that is left waits for a time that nobody stays at a terminal for."""
+    return view.waiting == view.moving and view.next_at is not None and view.next_at - now > _LONG
 
 
 def run_of(store: Store, number: int) -> RunView:
@@ -137,7 +145,13 @@ def in_words(view: RunView) -> str:
     return ", ".join(parts) or "nothing"
 
 
-def _tell(view: RunView, *, is_new: bool, began: int) -> None:
+def waits_in_words(view: RunView, now: datetime) -> str:
+    """Return what is said of those that wait for a time: there are some."""
+    assert view.next_at is not None
+    return f"{view.waiting:,} of them wait for their time, the first until {minute(view.next_at, now)}."
+
+
+def _tell(view: RunView, now: datetime, *, is_new: bool, began: int) -> None:
     from fernamt.cli.screen import say, show
     from fernamt.cli.words import counted, one_line
 
@@ -149,6 +163,8 @@ def _tell(view: RunView, *, is_new: bool, began: int) -> None:
         )
     elif not is_new:
         say(f"It was interrupted before, and went on from row {began + 1}.")
+    if view.waiting and view.next_at is not None:
+        say(waits_in_words(view, now))
     if view.moving:
         say(f"How far it is: fernamt notices show {view.number}")
     elif went_wrong(view):

@@ -30,7 +30,7 @@ def notices(*, limit: Limit = _PAGE, json: Json = False, common: Common = COMMON
     Args:
         limit: At most so many.
         json: Print a JSON array of objects with the keys number, key, template, channel, purpose, author, at, state, total, given,
-            repeats, conflicts, states and moving.
+            repeats, conflicts, waiting (for a time), next_at (the first of these), states and moving.
         common: What every command takes.
     """
     from fernamt._store.views.notices import newest_runs
@@ -63,7 +63,7 @@ def show_run(number: int, /, *, wait: bool = False, json: Json = False, common: 
         common: What every command takes.
     """
     from fernamt.cli.access import opened
-    from fernamt.cli.noticelooking import described, follow, in_words, went_wrong
+    from fernamt.cli.noticelooking import described, follow, in_words, waits_in_words, went_wrong
     from fernamt.cli.screen import say, show, show_json
     from fernamt.cli.words import ago, counted, one_line
 
@@ -78,6 +78,8 @@ def show_run(number: int, /, *, wait: bool = False, json: Json = False, common: 
     )
     show(f"  asked for by {one_line(view.author)} {ago(view.at, now)}, key {one_line(view.key)}")
     show(f"  {in_words(view)}")
+    if view.waiting:
+        say(waits_in_words(view, now))
     if view.state == "interrupted":
         say("Whoever gave it ended in the middle. Give the same once more, and it goes on from there.")
     if went_wrong(view):
@@ -112,9 +114,10 @@ def results(
     from fernamt.cli.access import opened
     from fernamt.cli.noticelooking import run_of, write_results
     from fernamt.cli.screen import say, show, show_json, table
-    from fernamt.cli.words import one_line
+    from fernamt.cli.words import minute, one_line
 
     with opened(common) as store:
+        now = store.clock.now()
         run_of(store, number)
         if out is not None:
             write_results(store, number, out)
@@ -132,7 +135,8 @@ def results(
     page = table("row", "to", "order", "state", "conversation", "why", wide="why")
     for row in found[:limit]:
         place = f"#{row.conversation}" if row.conversation else ""
-        why = row.reason or (f"given before, as {row.repeats}" if row.repeats else "")
+        why = f"{row.reason}, until {minute(row.next_at, now)}" if row.next_at else row.reason
+        why = why or (f"given before, as {row.repeats}" if row.repeats else "")
         to = one_line(str(row.to)) if row.to else ""
         page.add_row(str(row.n), to, one_line(row.order), row.state, place, one_line(why))
     show(page)

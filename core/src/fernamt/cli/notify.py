@@ -97,6 +97,8 @@ def notify(
         raise Failure("Say to whom: --to for one, or --from and a file for many.", USAGE)
     only = frozenset(found.values) if ignore_unknown else None
     rows = _of_file(from_, only, given, language) if from_ is not None else _of_one(to, given, language)
+    if from_ is not None and not from_.is_file():
+        raise Failure(f"{from_} is no file that can be read twice: name one.", USAGE)
     with _unchanged(from_):
         wanted = _checked(found, section, rows, one=from_ is None)
         if preview is not None or dry_run:
@@ -143,9 +145,6 @@ def _give(store: Store, run: Run, wanted: Wanted) -> None:
     done = run.given
     try:
         with contextlib.closing(store.session()) as session:
-            if store.is_sqlite:
-                # It reads nothing again that it wrote: the daemon's 32 MB would only fill up.
-                session.run(lambda tx: tx.do.rows("PRAGMA cache_size = -4000"))
             for first, notices in _chunks(wanted, done):
                 chunk = Chunk(run=run.number, first=first, notices=notices, reopen_days=wanted.section.reopen_days)
                 began = time.monotonic()

@@ -225,9 +225,10 @@ class NoticeTemplate:
 
     def language_for(self, wanted: str) -> str:
         """Return the language of the text that somebody gets: the one that is wanted, its family, or ours."""
-        for one in (wanted, wanted.partition("-")[0], self.language):
-            if one and one in self.texts:
-                return one
+        known = {tag.lower(): tag for tag in self.texts}
+        for one in (wanted.lower(), wanted.lower().partition("-")[0], self.language.lower()):
+            if one in known:
+                return known[one]
         return next(iter(self.texts))
 
     @property

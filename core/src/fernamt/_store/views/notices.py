@@ -39,6 +39,10 @@ class RunView:
     """Rows whose own key was given before: they were not queued again."""
     conflicts: int
     """Rows whose own key was given before with other words: they were not queued."""
+    waiting: int
+    """So many of those that are queued wait for a time: quiet hours, another try."""
+    next_at: datetime | None
+    """The first of these times."""
     states: Mapping[DeliveryState, int]
     """So many of the rows are in each state, repeats not counted."""
 
@@ -92,8 +96,8 @@ def _runs(connection: sa.Connection, which: sa.ColumnElement[bool], limit: int) 
         .limit(limit)
     ).all()
     for row in rows:
-        states, repeats, conflicts = _counted(connection, row.id)
-        moving = any(states.get(one) for one in _MOVING)
+        counted = _counted(connection, row.id)
+        moving = any(counted.states.get(one) for one in _MOVING)
         state = "sending" if moving else "done"
         if row.cancelled_at is not None:
             state = "cancelled"
@@ -110,23 +114,41 @@ def _runs(connection: sa.Connection, which: sa.ColumnElement[bool], limit: int) 
             state=state,
             total=row.total,
             given=row.given,
-            repeats=repeats,
-            conflicts=conflicts,
-            states=states,
+            repeats=counted.repeats,
+            conflicts=counted.conflicts,
+            waiting=counted.waiting,
+            next_at=None if counted.next_at is None else moment(counted.next_at),
+            states=counted.states,
         )
 
 
-def _counted(connection: sa.Connection, run: int) -> tuple[dict[DeliveryState, int], int, int]:
-    counted = connection.execute(
-        sa.select(delivery.c.state, notice.c.of_run.is_(None), sa.func.count())
+@frozen
+class _Counted:
+    states: Mapping[DeliveryState, int]
+    repeats: int
+    conflicts: int
+    waiting: int
+    next_at: int | None
+
+
+def _counted(connection: sa.Connection, run: int) -> _Counted:
+    own = notice.c.of_run.is_(None)
+    waits = sa.and_(own, delivery.c.state == DeliveryState.QUEUED, delivery.c.next_at > delivery.c.queued_at)
+    # Not grouped: the engine would sort a million rows for eight groups.
+    [*counts, repeats, conflicts, waiting, next_at] = connection.execute(
+        sa.select(
+            *(sa.func.count().filter(own, delivery.c.state == state) for state in DeliveryState),
+            sa.func.count().filter(~own, delivery.c.id.is_not(None)),
+            sa.func.count().filter(delivery.c.id.is_(None)),
+            sa.func.count().filter(waits),
+            sa.func.min(delivery.c.next_at).filter(waits),
+        )
         .select_from(notice)
         .outerjoin(delivery, delivery.c.id == notice.c.delivery)
         .where(notice.c.run == run)
-        .group_by(delivery.c.state, notice.c.of_run.is_(None))
-    ).all()
-    states = {DeliveryState(state): count for state, own, count in counted if state is not None and own}
-    repeats = sum(count for state, own, count in counted if state is not None and not own)
-    return states, repeats, sum(count for state, _, count in counted if state is None)
+    ).one()
+    states = {state: count for state, count in zip(DeliveryState, counts, strict=True) if count}
+    return _Counted(states, repeats, conflicts, waiting, next_at)
 
 
 def rows_of_run(connection: sa.Connection, run: int, *, after: int = 0, limit: int = PAGE) -> tuple[RowView, ...]:
