@@ -6,5 +6,6 @@ from .http.test_conformance import TestHttp
 from .kannel.test_conformance import TestKannel
 from .smpp.test_conformance import TestSmpp
 from .twilio.test_conformance import TestTwilio
+from .vonage.test_conformance import TestVonage
 
-__all__ = ("TestHttp", "TestKannel", "TestSmpp", "TestTwilio")
+__all__ = ("TestHttp", "TestKannel", "TestSmpp", "TestTwilio", "TestVonage")

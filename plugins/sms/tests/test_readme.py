@@ -23,12 +23,14 @@ from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.settings import SmsSettings
 from fernamt_sms.smpp.settings import SmppSettings, StatusSettings
 from fernamt_sms.twilio.settings import TwilioSettings
+from fernamt_sms.vonage.settings import VonageSettings
 
 KINDS: dict[str, type[SmsSettings]] = {
     "sms.http": HttpSettings,
     "sms.kannel": KannelSettings,
     "sms.smpp": SmppSettings,
     "sms.twilio": TwilioSettings,
+    "sms.vonage": VonageSettings,
 }
 TABLES: dict[str, type[object]] = {
     "send": SendSettings,

@@ -6,6 +6,7 @@ from fernamt_sms.http.settings import HttpSettings
 from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.smpp.settings import SmppSettings
 from fernamt_sms.twilio.settings import TwilioSettings
+from fernamt_sms.vonage.settings import VonageSettings
 
 
 @hookimpl
@@ -34,5 +35,11 @@ def fernamt_register(registry: Registry) -> None:
         settings=TwilioSettings,
         factory="fernamt_sms.twilio.connector:Twilio",
         about="SMS and MMS through Twilio",
+    )
+    registry.connector(
+        "sms.vonage",
+        settings=VonageSettings,
+        factory="fernamt_sms.vonage.connector:Vonage",
+        about="SMS through Vonage",
     )
     registry.command("count", count)

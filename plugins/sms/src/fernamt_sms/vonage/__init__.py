@@ -1,0 +1,1 @@
+"""Kind ``sms.vonage``: SMS through Vonage's SMS API."""
