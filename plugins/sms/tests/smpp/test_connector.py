@@ -19,6 +19,7 @@ from fernamt import (
     Receipt,
     Received,
     Rejected,
+    Secret,
     Sent,
     Throttled,
     Unreachable,
@@ -124,6 +125,15 @@ async def test_a_refused_bind_says_why_and_whether_a_person_has_to_act(
             await channel(smsc.port, FakeContext()).run()
 
     assert getattr(why.value, "certain", True)
+
+
+@pytest.mark.parametrize("password", ["geheim-€", "ge\0heim"])
+async def test_a_password_that_smpp_cannot_say_is_told_without_being_shown(password: str) -> None:
+    async with Smsc() as smsc:
+        with pytest.raises(NeedsLogin, match="a character that SMPP cannot say") as why:
+            await channel(smsc.port, FakeContext(), password=Secret(password)).verify()
+
+    assert "geheim" not in f"{why.value!r}"
 
 
 async def test_an_smsc_that_is_silent_is_asked_and_then_let_go() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fernamt import DeliveryState, Rejected, Unreachable
 from fernamt_sms.smpp import tlv
-from fernamt_sms.smpp.ids import Habit, Ids, canonical, translated
+from fernamt_sms.smpp.ids import Habit, Ids, Named, canonical, translated
 from fernamt_sms.smpp.pdu import Message, Party
 from fernamt_sms.smpp.receipt import fields_of, is_receipt, report_of
 
@@ -211,6 +211,15 @@ def test_an_id_of_another_base_is_not_taken_for_that_of_another_number() -> None
 
     assert ids.receipted("6699", "4915100000002").id == "6699"
     assert ids.found is None
+
+
+def test_when_receipts_are_known_to_write_ids_as_answers_do_no_other_base_is_tried() -> None:
+    ids = Ids("auto")
+    for name in ("16", "17"):
+        ids.submitted(name, "49151")
+    ids.receipted("17", "49151")
+
+    assert (ids.found, ids.receipted("10", "49151")) == ("same", Named("10"))
 
 
 def test_a_part_that_is_not_the_last_one_is_known_as_that() -> None:

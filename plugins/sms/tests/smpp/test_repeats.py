@@ -25,14 +25,17 @@ def keys(*steps: tuple[str, float, Place], answer_s: float = 0.1, valid_s: float
     return found
 
 
-@pytest.mark.parametrize("later_s", [0.2, 4.0, 60.0, 10_000.0])
-def test_on_a_line_that_stands_an_equal_message_behind_a_prompt_answer_is_new(later_s: float) -> None:
+@pytest.mark.parametrize(
+    ("later_s", "known"), [(0.2, True), (4.0, True), (60.0, True), (601.0, True), (10_000.0, False)]
+)
+def test_on_a_line_that_stands_an_equal_message_behind_a_prompt_answer_is_new(later_s: float, *, known: bool) -> None:
     place = Place()
 
     first, second = keys(("kept", 100.0, place), ("kept", 100.0 + later_s, place))
 
     assert first == "ja"
-    assert (second != first) == (later_s < 600)  # later than that the key itself has expired
+    # The store counts from its commit, which may come later: the key is free again only when the store has surely forgotten it.
+    assert (second != first) == known
 
 
 def test_two_equal_messages_in_one_window_are_two() -> None:
@@ -94,4 +97,4 @@ def test_only_what_may_come_again_is_remembered() -> None:
     for number in range(1000):
         repeats.seen(f"{number}", Place(), float(number * 10))
 
-    assert len(repeats._seen) <= 62
+    assert len(repeats._seen) <= 122

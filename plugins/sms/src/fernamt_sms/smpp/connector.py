@@ -115,6 +115,7 @@ class Smpp:
 
     def _came_late(self, message: OutboundMessage, part: Message, answer: Pdu, *, is_last: bool) -> None:
         """Settle a message that is uncertain by now. Of a part that is not the last one nothing follows for the whole."""
+        self._context.log.info("answer_late", message=message.key, status=answer.status, last_part=is_last)
         task = asyncio.ensure_future(self._settle_late(message, part, answer, is_last=is_last))
         self._reports.add(task)
         task.add_done_callback(self._reports.discard)
@@ -150,7 +151,7 @@ class Smpp:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_REBOUND_S):
                     await self._up.wait()
-        if self._link is None:
+        if self._link is None or self._link.sender.is_over:
             raise Throttled("the line is not bound: nothing is sent until it is", after_s=_REBOUND_S)
         yield self._link
 

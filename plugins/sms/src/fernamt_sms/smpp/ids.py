@@ -57,13 +57,12 @@ class Ids:
     """The ids of the last answers, and how receipts write them."""
 
     def __init__(self, habit: Habit = "auto") -> None:
-        self._habit = habit
-        self._found: Habit | None = None
+        self._found: Habit | None = None if habit == "auto" else habit
         self._submitted: OrderedDict[str, _Submitted] = OrderedDict()
 
     @property
     def found(self) -> Habit | None:
-        """What ``auto`` has found out that differs from ``same``."""
+        """How receipts write ids, as far as that is known."""
         return self._found
 
     def submitted(self, text: str, number: str, *, is_last: bool = True) -> str:
@@ -75,16 +74,19 @@ class Ids:
         return name
 
     def receipted(self, text: str, number: str) -> Named:
-        """Return the message that a receipt names by *text*, and that went to *number*."""
-        if self._habit != "auto":
-            return self._looked_up(translated(text, self._habit), number)
-        found = {habit: self._looked_up(translated(text, habit), number) for habit in _TRIED}
-        for habit, one in found.items():
+        """Return the message that a receipt names by *text*, and that went to *number*.
+
+        The first receipt of an answer of this run decides how they are written: from then on nothing else is tried, because
+        the number of another message in another base is not hard to meet.
+        """
+        if self._found is not None:
+            return self._looked_up(translated(text, self._found), number)
+        for habit in _TRIED:
+            one = self._looked_up(translated(text, habit), number)
             if one.is_known:
-                if habit != "same":
-                    self._found = habit
+                self._found = habit
                 return one
-        return found[self._found or "same"]
+        return Named(canonical(text))
 
     def _looked_up(self, name: str, number: str) -> Named:
         one = self._submitted.get(name)

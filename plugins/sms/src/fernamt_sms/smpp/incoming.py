@@ -58,7 +58,7 @@ class Incoming:
         self.ids = Ids(settings.receipt_ids)
         self._repeats = Repeats(settings.repeat_s)
         self._told = told
-        self._said: Habit | None = None
+        self._said = self.ids.found
 
     def read(self, pdu: Pdu | Broken, place: Place, now: float) -> Read:
         """Return what it is about; *now* is the loop's time."""
@@ -100,7 +100,8 @@ class Incoming:
         named = self.ids.receipted(report.id, message.source.value)
         if self.ids.found != self._said and self.ids.found is not None:
             self._said = self.ids.found
-            self._told(self.ids.found)
+            if self.ids.found != "same":
+                self._told(self.ids.found)
         state = report.meaning
         if state is None:
             why = f"a receipt says {report.state!r}, which is no state"

@@ -66,7 +66,10 @@ async def bound(settings: SmppSettings, incoming: Incoming, own: Mapping[int, Cl
 
 
 async def _bind(session: Session, command: Command, settings: SmppSettings, own: Mapping[int, Class]) -> str:
-    body = Bind(system_id=settings.system_id, password=settings.password.reveal(), system_type=settings.system_type)
+    password = settings.password.reveal()
+    if not password.isascii() or "\0" in password:
+        raise NeedsLogin("the password has a character that SMPP cannot say: have another one set")
+    body = Bind(system_id=settings.system_id, password=password, system_type=settings.system_type)
     try:
         answer = await session.request(command, body)
     except Unreachable as why:

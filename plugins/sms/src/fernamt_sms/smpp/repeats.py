@@ -54,6 +54,8 @@ class Repeats:
     def __init__(self, valid_s: float) -> None:
         """*valid_s*: so long after its answer a message may come again."""
         self._valid_s = valid_s
+        self._kept_s = 2 * valid_s
+        """Longer than the store knows a key, which counts from a later moment: what is new must never have a key that it knows."""
         self._seen: OrderedDict[str, Seen] = OrderedDict()
 
     def seen(self, content: str, place: Place, now: float) -> Seen:
@@ -64,7 +66,7 @@ class Repeats:
         one = self._seen.get(content)
         if one is not None and one.may_be_again(place, now, self._valid_s):
             one.place, one.came_at, one.answered_at, one.refused = place, now, None, False
-        elif one is not None and now - one.came_at <= self._valid_s:
+        elif one is not None and now - one.came_at <= self._kept_s:
             one = Seen(f"{content}:{now:.6f}", place, now)
         else:
             one = Seen(content, place, now)
@@ -76,6 +78,6 @@ class Repeats:
     def _forget(self, now: float) -> None:
         while self._seen:
             oldest = next(iter(self._seen.values()))
-            if len(self._seen) <= _KEPT_MAX and now - oldest.came_at <= self._valid_s:
+            if len(self._seen) <= _KEPT_MAX and now - oldest.came_at <= self._kept_s:
                 return
             self._seen.popitem(last=False)

@@ -203,6 +203,7 @@ class Session(asyncio.Protocol):
         """See :class:`asyncio.Protocol`."""
         if not self._why:
             self._why = "the SMSC closed the connection" if exc is None else f"the connection broke: {exc}"
+        self._outgoing.clear()
         for command, answer in self._waiting.values():
             if not answer.done():
                 reason = f"{self._why} before it answered {name_of(command)}"
