@@ -19,7 +19,7 @@ def sentences() -> set[str]:
     """Return every sentence that stands in a table of meanings."""
     return {
         one
-        for kind in ("twilio", "vonage", "kannel", "http")
+        for kind in ("twilio", "vonage", "kannel", "http", "smpp")
         for file in (SOURCES / kind).glob("*.py")
         for one in said_in(file)
     }

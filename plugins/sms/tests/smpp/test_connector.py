@@ -243,6 +243,17 @@ async def test_an_smsc_that_gives_no_id_has_taken_the_message_all_the_same() -> 
         assert it.smsc.arrived == [LONG]
 
 
+async def test_an_agent_reads_why_in_the_language_of_the_house() -> None:
+    async with line(house_language="de") as it:
+        it.smsc.statuses.append(Status.RINVDSTADR)
+        refused = await it.outcome()
+        it.smsc.bring(receipt("77", "UNDELIV"))
+        [told] = await it.taken(1)
+
+        assert str(refused) == "Das SMSC sagt, diese Nummer gebe es nicht (ESME_RINVDSTADR)"
+        assert told.error.reason == "Das Netz konnte sie dieser Nummer nicht zustellen"
+
+
 async def test_statuses_of_the_smscs_own_mean_what_the_operator_says() -> None:
     own = StatusSettings(
         throttled=("0x0400", "8"), opted_out=("1025",), certain=("0x402",), account=("0x403",), uncertain=("0x404",)

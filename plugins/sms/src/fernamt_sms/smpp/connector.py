@@ -20,6 +20,7 @@ from fernamt import (
     Throttled,
     Unreachable,
 )
+from fernamt_sms.german import speaking, spoken
 from fernamt_sms.line import Line
 from fernamt_sms.number import zones
 from fernamt_sms.smpp.command import Command
@@ -84,6 +85,10 @@ class Smpp:
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:
         """See ``Connector``: each part in its turn, behind those that got through before."""
+        with speaking(self._settings.house_language):
+            return await self._sent(message)
+
+    async def _sent(self, message: OutboundMessage) -> Sent:
         recipient = self._outgoing.recipient(message)
         parts = self._outgoing.parts(message, recipient)
         ids = [*message.sent_ids]
@@ -138,7 +143,7 @@ class Smpp:
             )
         else:
             return
-        await self._context.intake.accept([receipt], wait=True)
+        await self._context.intake.accept(spoken([receipt], self._settings.house_language), wait=True)
 
     @asynccontextmanager
     async def _bound(self) -> AsyncIterator[Link]:
@@ -185,11 +190,11 @@ class Smpp:
             Unreachable: It cannot be reached, or the line broke.
         """
         self._is_run = True
+        inbox = Inbox(self._incoming, self._context.intake)
         try:
-            async with bound(
-                self._settings, (inbox := Inbox(self._incoming, self._context.intake)).take, self._own
-            ) as link:
-                why = await self._held(link, inbox)
+            with speaking(self._settings.house_language):
+                async with bound(self._settings, inbox.take, self._own) as link:
+                    why = await self._held(link, inbox)
         except asyncio.CancelledError:
             self._is_run = False
             raise

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from fernamt import Address, Attachment, Ignored, InboundEvent, Part, Receipt, Received, Unparsed
 from fernamt_sms import number
+from fernamt_sms.german import spoken
 from fernamt_sms.smpp import tlv
 from fernamt_sms.smpp.codec import encode
 from fernamt_sms.smpp.coding import text_of
@@ -68,7 +69,7 @@ class Incoming:
         assert isinstance(message, Message)
         try:
             if is_receipt(message):
-                return Read(self._receipt(pdu, message))
+                return Read(tuple(spoken(self._receipt(pdu, message), self._settings.house_language)))
             return self._message(message, place, now)
         except ValueError as why:
             return Read((_unparsed(encode(pdu), str(why), known_by=_identity(message)),))
