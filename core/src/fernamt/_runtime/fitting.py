@@ -33,7 +33,14 @@ class Part:
     total: int
 
 
-def next_part(prepared: Prepared, parts: int, can: Capabilities, connector: Connector, now: datetime) -> Part | str:
+def measures_of(connector: Connector) -> Measures | None:
+    """Return the connector if it counts. Ask once: to look for an ability costs as much as a commit's share of a message."""
+    return connector if isinstance(connector, Measures) else None
+
+
+def next_part(
+    prepared: Prepared, parts: int, can: Capabilities, measures: Measures | None, now: datetime
+) -> Part | str:
     """Return what is sent of a message of which *parts* are through, or why it cannot be. Raises what ``units`` raises."""
     message = prepared.message
     if not _window_is_open(prepared, can, now):
@@ -41,7 +48,7 @@ def next_part(prepared: Prepared, parts: int, can: Capabilities, connector: Conn
             return "the time in which this channel lets us answer is over: use a template that the provider approved"
     elif message.template is not None:
         message = evolve(message, template=None)
-    fitted = fit(message, can, connector)
+    fitted = fit(message, can, measures)
     if isinstance(fitted, str):
         return fitted
     if parts >= len(fitted):
@@ -58,13 +65,13 @@ def _window_is_open(prepared: Prepared, can: Capabilities, now: datetime) -> boo
     return until is not None and now < until
 
 
-def fit(message: OutboundMessage, can: Capabilities, connector: Connector) -> tuple[OutboundMessage, ...] | str:
+def fit(message: OutboundMessage, can: Capabilities, measures: Measures | None) -> tuple[OutboundMessage, ...] | str:
     """Return what has to be sent, in order, or why it cannot be. Raises what the connector's ``units`` raises.
 
     The same message and the same capabilities give the same parts.
     """
     whole = _simpler(message, can)
-    if not (whole.attachments or whole.buttons) and _units(whole, can, connector) <= can.max_units:
+    if not (whole.attachments or whole.buttons) and _units(whole, can, measures) <= can.max_units:
         return (whole,)  # as it is with nearly all: no copy of it is made
     files = _grouped(whole.attachments, can.files)
     if isinstance(files, str):
@@ -72,7 +79,7 @@ def fit(message: OutboundMessage, can: Capabilities, connector: Connector) -> tu
     bare = evolve(whole, attachments=(), buttons=())
 
     def units(text: str) -> int:
-        return _units(evolve(bare, text=text), can, connector)
+        return _units(evolve(bare, text=text), can, measures)
 
     if units(whole.text) <= can.max_units:
         texts = [whole.text]
@@ -111,9 +118,9 @@ def _simpler(message: OutboundMessage, can: Capabilities) -> OutboundMessage:
     return evolve(message, text=text, buttons=buttons, subject=subject, html=html)
 
 
-def _units(message: OutboundMessage, can: Capabilities, connector: Connector) -> int:
-    if can.unit == "measured" and isinstance(connector, Measures):
-        return connector.units(message)
+def _units(message: OutboundMessage, can: Capabilities, measures: Measures | None) -> int:
+    if can.unit == "measured" and measures is not None:
+        return measures.units(message)
     if can.unit == "byte":
         return len(message.text.encode())
     if can.unit == "utf16":

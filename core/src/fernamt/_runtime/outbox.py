@@ -14,7 +14,7 @@ from attrs import evolve
 
 from fernamt._runtime.answer import answer_of
 from fernamt._runtime.claims import stop_task
-from fernamt._runtime.fitting import next_part
+from fernamt._runtime.fitting import measures_of, next_part
 from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.lanes import Lanes
 from fernamt._runtime.outcome import outcome_of
@@ -31,7 +31,7 @@ from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.refusals import Refused, refuse
 from fernamt._store.writer import Writes
-from fernamt.connector import ChoosesId, Measures
+from fernamt.connector import ChoosesId
 from fernamt.errors import NeedsLogin, NotStored, Unreachable
 from fernamt.model import DeliveryState, microseconds
 from fernamt.outbound import OutboundMessage, Sent
@@ -75,6 +75,7 @@ class Outbox:
         self._changed = asyncio.Event()
         self._rate = Rate()
         self._chooses = sending.connector if isinstance(sending.connector, ChoosesId) else None
+        self._measures = measures_of(sending.connector)
         self._queue = self._unread()
         self._gathering = False
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -222,7 +223,7 @@ class Outbox:
         try:
             if delivery.parts == 0 and (until := quiet_until(self._sending.quiet, prepared.message, connector, now)):
                 return refused(reason="quiet hours where the recipient is", until_us=microseconds(until))
-            part = next_part(prepared, delivery.parts, can, connector, now)
+            part = next_part(prepared, delivery.parts, can, self._measures, now)
             if isinstance(part, str):
                 return refused(reason=part)
             refusal = delivery.parts == 0 and self._plugins.allow_send(
@@ -232,7 +233,7 @@ class Outbox:
                 until_us = microseconds(max(refusal.until, now + _ASK_AGAIN)) if refusal.until else 0
                 return refused(reason=storable_text(refusal.reason), until_us=until_us)
             message = part.message
-            units = connector.units(message) if can.unit == "measured" and isinstance(connector, Measures) else 1
+            units = self._measures.units(message) if can.unit == "measured" and self._measures is not None else 1
             chosen = "" if self._chooses is None else storable_text(self._chooses.id_for(message))
         except Exception as why:  # noqa: BLE001 - third-party code: what it cannot count or name must not stop the next
             self._log.exception("connector_failed", delivery=delivery.id, error=type(why).__name__)

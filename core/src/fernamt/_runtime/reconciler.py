@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from attrs import evolve
 
-from fernamt._runtime.fitting import fit
+from fernamt._runtime.fitting import fit, measures_of
 from fernamt._runtime.sending import SEND_TIMEOUT_S, Sending
 from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
@@ -63,7 +63,7 @@ class Reconciler:
             whole = prepared[one.id]
             # What it asked for is what was sent, whatever a window or a limit says by now.
             if isinstance(whole, Prepared):
-                fitted = fit(whole.message, can, self._sending.connector)
+                fitted = fit(whole.message, can, measures_of(self._sending.connector))
                 message = whole.message if isinstance(fitted, str) else fitted[min(one.parts, len(fitted) - 1)]
                 due.append((one, evolve(message, attempt=one.attempts)))
         return due

@@ -125,12 +125,12 @@ def _all(wanted: Wanted, connector: Connector, can: Capabilities) -> Iterator[Sh
 
 
 def _shown(n: int, row: Asked, template: NoticeTemplate, connector: Connector, can: Capabilities) -> Shown:
-    from fernamt._runtime.fitting import fit
+    from fernamt._runtime.fitting import fit, measures_of
     from fernamt.connector import Measures
 
     filled = template.filled(row.values, row.language)
     message = _message(row, template)
-    fitted = fit(message, can, connector)
+    fitted = fit(message, can, measures_of(connector))
     parts = () if isinstance(fitted, str) else fitted
     measures = can.unit == "measured" and isinstance(connector, Measures)
     return Shown(

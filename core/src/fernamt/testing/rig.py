@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, evolve
 
-from fernamt._runtime.fitting import fit
+from fernamt._runtime.fitting import fit, measures_of
 from fernamt._runtime.http import ClientHttp
 from fernamt._runtime.loader import PluginFailure
 from fernamt.connector import Channel, Connector, Describes, Webhook, Webhooks, abilities_of
@@ -121,7 +121,7 @@ class Rig:
 
     def fitted(self, message: OutboundMessage) -> tuple[OutboundMessage, ...]:
         """Return the parts that the core would make of *message*; raises ``Broken`` if it would refuse it."""
-        parts = fit(message, self.can, self.connector)
+        parts = fit(message, self.can, measures_of(self.connector))
         if isinstance(parts, str):
             raise Broken(f"by its own capabilities the channel takes no such message ({parts}); correct capabilities()")
         if len(parts) == 1:

@@ -66,7 +66,7 @@ def capacity(encoding: Encoding, *, header_octets: int = 0) -> int:
     return free * 8 // 7 if encoding is Encoding.GSM else free // 2
 
 
-@lru_cache(maxsize=128)  # what is sent is counted a few times before that
+@lru_cache(maxsize=512)  # what is sent is counted a few times before that, together with up to 256 others
 def segment(text: str, *, reference_bits: ReferenceBits = 8) -> Segments:
     """Return the parts of a text, in the cheapest encoding that keeps every character."""
     encoding = encoding_of(text)
