@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from .http.test_conformance import TestHttp
 from .twilio.test_conformance import TestTwilio
+from .vonage.test_conformance import TestVonageMessages, TestVonageSms
 
-__all__ = ("TestHttp", "TestTwilio")
+__all__ = ("TestHttp", "TestTwilio", "TestVonageMessages", "TestVonageSms")

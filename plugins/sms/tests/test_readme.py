@@ -21,8 +21,13 @@ from fernamt_sms.http.settings import (
 )
 from fernamt_sms.settings import SmsSettings
 from fernamt_sms.twilio.settings import TwilioSettings
+from fernamt_sms.vonage.settings import VonageSettings
 
-KINDS: dict[str, type[SmsSettings]] = {"sms.http": HttpSettings, "sms.twilio": TwilioSettings}
+KINDS: dict[str, type[SmsSettings]] = {
+    "sms.http": HttpSettings,
+    "sms.twilio": TwilioSettings,
+    "sms.vonage": VonageSettings,
+}
 TABLES: dict[str, type[object]] = {
     "send": SendSettings,
     "inbound": InboundSettings,

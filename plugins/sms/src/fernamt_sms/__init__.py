@@ -4,6 +4,7 @@ from fernamt import Registry, hookimpl
 from fernamt_sms.count import count
 from fernamt_sms.http.settings import HttpSettings
 from fernamt_sms.twilio.settings import TwilioSettings
+from fernamt_sms.vonage.settings import VonageSettings
 
 
 @hookimpl
@@ -20,5 +21,11 @@ def fernamt_register(registry: Registry) -> None:
         settings=TwilioSettings,
         factory="fernamt_sms.twilio.connector:Twilio",
         about="SMS and MMS through Twilio",
+    )
+    registry.connector(
+        "sms.vonage",
+        settings=VonageSettings,
+        factory="fernamt_sms.vonage.connector:Vonage",
+        about="SMS and MMS through Vonage, by its Messages API or its SMS API",
     )
     registry.command("count", count)

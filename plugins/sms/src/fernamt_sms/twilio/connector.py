@@ -26,10 +26,10 @@ from fernamt import (
     Webhook,
 )
 from fernamt_sms.line import Line
+from fernamt_sms.pictures import Pictures
 from fernamt_sms.twilio.api import Api
 from fernamt_sms.twilio.events import MOST_MEDIA, failure, incoming, status
 from fernamt_sms.twilio.history import History
-from fernamt_sms.twilio.pictures import Pictures
 from fernamt_sms.twilio.settings import NUMBER, SERVICE, TwilioSettings
 from fernamt_sms.twilio.signature import OVERRIDES, Keys, check, fields_of, sign
 

@@ -1,4 +1,4 @@
-"""Pictures of an MMS on their way to Twilio, which fetches them from us by a signed address."""
+"""Pictures of an MMS on their way to a provider, which fetches them from us by a signed address."""
 
 from __future__ import annotations
 

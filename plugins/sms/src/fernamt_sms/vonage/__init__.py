@@ -1,0 +1,1 @@
+"""SMS through Vonage: its Messages API and its older SMS API."""
