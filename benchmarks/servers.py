@@ -2,6 +2,7 @@
 
 ack      the ceiling: aiohttp checks the signature, parses, answers 200; nothing is kept
 calls    the ceiling for calls: the same with a form, and an answer in XML
+sms      the ceiling for SMS: the same with a form of Twilio's, and its empty answer
 raw      what one would write by hand for this one message: the same front, then a thread with sqlite3, the same schema, the
          same group commit; no error handling, no other event, no other engine
 daemon   ours, started as anybody starts it
@@ -22,6 +23,7 @@ from typing import Any
 
 import callers
 import orjson
+import sms_forms
 import uvloop
 from aiohttp import web
 from workload import PATH, verified
@@ -72,6 +74,21 @@ async def calls(port: int) -> None:
         return web.Response(body=xml, content_type="text/xml")
 
     await _serve(handler, port, callers.PATH)
+
+
+async def sms(port: int) -> None:
+    """Serve the ceiling for SMS."""
+    url = sms_forms.PUBLIC_URL
+
+    async def handler(request: web.Request) -> web.Response:
+        body = await request.read()
+        form = callers.form_of(body)
+        if not callers.verified(request.headers.get("X-Twilio-Signature", ""), url + request.raw_path, form):
+            return web.Response(status=403)
+        dict(form)
+        return web.Response(body=b"<Response/>", content_type="text/xml")
+
+    await _serve(handler, port, sms_forms.PATH)
 
 
 async def raw(port: int, folder: Path) -> None:
@@ -200,10 +217,10 @@ def store_group(connection: sqlite3.Connection, group: list[tuple[dict[str, str]
 
 
 def main() -> None:
-    """Run ``servers.py ack|calls|raw PORT FOLDER``."""
+    """Run ``servers.py ack|calls|sms|raw PORT FOLDER``."""
     os.sched_setaffinity(0, {0})
     kind, port, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    uvloop.run({"ack": ack, "calls": calls}[kind](port) if kind != "raw" else raw(port, folder))
+    uvloop.run({"ack": ack, "calls": calls, "sms": sms}[kind](port) if kind != "raw" else raw(port, folder))
 
 
 if __name__ == "__main__":

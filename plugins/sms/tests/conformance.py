@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .http.test_conformance import TestHttp
+from .kannel.test_conformance import TestKannel
 from .twilio.test_conformance import TestTwilio
 from .vonage.test_conformance import TestVonageMessages, TestVonageSms
 
-__all__ = ("TestHttp", "TestTwilio", "TestVonageMessages", "TestVonageSms")
+__all__ = ("TestHttp", "TestKannel", "TestTwilio", "TestVonageMessages", "TestVonageSms")

@@ -19,12 +19,14 @@ from fernamt_sms.http.settings import (
     ReceiptSettings,
     SendSettings,
 )
+from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.settings import SmsSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 from fernamt_sms.vonage.settings import VonageSettings
 
 KINDS: dict[str, type[SmsSettings]] = {
     "sms.http": HttpSettings,
+    "sms.kannel": KannelSettings,
     "sms.twilio": TwilioSettings,
     "sms.vonage": VonageSettings,
 }

@@ -3,6 +3,7 @@
 from fernamt import Registry, hookimpl
 from fernamt_sms.count import count
 from fernamt_sms.http.settings import HttpSettings
+from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 from fernamt_sms.vonage.settings import VonageSettings
 
@@ -15,6 +16,12 @@ def fernamt_register(registry: Registry) -> None:
         settings=HttpSettings,
         factory="fernamt_sms.http.connector:Gateway",
         about="Any gateway that takes and brings messages by HTTP, by configuration alone",
+    )
+    registry.connector(
+        "sms.kannel",
+        settings=KannelSettings,
+        factory="fernamt_sms.kannel.connector:Kannel",
+        about="A Kannel gateway of one's own",
     )
     registry.connector(
         "sms.twilio",

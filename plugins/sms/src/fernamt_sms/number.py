@@ -15,6 +15,7 @@ SCHEME: Final = "phone"
 NAME_SCHEME: Final = "sms"
 """Of addresses that are no number: whoever wrote under a name cannot be answered."""
 
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _SHORT_CODE: Final = re.compile(r"[1-9][0-9]{2,5}")
 _DIGITS: Final = re.compile(r"\+?[0-9]{7,15}")
 _NAME: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 +\-_&.]{1,11}")
@@ -81,7 +82,7 @@ def sender(value: str, region: str = "", *, international: bool = False) -> Addr
         international: The provider leaves out the + before a country code.
     """
     written = value.strip()
-    if _SHORT_CODE.fullmatch(written):
+    if _E164.fullmatch(written) or _SHORT_CODE.fullmatch(written):
         return Address(SCHEME, written)
     if international and _DIGITS.fullmatch(written) and not written.startswith(("+", "0")):
         written = f"+{written}"

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fernamt import (
+    Channel,
+    ChannelId,
     DeliveryState,
     Ignored,
     NeedsLogin,
@@ -24,14 +26,18 @@ from fernamt import (
     Unreachable,
     Unsupported,
 )
+from fernamt.testing import FakeContext
 from fernamt_sms.outcome import Class, error
 from fernamt_sms.twilio.codes import CODES, of_answer
-from fernamt_sms.twilio.connector import _incoming, _status
+from fernamt_sms.twilio.connector import Twilio
 from fernamt_sms.twilio.events import incoming, listed, status
 
 from .fake import ANN, US
-from .given import call
+from .given import URL, call, settings
 
+LINE = Twilio(
+    Channel(id=ChannelId("shop"), name="Shop", kind="sms.twilio", settings=settings(), url=URL), FakeContext()
+)
 SID = "SM" + "0" * 31 + "1"
 IN = {"MessageSid": SID, "From": ANN, "To": US, "Body": "Hallo", "NumMedia": "0"}
 LISTED: dict[str, Any] = {
@@ -200,9 +206,9 @@ def test_nothing_but_unparsable_comes_of_any_form(form: dict[str, str]) -> None:
     )
 )
 def test_nothing_but_unparsable_comes_of_any_bytes(body: bytes) -> None:
-    for parse in (_incoming, _status):
+    for hook in LINE.webhooks():
         with contextlib.suppress(Unparsable):
-            parse(call(body))
+            hook.parse(call(body))
 
 
 _JSON = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), _VALUES, st.lists(_VALUES, max_size=1))

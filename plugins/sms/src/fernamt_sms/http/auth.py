@@ -75,7 +75,8 @@ def sign(request: Request, inbound: InboundSettings) -> Request:
     expected = _expected(request, inbound).decode()
     match inbound.auth:
         case "path":
-            return evolve(request, path=expected, url=f"{request.url.partition('?')[0].rstrip('/')}/{expected}")
+            place, mark, query = request.url.partition("?")
+            return evolve(request, path=expected, url=f"{place.rstrip('/')}/{quote(expected, safe='')}{mark}{query}")
         case "query":
             return evolve(request, query={**request.query, inbound.auth_name: expected})
         case "basic":

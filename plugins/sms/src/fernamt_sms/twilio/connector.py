@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final, Literal
 
 from aiohttp import web
@@ -51,6 +52,8 @@ class Twilio:
         self._history = History(channel.settings, self._api, context)
         self._pictures = Pictures(channel.url, context)
         tokens = (channel.settings.auth_token, channel.settings.new_auth_token)
+        # A call is verified and then read: its form is taken apart once.
+        self._fields = lru_cache(maxsize=1)(fields_of)
         self._keys = Keys(tuple(one for one in tokens if one is not None), channel.settings.webhook_key)
 
     def capabilities(self) -> Capabilities:
@@ -111,15 +114,31 @@ class Twilio:
     def webhooks(self) -> Sequence[Webhook]:
         """Be called at ``sms`` with messages, and at ``status`` with what became of ours."""
         return (
-            Webhook(path="sms", verify=self._verify, parse=_incoming, sign=self._sign, done=_NO_ANSWER),
-            Webhook(path="status", verify=self._verify, parse=_status, sign=self._sign, done=_NO_ANSWER),
+            Webhook(path="sms", verify=self._verify, parse=self._incoming, sign=self._sign, done=_NO_ANSWER),
+            Webhook(path="status", verify=self._verify, parse=self._status, sign=self._sign, done=_NO_ANSWER),
         )
 
     def _verify(self, request: Request) -> None:
-        check(request, self._keys)
+        check(request, self._keys, read=self._fields)
 
     def _sign(self, request: Request) -> Request:
         return sign(request, self._keys)
+
+    def _incoming(self, request: Request) -> Sequence[InboundEvent]:
+        return incoming(self._form(request))
+
+    def _status(self, request: Request) -> Sequence[InboundEvent]:
+        return status(self._form(request), message_key=request.query.get("key", ""))
+
+    def _form(self, request: Request) -> Mapping[str, str]:
+        """Return the fields of a call; of one that stands twice the first counts."""
+        if request.method == "GET":
+            return request.query
+        try:
+            fields = self._fields(request.headers.get("Content-Type", ""), request.body)
+        except ValueError as why:
+            raise Unparsable(f"this is no form: {why}") from None
+        return dict(reversed(fields))
 
     async def run(self) -> None:
         """Look from time to time what we missed."""
@@ -137,20 +156,3 @@ class Twilio:
     def routes(self) -> Sequence[web.RouteDef]:
         """Give Twilio the pictures that we send."""
         return self._pictures.routes() if self._settings.mms else ()
-
-
-def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a call; of one that stands twice the first counts."""
-    try:
-        fields = fields_of(request)
-    except ValueError as why:
-        raise Unparsable(f"this is no form: {why}") from None
-    return {**dict(reversed(fields))} if request.method != "GET" else dict(request.query)
-
-
-def _incoming(request: Request) -> Sequence[InboundEvent]:
-    return incoming(_form(request))
-
-
-def _status(request: Request) -> Sequence[InboundEvent]:
-    return status(_form(request), message_key=request.query.get("key", ""))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from attrs import evolve, frozen
@@ -34,43 +34,45 @@ class Keys:
     """The key of a webhook rule."""
 
 
-def fields_of(request: Request) -> Sequence[tuple[str, str]]:
-    """Return what the form of a request holds; raises ``ValueError`` if it is none, or has more than 500 fields."""
-    if not request.body:
+Fields: TypeAlias = Sequence[tuple[str, str]]
+
+
+def fields_of(media_type: str, body: bytes) -> Fields:
+    """Return what a form holds; raises ``ValueError`` if it is none, or has more than 500 fields."""
+    if not body:
         return ()
-    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != _FORM:
+    if media_type.partition(";")[0].strip().lower() != _FORM:
         raise ValueError("the body is no form")
-    return parse_qsl(request.body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
 
 
-def check(request: Request, keys: Keys) -> None:
-    """Let a request of Twilio's pass; raises ``BadSignature`` for any other."""
+def check(request: Request, keys: Keys, *, read: Callable[[str, bytes], Fields] = fields_of) -> None:
+    """Let a request of Twilio's pass; raises ``BadSignature`` for any other. *read* is :func:`fields_of`, perhaps remembered."""
     given = request.headers.get(_HEADER, "").encode("utf-8", "surrogateescape")
-    signed = _signed(request)
-    fits = False
+    signed = _signed(request, read)
     for key, algorithm in _secrets(request.headers, keys):
         for url in _addresses(request.url):
-            fits |= hmac.compare_digest(_signature(url + signed, key, algorithm), given)
-    if not fits:
-        raise BadSignature(f"{_HEADER} fits neither the token nor the address")
+            if hmac.compare_digest(_signature(url + signed, key, algorithm), given):
+                return
+    raise BadSignature(f"{_HEADER} fits neither the token nor the address")
 
 
 def sign(request: Request, keys: Keys) -> Request:
     """Return *request* as Twilio sends it."""
-    made = _signature(request.url + _signed(request), keys.tokens[0], "sha1")
+    made = _signature(request.url + _signed(request, fields_of), keys.tokens[0], "sha1")
     return evolve(request, headers={**request.headers, _HEADER: made.decode()})
 
 
-def _signed(request: Request) -> str:
+def _signed(request: Request, read: Callable[[str, bytes], Fields]) -> str:
     """Return what is signed behind the address: every field of the form, or nothing if the address holds the body's hash."""
-    hashes = parse_qs(urlsplit(request.url).query).get("bodySHA256", [])
+    hashes = parse_qs(urlsplit(request.url).query).get("bodySHA256", []) if "bodySHA256" in request.url else []
     if hashes:
         found = hashlib.sha256(request.body).hexdigest().encode()
         if len(hashes) > 1 or not hmac.compare_digest(found, hashes[0].lower().encode("utf-8", "surrogateescape")):
             raise BadSignature("bodySHA256 does not fit the body")
         return ""
     try:
-        fields = fields_of(request)
+        fields = read(request.headers.get("Content-Type", ""), request.body)
     except ValueError as why:
         raise BadSignature(f"nothing signs the body: {why}") from None
     return "".join(name + value for name, value in sorted(set(fields)))

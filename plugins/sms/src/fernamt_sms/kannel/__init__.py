@@ -1,0 +1,1 @@
+"""Kind ``sms.kannel``: a Kannel gateway (bearerbox and smsbox) of one's own."""
