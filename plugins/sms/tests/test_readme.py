@@ -21,12 +21,14 @@ from fernamt_sms.http.settings import (
 )
 from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.settings import SmsSettings
+from fernamt_sms.telnyx.settings import TelnyxSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 from fernamt_sms.vonage.settings import VonageSettings
 
 KINDS: dict[str, type[SmsSettings]] = {
     "sms.http": HttpSettings,
     "sms.kannel": KannelSettings,
+    "sms.telnyx": TelnyxSettings,
     "sms.twilio": TwilioSettings,
     "sms.vonage": VonageSettings,
 }
