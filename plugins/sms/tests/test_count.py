@@ -33,9 +33,9 @@ def test_what_is_replaced_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert capsys.readouterr().out.splitlines() == [
         "encoding  GSM alphabet, 7 bits",
-        "replaced  „ U+201E DOUBLE LOW-9 QUOTATION MARK by '\"', 1 times",
-        "replaced  “ U+201C LEFT DOUBLE QUOTATION MARK by '\"', 1 times",
-        "replaced  – U+2013 EN DASH by '-', 1 times",
+        "replaced  „ U+201E DOUBLE LOW-9 QUOTATION MARK by '\"', once",
+        "replaced  “ U+201C LEFT DOUBLE QUOTATION MARK by '\"', once",
+        "replaced  – U+2013 EN DASH by '-', once",
         "parts     1 (160 units in one, 153 in each of several)",
         "units     87, and 73 more fit into the last part",
     ]

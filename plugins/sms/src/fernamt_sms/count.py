@@ -95,7 +95,8 @@ class Counted:
         if len(forcing) > _SHOWN:
             yield "because", f"of {len(forcing) - _SHOWN} more characters"
         for change in self.sent.replaced:
-            yield "replaced", f"{' and '.join(map(_name, change.old))} by {change.new!r}, {change.count} times"
+            often = "once" if change.count == 1 else f"{change.count} times"
+            yield "replaced", f"{' and '.join(map(_name, change.old))} by {change.new!r}, {often}"
         whole = capacity(segments.encoding)
         size = capacity(segments.encoding, header_octets=len(header(0, 1, 1, reference_bits=segments.reference_bits)))
         yield "parts", f"{len(segments.parts)} ({whole} units in one, {size} in each of several)"

@@ -34,7 +34,7 @@ class Line:
             Rejected: It is no number, or its country takes nothing from *sender*, a name.
         """
         if message.to.scheme == NAME_SCHEME:
-            raise Rejected(f"they wrote under a name ({message.to.value}), which nobody can answer")
+            raise Rejected("they wrote under a name, which nobody can answer")
         if message.to.scheme != SCHEME:
             raise Rejected(
                 f"{message.to.scheme} is no telephone: an SMS goes to an address such as {SCHEME}:+4930123456"

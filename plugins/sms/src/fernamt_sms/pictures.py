@@ -49,6 +49,8 @@ class Pictures:
         except (FileNotFoundError, StopAsyncIteration):
             raise web.HTTPNotFound(text="the picture was erased\n") from None
         await answer.prepare(request)
+        if request.method == "HEAD":
+            return answer
         await answer.write(first)
         async for piece in pieces:
             await answer.write(piece)

@@ -153,7 +153,7 @@ async def test_a_form_is_filled_in_and_escaped_by_its_own_rules() -> None:
             ("from", "+46700000000"),
             ("to", ANN),
             ("message", SHARP),
-            ("whendelivered", f"{URL}receipts?token=p4th-secret&key=k1"),
+            ("whendelivered", f"{URL}receipts?token=p4th-secret&fernamt=k1"),
         ]
 
 
@@ -277,7 +277,7 @@ def test_a_form_brings_a_message_and_its_receipt_our_key() -> None:
     assert read("form", "messages", body) == [
         Received(key="in:sf1", id="sf1", sender=Address("phone", ANN), text="Hej! å")
     ]
-    assert read("form", "receipts", b"id=s-1&status=delivered&delivered=2026", key="k1") == [
+    assert read("form", "receipts", b"id=s-1&status=delivered&delivered=2026", fernamt="k1") == [
         Receipt(key="delivered:s-1", id="s-1", message_key="k1", state=DeliveryState.DELIVERED)
     ]
 
@@ -401,7 +401,7 @@ WRONG: list[tuple[str, str, str]] = [
     ('id = "data.id"', 'id = "/x/"', "here only a path counts"),
     ('sender = "data.from"', 'sender = ""', "sender must not be empty"),
     ('auth = "path"', 'auth = "basic"', "auth = 'basic' needs auth_user"),
-    ('auth_secret = "env:GATEWAY_PATH"', "", "needs auth_secret"),
+    ('auth_secret = "env:GATEWAY_PATH"', "", "auth_secret: is missing"),
 ]
 
 

@@ -143,7 +143,7 @@ async def test_what_takes_a_message_to_nobody_is_no_smsbox() -> None:
 
 
 # ---- in
-READ = incoming("DE")
+READ = incoming("DE", plus_missing=False)
 WORDS: list[tuple[str, str]] = [
     ("text=Gr%C3%B6%C3%9Fe&coding=0&charset=UTF-8", "Größe"),
     ("text=Gr%F6%DFe&coding=0&charset=UTF-8", "Größe"),
@@ -161,6 +161,12 @@ def test_words_are_read_in_their_own_charset(said: str, text: str) -> None:
     [found] = READ(call(f"id=1&from=%2B4915112345678&{said}"))
     assert isinstance(found, Received)
     assert (found.text, found.sender) == (text, Address("phone", ANN))
+
+
+def test_a_plus_that_the_operator_leaves_out_is_put_back() -> None:
+    [found] = incoming("DE", plus_missing=True)(call("id=1&from=4915112345678&text=a"))
+    assert isinstance(found, Received)
+    assert found.sender == Address("phone", ANN)
 
 
 PIECES: list[tuple[str, Part | None]] = [
@@ -223,7 +229,10 @@ def test_a_rejection_is_told_by_the_operators_code(answer: str, says: str) -> No
     assert str(found.error).endswith(says)
 
 
-@given(st.text(st.sampled_from("abz019%&=+;/\u00ff "), max_size=40).map(lambda it: f"id=1&from=2&{it}"), st.booleans())
+@given(
+    st.text(st.sampled_from("abz019%&=+;/\u00ffж\udc80 "), max_size=40).map(lambda it: f"id=1&from=2&{it}"),
+    st.booleans(),
+)
 def test_nothing_but_unparsable_comes_of_any_call(query: str, is_report: bool) -> None:
     with contextlib.suppress(Unparsable):
         assert told(call(query)) if is_report else READ(call(query))

@@ -40,7 +40,8 @@ class FakeTwilio(FaultyProvider):
         self.refusing: tuple[int, int] | None = None
         """Status and code of every answer to a message."""
         self._numbers = itertools.count(1)
-        self._lost_media = False
+        self.gone = False
+        """Whether messages are deleted before anybody asks for their pictures."""
 
     async def meet(self, trouble: Trouble | None) -> None:
         """Say the troubles in Twilio's own words."""
@@ -112,6 +113,8 @@ class FakeTwilio(FaultyProvider):
                 return _json({"incoming_phone_numbers": found})
             case ["Messages.json"]:
                 return self._listed(call.query)
+            case ["Messages", _, "Media.json"] if self.gone:
+                return _json({"code": 20404, "status": 404}, status=404)
             case ["Messages", sid, "Media.json"]:
                 kept = [path for path in self.media if f"/Messages/{sid}/" in path]
                 return _json({"media_list": [{"uri": f"{path}.json", "content_type": "image/png"} for path in kept]})

@@ -19,6 +19,8 @@ from twilio.rest import Client
 from fernamt import (
     Address,
     Attachment,
+    Channel,
+    ChannelId,
     NeedsLogin,
     Receipt,
     Received,
@@ -30,7 +32,8 @@ from fernamt import (
     Unparsed,
     Unreachable,
 )
-from fernamt.testing import FaultProxy, ProviderFault, WireFault
+from fernamt.testing import FakeContext, FaultProxy, ProviderFault, WireFault
+from fernamt_sms.twilio.connector import Twilio
 from fernamt_sms.twilio.history import Window
 from fernamt_sms.twilio.settings import TwilioSettings
 
@@ -130,8 +133,6 @@ async def test_a_broken_line_is_never_certain(fault: WireFault) -> None:
 
 
 def _channel(api: str) -> Any:
-    from fernamt import Channel, ChannelId
-
     return Channel(id=ChannelId("x"), name="x", kind="sms.twilio", settings=settings(api=api), url=URL)
 
 
@@ -256,6 +257,15 @@ async def test_pictures_of_a_message_that_we_missed_come_with_it() -> None:
         assert event.attachments == (Attachment(name=f"{sid}-1.png", media_type="image/png", content=Remote(url)),)
 
 
+async def test_a_message_that_was_deleted_meanwhile_holds_up_nothing() -> None:
+    async with twilio() as it:
+        it.there.gone = True
+        it.there.add(direction="inbound", **{"from": ANN}, to=US, body="weg", status="received", num_media="1")
+        await it.there.hold("da")
+        await watched(it, looks=1)
+        assert [one.text for one in it.context.intake.events if isinstance(one, Received)] == ["weg", "da"]
+
+
 async def test_of_a_messaging_service_only_its_own_messages_count() -> None:
     async with twilio(sender=SERVICE) as it:
         it.there.add(direction="inbound", **{"from": ANN}, to=US, body="ours", messaging_service_sid=SERVICE)
@@ -305,6 +315,12 @@ def test_a_window_is_read_as_it_was_written() -> None:
     assert Window.parse(str(window)) == window
 
 
+def test_no_text_goes_out_that_is_longer_than_twilio_takes() -> None:
+    for parts, most in ((3, 3), (10, 10), (200, 10)):
+        section = Channel(id=ChannelId("x"), name="x", kind="sms.twilio", settings=settings(max_parts=parts), url=URL)
+        assert Twilio(section, FakeContext()).capabilities().max_units == most
+
+
 # ---- pictures
 async def test_twilio_fetches_a_picture_by_its_signed_address_and_nobody_else_does() -> None:
     async with twilio(mms=True) as it:
@@ -327,6 +343,8 @@ async def test_twilio_fetches_a_picture_by_its_signed_address_and_nobody_else_do
             ):
                 async with session.get(wrong) as answer:
                     assert answer.status == 403
+            async with session.head(path) as answer:
+                assert (answer.status, answer.content_length) == (200, len(content))
             it.context.blobs.kept.clear()
             async with session.get(path) as answer:
                 assert answer.status == 404

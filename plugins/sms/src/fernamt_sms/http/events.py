@@ -30,7 +30,7 @@ from fernamt_sms.outcome import error
 Kind: TypeAlias = Literal["message", "receipt"]
 _SAME_WITHIN_S: Final = 60.0
 _MAX_FIELDS: Final = 500
-KEY: Final = "key"
+KEY: Final = "fernamt"
 """The parameter of our own address in which the gateway brings {key} back."""
 _STATES: Final = {
     "sent": DeliveryState.SENT,

@@ -61,11 +61,6 @@ def _shown(instance: Any, attribute: Attribute[str], value: str) -> None:
         raise ValueError(f"auth = {instance.auth!r} needs {attribute.name}")
 
 
-def _secret(instance: Any, attribute: Attribute[Any], value: Secret | None) -> None:
-    if value is None and instance.auth != "none":
-        raise ValueError(f"auth = {instance.auth!r} needs {attribute.name}, which both sides know")
-
-
 @frozen(kw_only=True)
 class SendSettings:
     """``[channels.<id>.send]``: how a message is handed to the gateway."""
@@ -102,9 +97,9 @@ class SendSettings:
 class InboundSettings:
     """``[channels.<id>.inbound]``: how the gateway calls us, at .../messages and .../receipts."""
 
-    auth: Literal["path", "basic", "header", "query", "hmac", "none"] = "path"
+    auth: Literal["path", "basic", "header", "query", "hmac"] = "path"
     """How it shows that it is the gateway: the secret behind the address, HTTP Basic, in a header, in the query, as an HMAC of the body."""
-    auth_secret: Secret | None = field(default=None, validator=_secret)
+    auth_secret: Secret
     """What both sides know."""
     auth_name: str = field(default="", validator=_shown)
     """The name of the header or of the query's parameter."""

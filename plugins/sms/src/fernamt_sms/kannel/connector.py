@@ -112,7 +112,7 @@ class Kannel:
             Webhook(
                 path="messages",
                 verify=self._verify,
-                parse=incoming(self._settings.region),
+                parse=incoming(self._settings.region, plus_missing=self._settings.plus_missing),
                 sign=self._sign,
                 done=_NO_WORDS,
             ),

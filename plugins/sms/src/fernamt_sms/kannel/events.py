@@ -42,8 +42,11 @@ _REFUSED: Final = Meaning(Class.REFUSED, "the operator refused it")
 _NOT_DELIVERED: Final = Meaning(Class.REFUSED, "it was not delivered")
 
 
-def incoming(region: str) -> Callable[[Request], Sequence[InboundEvent]]:
-    """Return what reads a message; *region* is the country of numbers without a country code. It raises ``Unparsable``."""
+def incoming(region: str, *, plus_missing: bool) -> Callable[[Request], Sequence[InboundEvent]]:
+    """Return what reads a message, and raises ``Unparsable``.
+
+    *region* is the country of numbers without a country code; *plus_missing*: others come without their +.
+    """
 
     def read(request: Request) -> Sequence[InboundEvent]:
         said = _fields(request)
@@ -55,7 +58,7 @@ def incoming(region: str) -> Callable[[Request], Sequence[InboundEvent]]:
         coding = _text(said.get("coding", b""))
         if coding == _BINARY:
             raise Unparsable("the message is binary")
-        address = sender(who, region)
+        address = sender(who, region, international=plus_missing)
         received = Received(
             key=id_,
             id=id_,
@@ -100,7 +103,7 @@ def _why(status: str, answer: str) -> ChannelError:
 
 def _fields(request: Request) -> Mapping[str, bytes]:
     """Return what stands in the query as bytes: Kannel writes them as they came from the network."""
-    query = urlsplit(request.url).query
+    query = urlsplit(request.url).query.encode("utf-8", "surrogateescape").decode("latin-1")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS, encoding="latin-1")
     except ValueError as why:

@@ -35,5 +35,7 @@ class KannelSettings(SmsSettings):
     """What we send from: a number, a short code, or a name of up to eleven letters and digits."""
     smsc: str = ""
     """The smsc-id of the connection that messages shall take; empty: Kannel chooses."""
+    plus_missing: bool = False
+    """Whether the operator leaves out the + before the country code of a number that writes to us."""
     inbound_secret: Secret
     """What stands behind our address where Kannel calls us, so that nobody else does: letters, digits, - and _."""

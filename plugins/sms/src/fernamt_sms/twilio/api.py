@@ -70,8 +70,9 @@ class Api:
         return await self.messages(page=page, **{"DateSent>": _time(start), "DateSent<": _time(end)})
 
     async def media(self, message: str) -> Sequence[Mapping[str, Any]]:
-        """Return what hangs on a message, by its SID."""
-        return _items(_said(await self._get(f"{self._account}/Messages/{message}/Media.json")), "media_list")
+        """Return what hangs on a message, by its SID; nothing, if the message was deleted."""
+        reply = await self._get(f"{self._account}/Messages/{message}/Media.json")
+        return () if reply.status == 404 else _items(_said(reply), "media_list")
 
     def address(self, uri: str) -> str:
         """Return the address of something that Twilio names by a path."""

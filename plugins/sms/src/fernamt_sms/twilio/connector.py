@@ -29,7 +29,7 @@ from fernamt import (
 from fernamt_sms.line import Line
 from fernamt_sms.pictures import Pictures
 from fernamt_sms.twilio.api import Api
-from fernamt_sms.twilio.events import MOST_MEDIA, failure, incoming, status
+from fernamt_sms.twilio.events import failure, incoming, status
 from fernamt_sms.twilio.history import History
 from fernamt_sms.twilio.settings import NUMBER, SERVICE, TwilioSettings
 from fernamt_sms.twilio.signature import OVERRIDES, Keys, check, fields_of, sign
@@ -38,6 +38,9 @@ _NO_ANSWER: Final = Response(body=b"<Response/>", media_type="text/xml")
 """Words in plain text would be sent to the customer."""
 _FOUND_WITHIN: Final = timedelta(hours=1)
 _MMS_BYTES: Final = 5_000_000
+_MMS_FILES: Final = 10
+_MOST_PARTS: Final = 10
+"""Twilio takes 1,600 characters, and ten parts of the GSM alphabet have 1,530."""
 
 
 class Twilio:
@@ -59,9 +62,10 @@ class Twilio:
     def capabilities(self) -> Capabilities:
         """Say what the line can do."""
         kinds = ("image/jpeg", "image/png", "image/gif")
-        files = (Files(media_types=kinds, max_bytes=_MMS_BYTES, max_count=MOST_MEDIA),) if self._settings.mms else ()
+        files = (Files(media_types=kinds, max_bytes=_MMS_BYTES, max_count=_MMS_FILES),) if self._settings.mms else ()
         receipts = frozenset({DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ, DeliveryState.FAILED})
-        return self._line.capabilities(files=files, receipts=receipts)
+        most = min(self._settings.max_parts, _MOST_PARTS)
+        return self._line.capabilities(files=files, receipts=receipts, max_units=most)
 
     def units(self, message: OutboundMessage) -> int:
         """Count parts."""

@@ -30,7 +30,6 @@ from fernamt_sms.number import NAME_SCHEME, sender
 from fernamt_sms.outcome import error
 from fernamt_sms.twilio.codes import CANCELLED, CODES, NOT_DELIVERED
 
-MOST_MEDIA: Final = 10
 _SID: Final = re.compile(r"(SM|MM)[0-9a-f]{32}")
 _OTHER: Final = re.compile(r"[a-z]+:")
 _STATES: Final[Mapping[str, DeliveryState]] = {
@@ -54,7 +53,7 @@ def incoming(form: Mapping[str, str]) -> Sequence[InboundEvent]:
     if not re.fullmatch(r"[0-9]{1,2}", number):
         raise Unparsable("NumMedia is no number")
     media = []
-    for at in range(min(int(number), MOST_MEDIA)):
+    for at in range(int(number)):
         if not (url := form.get(f"MediaUrl{at}", "")):
             raise Unparsable(f"MediaUrl{at} is missing")
         media.append(_file(sid, at, url, form.get(f"MediaContentType{at}", "")))

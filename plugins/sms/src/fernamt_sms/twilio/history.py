@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 
 from fernamt import ConnectorContext, Cursor, Ignored, InboundEvent, Page, Rejected
 from fernamt_sms.twilio.api import Api
-from fernamt_sms.twilio.events import MOST_MEDIA, listed
+from fernamt_sms.twilio.events import listed
 from fernamt_sms.twilio.settings import SERVICE, TwilioSettings
 
 KEPT: Final = timedelta(days=400)
@@ -125,9 +125,7 @@ class History:
         if message.get("direction") != "inbound":
             return ()
         found = await self._api.media(str(message.get("sid")))
-        return [
-            (self._api.address(str(one.get("uri"))), str(one.get("content_type") or "")) for one in found[:MOST_MEDIA]
-        ]
+        return [(self._api.address(str(one.get("uri"))), str(one.get("content_type") or "")) for one in found]
 
     @staticmethod
     def sent_since(messages: Sequence[Mapping[str, Any]], text: str, since: datetime) -> set[str]:
