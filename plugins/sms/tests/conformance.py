@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .http.test_conformance import TestHttp
 from .kannel.test_conformance import TestKannel
+from .sinch.test_conformance import TestSinch
 from .telnyx.test_conformance import TestTelnyx
 from .twilio.test_conformance import TestTwilio
 from .vonage.test_conformance import TestVonageMessages, TestVonageSms
 
-__all__ = ("TestHttp", "TestKannel", "TestTelnyx", "TestTwilio", "TestVonageMessages", "TestVonageSms")
+__all__ = ("TestHttp", "TestKannel", "TestSinch", "TestTelnyx", "TestTwilio", "TestVonageMessages", "TestVonageSms")

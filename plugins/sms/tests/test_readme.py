@@ -21,6 +21,7 @@ from fernamt_sms.http.settings import (
 )
 from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.settings import SmsSettings
+from fernamt_sms.sinch.settings import SinchSettings
 from fernamt_sms.telnyx.settings import TelnyxSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 from fernamt_sms.vonage.settings import VonageSettings
@@ -28,6 +29,7 @@ from fernamt_sms.vonage.settings import VonageSettings
 KINDS: dict[str, type[SmsSettings]] = {
     "sms.http": HttpSettings,
     "sms.kannel": KannelSettings,
+    "sms.sinch": SinchSettings,
     "sms.telnyx": TelnyxSettings,
     "sms.twilio": TwilioSettings,
     "sms.vonage": VonageSettings,

@@ -4,6 +4,7 @@ from fernamt import Registry, hookimpl
 from fernamt_sms.count import count
 from fernamt_sms.http.settings import HttpSettings
 from fernamt_sms.kannel.settings import KannelSettings
+from fernamt_sms.sinch.settings import SinchSettings
 from fernamt_sms.telnyx.settings import TelnyxSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 from fernamt_sms.vonage.settings import VonageSettings
@@ -23,6 +24,12 @@ def fernamt_register(registry: Registry) -> None:
         settings=KannelSettings,
         factory="fernamt_sms.kannel.connector:Kannel",
         about="A Kannel gateway of one's own",
+    )
+    registry.connector(
+        "sms.sinch",
+        settings=SinchSettings,
+        factory="fernamt_sms.sinch.connector:Sinch",
+        about="SMS and MMS through Sinch",
     )
     registry.connector(
         "sms.telnyx",
