@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from .http.test_conformance import TestHttp
+from .infobip.test_conformance import TestInfobip
 from .kannel.test_conformance import TestKannel
 from .sinch.test_conformance import TestSinch
 from .telnyx.test_conformance import TestTelnyx
 from .twilio.test_conformance import TestTwilio
 from .vonage.test_conformance import TestVonageMessages, TestVonageSms
 
-__all__ = ("TestHttp", "TestKannel", "TestSinch", "TestTelnyx", "TestTwilio", "TestVonageMessages", "TestVonageSms")
+__all__ = (
+    "TestHttp",
+    "TestInfobip",
+    "TestKannel",
+    "TestSinch",
+    "TestTelnyx",
+    "TestTwilio",
+    "TestVonageMessages",
+    "TestVonageSms",
+)

@@ -19,6 +19,7 @@ from fernamt_sms.http.settings import (
     ReceiptSettings,
     SendSettings,
 )
+from fernamt_sms.infobip.settings import InfobipSettings
 from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.settings import SmsSettings
 from fernamt_sms.sinch.settings import SinchSettings
@@ -28,6 +29,7 @@ from fernamt_sms.vonage.settings import VonageSettings
 
 KINDS: dict[str, type[SmsSettings]] = {
     "sms.http": HttpSettings,
+    "sms.infobip": InfobipSettings,
     "sms.kannel": KannelSettings,
     "sms.sinch": SinchSettings,
     "sms.telnyx": TelnyxSettings,

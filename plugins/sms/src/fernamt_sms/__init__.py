@@ -3,6 +3,7 @@
 from fernamt import Registry, hookimpl
 from fernamt_sms.count import count
 from fernamt_sms.http.settings import HttpSettings
+from fernamt_sms.infobip.settings import InfobipSettings
 from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.sinch.settings import SinchSettings
 from fernamt_sms.telnyx.settings import TelnyxSettings
@@ -24,6 +25,12 @@ def fernamt_register(registry: Registry) -> None:
         settings=KannelSettings,
         factory="fernamt_sms.kannel.connector:Kannel",
         about="A Kannel gateway of one's own",
+    )
+    registry.connector(
+        "sms.infobip",
+        settings=InfobipSettings,
+        factory="fernamt_sms.infobip.connector:Infobip",
+        about="SMS through Infobip",
     )
     registry.connector(
         "sms.sinch",
