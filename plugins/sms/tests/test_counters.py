@@ -34,13 +34,13 @@ def texts() -> Iterator[str]:
     yield from (chr(code) for code in (*range(0x20, 0x600), *range(0x1E00, 0x2200)))
     for kinds in ((PLAIN,), (EXTENDED,), (PLAIN, EXTENDED), (PLAIN, WIDE), (WIDE, EMOJI), (PLAIN, EMOJI, EXTENDED)):
         for length in LENGTHS:
-            for _ in range(6):
+            for _ in range(4):
                 yield "".join(chance.choice(chance.choice(kinds)) for _ in range(length))
     for edge in range(60, 72):
         for cluster in (*EMOJI, *CLUSTERS):
             yield "ж" * edge + cluster + "ж" * 5
             yield "ж" * (67 + edge) + cluster * 3
-    for _ in range(800):
+    for _ in range(500):
         mixed: tuple[Sequence[str], ...] = (PLAIN, WIDE, EMOJI, CLUSTERS)
         yield "".join(chance.choice(chance.choice(mixed)) for _ in range(chance.randrange(1, 200)))
 
@@ -83,7 +83,7 @@ def test_all_choose_the_same_encoding(judged: Sequence[tuple[str, Segments, Any]
         if {found.encoding is Encoding.GSM} != {said["twilio"]["gsm"], said["split"]["gsm"]}
     ]
 
-    assert len(judged) > 4_000
+    assert len(judged) > 3_500
     assert wrong == []
 
 
@@ -93,7 +93,7 @@ def test_split_sms_splits_at_the_same_places_where_no_character_is_joined_of_sev
     compared = [(text, found, said["split"]) for text, found, said in judged if not is_joined(text)]
     wrong = [text for text, found, said in compared if [*found.parts] != said["parts"] or found.left != said["left"]]
 
-    assert len(compared) > 3_000
+    assert len(compared) > 2_800
     assert wrong == []
 
 
@@ -104,7 +104,7 @@ def test_where_characters_are_joined_we_never_have_fewer_parts_and_seldom_more(
         (text, len(found.parts), len(said["split"]["parts"])) for text, found, said in judged if is_joined(text)
     ]
 
-    assert len(compared) > 900
+    assert len(compared) > 600
     assert [text for text, ours, theirs in compared if not theirs <= ours <= theirs + 1] == []
 
 
@@ -123,7 +123,7 @@ def test_the_calculator_of_twilio_has_the_same_parts_where_it_sees_the_same_char
         if len(found.parts) != said["parts"] or _bits(text, found) != said["bits"]
     ]
 
-    assert len(compared) > 3_000
+    assert len(compared) > 2_800
     assert wrong == []
 
 

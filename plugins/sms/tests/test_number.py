@@ -88,7 +88,7 @@ def test_names_pass_where_they_are_shown(to: str) -> None:
     refuse_name(to)
 
 
-@pytest.mark.parametrize(("to", "region"), [("+12025550123", "US"), ("+14165550123", "CA"), ("+17875550123", "PR")])
-def test_names_are_refused_where_no_network_takes_them(to: str, region: str) -> None:
-    with pytest.raises(Rejected, match=f"networks in {region} take no message under a name"):
+@pytest.mark.parametrize("to", ["+12025550123", "+14165550123", "+17875550123"], ids=["US", "CA", "PR"])
+def test_names_are_refused_where_no_network_takes_them(to: str) -> None:
+    with pytest.raises(Rejected, match="networks in that country take no message under a name"):
         refuse_name(to)

@@ -36,9 +36,7 @@ class Line:
         if message.to.scheme == NAME_SCHEME:
             raise Rejected("they wrote under a name, which nobody can answer")
         if message.to.scheme != SCHEME:
-            raise Rejected(
-                f"{message.to.scheme} is no telephone: an SMS goes to an address such as {SCHEME}:+4930123456"
-            )
+            raise Rejected("an SMS goes to an address such as phone:+4930123456")
         to = recipient(message.to.value, self.settings.region)
         if is_name(sender) and not self.settings.sender_is_replaced:
             refuse_name(to)

@@ -108,4 +108,4 @@ def refuse_name(to: str) -> None:
         return
     region = phonenumbers.region_code_for_number(phonenumbers.parse(to))
     if region in NO_NAMES:
-        raise Rejected(f"networks in {region} take no message under a name: send it from a number")
+        raise Rejected("networks in that country take no message under a name: send it from a number")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from attrs import Attribute, field, frozen
 
@@ -38,5 +38,7 @@ class SmsSettings:
     """A longer text is sent as several messages of so many parts."""
     parts_per_s: float | None = field(default=None, validator=_rate)
     """How many parts a second the provider takes from us."""
+    house_language: Literal["en", "de"] = "en"
+    """The language of the reasons that agents read: en or de."""
     sender_is_replaced: bool = False
     """Whether the provider writes a number in place of a sender of letters where a country shows none; without it such a message is refused before it is sent."""

@@ -102,8 +102,8 @@ async def test_trouble_is_said_in_the_words_of_the_retry_protocol(
     ("to", "section", "says"),
     [
         ("sms:Vodafone", {}, "under a name"),
-        ("email:ann@example.org", {}, "email is no telephone"),
-        ("phone:+12025550123", {"sender": "Example"}, "networks in US"),
+        ("email:ann@example.org", {}, "an SMS goes to an address"),
+        ("phone:+12025550123", {"sender": "Example"}, "networks in that country"),
     ],
 )
 async def test_what_can_never_pass_is_refused_before_infobip_sees_it(

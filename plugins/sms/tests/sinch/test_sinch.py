@@ -71,8 +71,8 @@ async def test_no_number_and_no_word_of_sinchs_stands_in_an_error() -> None:
     ("to", "section", "says"),
     [
         ("sms:Vodafone", {}, "under a name"),
-        ("email:ann@example.org", {}, "email is no telephone"),
-        ("phone:+12025550123", {"sender": "Example"}, "networks in US"),
+        ("email:ann@example.org", {}, "an SMS goes to an address"),
+        ("phone:+12025550123", {"sender": "Example"}, "networks in that country"),
     ],
 )
 async def test_what_can_never_pass_is_refused_before_sinch_sees_it(to: str, section: dict[str, Any], says: str) -> None:

@@ -84,8 +84,8 @@ async def test_no_number_and_no_word_of_telnyxs_stands_in_an_error() -> None:
     ("to", "section", "says"),
     [
         ("sms:Vodafone", {}, "under a name"),
-        ("email:ann@example.org", {}, "email is no telephone"),
-        ("phone:+12025550123", {"sender": "Example", "profile": PROFILE}, "networks in US"),
+        ("email:ann@example.org", {}, "an SMS goes to an address"),
+        ("phone:+12025550123", {"sender": "Example", "profile": PROFILE}, "networks in that country"),
     ],
 )
 async def test_what_can_never_pass_is_refused_before_telnyx_sees_it(

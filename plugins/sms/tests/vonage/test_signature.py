@@ -68,7 +68,7 @@ FORGED: dict[str, Any] = {
     "with a hash that is none": lambda body: token(body, payload_hash=1),
     "without a time": lambda body: token(body, iat=None),
     "of tomorrow": lambda body: token(body, iat=int(NOW.timestamp()) + 301),
-    "of yesterday": lambda body: token(body, iat=int(NOW.timestamp()) - 301),
+    "of yesterday": lambda body: token(body, iat=int(NOW.timestamp()) - 90_001),
     "with a time that is a text": lambda body: token(body, iat=str(int(NOW.timestamp()))),
     "with a time that is yes": lambda body: token(body, iat=True),
     "without a signature": lambda body: token(body, algorithm="none"),
@@ -90,7 +90,7 @@ def test_a_token_is_refused(forge: Any) -> None:
 
 def test_what_vonages_library_takes_and_we_do_not() -> None:
     request = call(SAID)
-    for made in (token(request.body + b" "), token(request.body, iat=int(NOW.timestamp()) - 86_400)):
+    for made in (token(request.body + b" "), token(request.body, iat=int(NOW.timestamp()) - 90_001)):
         assert verify_signature(made, SIGNATURE)
         with pytest.raises(BadSignature):
             check_token(bearing(request, made), KEYS)
@@ -101,10 +101,11 @@ def test_another_way_to_log_in_is_no_signature() -> None:
         check_token(evolve(call(SAID), headers=CIMultiDict({"Authorization": "Basic abc"})), KEYS)
 
 
-@pytest.mark.parametrize("off_s", [-299, 0, 299])
-def test_clocks_may_differ_by_some_minutes(off_s: int) -> None:
+@pytest.mark.parametrize("off_s", [-299, 0, 86_400])
+def test_what_vonage_brings_again_for_a_day_is_taken(off_s: int) -> None:
     request = bearing(call(SAID), token(call(SAID).body))
     check_token(evolve(request, at=NOW + timedelta(seconds=off_s)), KEYS)
+    check_parameters(evolve(call(by_vonage(SMS)), at=NOW + timedelta(seconds=off_s)), KEYS)
 
 
 @given(st.binary(max_size=60), st.text(st.characters(max_codepoint=255), max_size=60))
@@ -166,7 +167,7 @@ FORGED_SMS: dict[str, Any] = {
     "strange characters": lambda: call({**by_vonage(SMS), "sig": "ö"}),
     "other words": lambda: call({**by_vonage(SMS), "text": "other"}),
     "one more": lambda: call({**by_vonage(SMS), "more": "1"}),
-    "of yesterday": lambda: call(by_vonage({**SMS, "timestamp": str(STAMP - 301)})),
+    "of yesterday": lambda: call(by_vonage({**SMS, "timestamp": str(STAMP - 90_001)})),
     "of tomorrow": lambda: call(by_vonage({**SMS, "timestamp": str(STAMP + 301)})),
     "without a time": lambda: call(by_vonage({**SMS, "timestamp": "soon"})),
     "a thing twice": lambda: as_bytes(urlencode(by_vonage(SMS)) + "&text=other"),

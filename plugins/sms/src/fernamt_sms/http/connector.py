@@ -19,6 +19,7 @@ from fernamt import (
     Unreachable,
     Webhook,
 )
+from fernamt_sms.german import speaking
 from fernamt_sms.http import auth, template
 from fernamt_sms.http.codes import Codes
 from fernamt_sms.http.events import KEY, Kind, Reader
@@ -54,6 +55,10 @@ class Gateway:
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:
         """Hand a message to the gateway."""
+        with speaking(self._settings.house_language):
+            return await self._handed(message)
+
+    async def _handed(self, message: OutboundMessage) -> Sent:
         to, text = self._line.recipient(message, sender=self._settings.sender), self._line.text(message)
         segments = segment(text)
         values = self._values() | {

@@ -21,6 +21,7 @@ from fernamt import (
     Unparsable,
     Unparsed,
 )
+from fernamt_sms.german import spoken
 from fernamt_sms.http.codes import Codes
 from fernamt_sms.http.place import Document, Place
 from fernamt_sms.http.settings import HttpSettings, InboundSettings, MessageSettings, ReceiptSettings
@@ -52,7 +53,7 @@ class Reader:
     """Reads the calls of one gateway."""
 
     def __init__(self, settings: HttpSettings, inbound: InboundSettings) -> None:
-        self._region = settings.region
+        self._region, self._language = settings.region, settings.house_language
         self._inbound = inbound
         self._codes = Codes(settings.errors)
         self._items, self._type = Place.parse(inbound.items), Place.parse(inbound.type)
@@ -62,7 +63,7 @@ class Reader:
     def read(self, request: Request, kind: Kind) -> Sequence[InboundEvent]:
         """Return an event for each element of a call; *kind* is what comes by this address. Raises ``Unparsable``."""
         key = request.query.get(KEY, "")
-        return [self._event(one, kind, key) for one in self._elements(request)]
+        return spoken([self._event(one, kind, key) for one in self._elements(request)], self._language)
 
     def _elements(self, request: Request) -> Sequence[Any]:
         if not request.body:

@@ -22,6 +22,7 @@ from fernamt import (
     Unreachable,
     Webhook,
 )
+from fernamt_sms.german import speaking, spoken
 from fernamt_sms.infobip import events
 from fernamt_sms.infobip.api import Api
 from fernamt_sms.infobip.codes import DUPLICATE, of_failure
@@ -59,6 +60,10 @@ class Infobip:
 
     async def send(self, message: OutboundMessage) -> Sent:
         """Send an SMS. Infobip refuses an id that it has: then it took an attempt before this one."""
+        with speaking(self._settings.house_language):
+            return await self._handed_in(message)
+
+    async def _handed_in(self, message: OutboundMessage) -> Sent:
         sender = self._settings.sender
         said: dict[str, Any] = {
             "sender": sender.removeprefix("+"),
@@ -100,7 +105,7 @@ class Infobip:
         """Be called at ``messages`` and at ``receipts``, each with the secret behind it."""
         return (
             Webhook(path="messages", verify=self._verify, parse=self._messages, sign=self._sign),
-            Webhook(path="receipts", verify=self._verify, parse=_receipts, sign=self._sign),
+            Webhook(path="receipts", verify=self._verify, parse=self._receipts, sign=self._sign),
         )
 
     def _address(self, path: str) -> str:
@@ -120,6 +125,5 @@ class Infobip:
     def _messages(self, request: Request) -> Sequence[InboundEvent]:
         return events.messages(request.body, self._settings.region)
 
-
-def _receipts(request: Request) -> Sequence[InboundEvent]:
-    return events.receipts(request.body)
+    def _receipts(self, request: Request) -> Sequence[InboundEvent]:
+        return spoken(events.receipts(request.body), self._settings.house_language)

@@ -14,6 +14,7 @@ from fernamt import (
     ConnectorContext,
     DeliveryState,
     HttpReply,
+    InboundEvent,
     OutboundMessage,
     Request,
     Response,
@@ -21,6 +22,7 @@ from fernamt import (
     Unreachable,
     Webhook,
 )
+from fernamt_sms.german import speaking, spoken
 from fernamt_sms.http import auth
 from fernamt_sms.http.settings import InboundSettings
 from fernamt_sms.kannel.events import incoming, name_of, told
@@ -58,6 +60,10 @@ class Kannel:
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:
         """Hand over each part that did not get through before, with a header of our own: Kannel would cut a long text."""
+        with speaking(self._settings.house_language):
+            return await self._sent(message)
+
+    async def _sent(self, message: OutboundMessage) -> Sent:
         to = self._line.recipient(message, sender=self._settings.sender)
         segments = segment(self._line.text(message))
         ids, total = [*message.sent_ids], len(segments.parts)
@@ -116,8 +122,11 @@ class Kannel:
                 sign=self._sign,
                 done=_NO_WORDS,
             ),
-            Webhook(path="receipts", verify=self._verify, parse=told, sign=self._sign, done=_NO_WORDS),
+            Webhook(path="receipts", verify=self._verify, parse=self._told, sign=self._sign, done=_NO_WORDS),
         )
+
+    def _told(self, request: Request) -> Sequence[InboundEvent]:
+        return spoken(told(request), self._settings.house_language)
 
     def _verify(self, request: Request) -> None:
         auth.check(request, self._inbound)

@@ -22,6 +22,7 @@ from fernamt import (
     Sent,
     Webhook,
 )
+from fernamt_sms.german import speaking, spoken
 from fernamt_sms.line import Line
 from fernamt_sms.missed import Missed
 from fernamt_sms.pictures import Pictures
@@ -70,6 +71,10 @@ class Sinch:
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:
         """Send an SMS, or with a picture an MMS, as a batch of one."""
+        with speaking(self._settings.house_language):
+            return await self._handed_in(message)
+
+    async def _handed_in(self, message: OutboundMessage) -> Sent:
         sender = self._settings.sender
         to, text = self._line.recipient(message, sender=sender), self._line.text(message)
         said: dict[str, Any] = {
@@ -114,7 +119,7 @@ class Sinch:
         )
 
     def _parse(self, request: Request) -> Sequence[InboundEvent]:
-        return read(request.body, self._settings.region)
+        return spoken(read(request.body, self._settings.region), self._settings.house_language)
 
     async def run(self) -> None:
         """Look from time to time what we missed: Sinch calls for a day, but never again where we once said 4xx."""
@@ -132,7 +137,7 @@ class Sinch:
         told = await self._api.between("delivery_reports", start, end)
         # Sinch gives the newest first; of those that came in one moment that is all that says their order.
         elements = sorted((*reversed(came), *reversed(told)), key=_order)
-        found = listed(elements, self._settings.region)
+        found = spoken(listed(elements, self._settings.region), self._settings.house_language)
         # Others may send by the same plan: what bears no key of ours is theirs.
         return [one for one in found if not isinstance(one, Receipt) or one.message_key]
 

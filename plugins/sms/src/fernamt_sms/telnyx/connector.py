@@ -20,6 +20,7 @@ from fernamt import (
     Sent,
     Webhook,
 )
+from fernamt_sms.german import speaking, spoken
 from fernamt_sms.line import Line
 from fernamt_sms.pictures import Pictures
 from fernamt_sms.telnyx.api import Api
@@ -62,6 +63,10 @@ class Telnyx:
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:
         """Send an SMS, or with pictures an MMS."""
+        with speaking(self._settings.house_language):
+            return await self._handed_in(message)
+
+    async def _handed_in(self, message: OutboundMessage) -> Sent:
         sender = self._settings.sender
         to, text = self._line.recipient(message, sender=sender), self._line.text(message)
         media = [self._pictures.address(file) for file in message.attachments]
@@ -110,7 +115,8 @@ class Telnyx:
         check(request, self._keys)
 
     def _parse(self, request: Request) -> Sequence[InboundEvent]:
-        return read(request.body, self._settings.region, receipts=self._receipts)
+        found = read(request.body, self._settings.region, receipts=self._receipts)
+        return spoken(found, self._settings.house_language)
 
     def fetch_media(self, ref: str) -> AsyncIterator[bytes]:
         """Yield a picture that a customer sent; Telnyx keeps it for a while, for whoever has its address."""

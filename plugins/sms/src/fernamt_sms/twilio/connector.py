@@ -26,6 +26,7 @@ from fernamt import (
     Unparsable,
     Webhook,
 )
+from fernamt_sms.german import speaking, spoken
 from fernamt_sms.line import Line
 from fernamt_sms.pictures import Pictures
 from fernamt_sms.twilio.api import Api
@@ -74,6 +75,10 @@ class Twilio:
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:
         """Send an SMS, or with pictures an MMS."""
+        with speaking(self._settings.house_language):
+            return await self._sent(message)
+
+    async def _sent(self, message: OutboundMessage) -> Sent:
         sender = self._settings.sender
         to = self._line.recipient(message, sender=sender)
         fields = [("To", to), ("MessagingServiceSid" if SERVICE.fullmatch(sender) else "From", sender)]
@@ -129,10 +134,11 @@ class Twilio:
         return sign(request, self._keys)
 
     def _incoming(self, request: Request) -> Sequence[InboundEvent]:
-        return incoming(self._form(request))
+        return spoken(incoming(self._form(request)), self._settings.house_language)
 
     def _status(self, request: Request) -> Sequence[InboundEvent]:
-        return status(self._form(request), message_key=request.query.get("key", ""))
+        told = status(self._form(request), message_key=request.query.get("key", ""))
+        return spoken(told, self._settings.house_language)
 
     def _form(self, request: Request) -> Mapping[str, str]:
         """Return the fields of a call; of one that stands twice the first counts."""

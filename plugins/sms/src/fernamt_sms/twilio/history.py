@@ -10,6 +10,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from fernamt import ConnectorContext, Cursor, Ignored, InboundEvent, Page, Rejected
+from fernamt_sms.german import spoken
 from fernamt_sms.twilio.api import Api
 from fernamt_sms.twilio.events import listed
 from fernamt_sms.twilio.settings import SERVICE, TwilioSettings
@@ -118,7 +119,8 @@ class History:
         events: list[InboundEvent] = []
         for one in messages:
             media = await self._media(one) if str(one.get("num_media") or "0") != "0" else ()
-            events += [event for event in listed(one, media) if not isinstance(event, Ignored)]
+            found = spoken(listed(one, media), self._settings.house_language)
+            events += [event for event in found if not isinstance(event, Ignored)]
         return events
 
     async def _media(self, message: Mapping[str, Any]) -> Sequence[tuple[str, str]]:

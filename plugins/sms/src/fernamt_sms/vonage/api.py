@@ -60,7 +60,5 @@ def _sent(reply: HttpReply) -> Sent:
     code = str(refused.get("status", ""))[:5]
     if taken:
         # Some parts are under way, and nobody can send the rest of such a message alone.
-        raise Unreachable(
-            f"Vonage took {len(taken)} of {len(parts)} parts of the message", certain=False, code=code, sent_ids=ids
-        )
+        raise Unreachable("Vonage took only some parts of the message", certain=False, code=code, sent_ids=ids)
     raise error(of_sms_answer(code), code)

@@ -41,7 +41,6 @@ _AGE: Final = Meaning(Class.REFUSED, "the network blocks it for the recipient's 
 _CARRIER: Final = Meaning(Class.REFUSED, "the network blocks messages to this number")
 _PREPAID: Final = Meaning(Class.REFUSED, "the recipient's prepaid balance is not enough")
 _DAILY: Final = Meaning(Class.REFUSED, "more messages than the network takes from this sender in a day")
-_RULE: Final = Meaning(Class.REFUSED, "a rule of the recipient's country forbids it")
 _FRAUD: Final = Meaning(Class.REFUSED, "Vonage's Fraud Defender blocks messages to this number")
 _LATE: Final = Meaning(Class.REFUSED, "its time was over before it could be delivered")
 
@@ -95,11 +94,11 @@ RECEIPTS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "16": _BALANCE,
         "39": _SENDER,
         "41": _DAILY,
-        "50": _RULE,
-        "51": _RULE,
-        "52": _RULE,
-        "53": _RULE,
-        "54": _RULE,
+        "50": Meaning(Class.REFUSED, "a filter of the country held it: the company is not registered"),
+        "51": Meaning(Class.REFUSED, "a filter of the country held it: the sender is not registered"),
+        "52": Meaning(Class.REFUSED, "a filter of the country held it: the text is not registered"),
+        "53": Meaning(Class.REFUSED, "a filter of the country held it: there is no consent"),
+        "54": Meaning(Class.REFUSED, "a rule of the country held it"),
         "99": _UNKNOWN,
     }
 )

@@ -21,6 +21,7 @@ from fernamt import (
     Unparsable,
     Webhook,
 )
+from fernamt_sms.german import speaking, spoken
 from fernamt_sms.line import Line
 from fernamt_sms.pictures import Pictures
 from fernamt_sms.text import Encoding, encoding_of
@@ -67,6 +68,10 @@ class Vonage:
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:
         """Send an SMS, or with a picture an MMS. Our key comes back with each receipt: so it settles one whose answer was lost."""
+        with speaking(self._settings.house_language):
+            return await self._handed_in(message)
+
+    async def _handed_in(self, message: OutboundMessage) -> Sent:
         sender = self._settings.sender
         to, text = self._line.recipient(message, sender=sender), self._line.text(message)
         ends = {"from": sender.removeprefix("+"), "to": to.removeprefix("+")}
@@ -101,11 +106,11 @@ class Vonage:
         if self._settings.api == "messages":
             return (
                 self._webhook("messages", check_token, sign_token, self._messages),
-                self._webhook("receipts", check_token, sign_token, _statuses),
+                self._webhook("receipts", check_token, sign_token, self._statuses),
             )
         return (
             self._webhook("messages", check_parameters, sign_parameters, self._sms),
-            self._webhook("receipts", check_parameters, sign_parameters, _receipts),
+            self._webhook("receipts", check_parameters, sign_parameters, self._receipts),
         )
 
     def _webhook(
@@ -129,6 +134,12 @@ class Vonage:
     def _sms(self, request: Request) -> Sequence[InboundEvent]:
         return events.sms(_parameters(request), self._settings.region)
 
+    def _statuses(self, request: Request) -> Sequence[InboundEvent]:
+        return spoken(events.statuses(request.body), self._settings.house_language)
+
+    def _receipts(self, request: Request) -> Sequence[InboundEvent]:
+        return spoken(events.receipts(_parameters(request)), self._settings.house_language)
+
     def fetch_media(self, ref: str) -> AsyncIterator[bytes]:
         """Yield a picture that a customer sent; Vonage keeps it for two days, for whoever has its address."""
         return self._http.download(ref, max_bytes=_MEDIA_MAX_BYTES)
@@ -143,11 +154,3 @@ def _parameters(request: Request) -> Mapping[str, str]:
         return parameters(request)
     except ValueError as why:
         raise Unparsable(f"this is no call of the SMS API: {type(why).__name__}") from None
-
-
-def _statuses(request: Request) -> Sequence[InboundEvent]:
-    return events.statuses(request.body)
-
-
-def _receipts(request: Request) -> Sequence[InboundEvent]:
-    return events.receipts(_parameters(request))

@@ -13,7 +13,7 @@ import orjson
 from attrs import evolve, frozen
 
 from fernamt import BadSignature, Request, Secret
-from fernamt_sms.fresh import check_time
+from fernamt_sms.fresh import DAY_S, check_time
 
 Method: TypeAlias = Literal["md5hash", "md5", "sha1", "sha256", "sha512"]
 _MAX_FIELDS: Final = 200
@@ -51,7 +51,7 @@ def check_token(request: Request, keys: Keys) -> None:
     if not isinstance(said, str) or not hmac.compare_digest(found.encode(), _bytes(said.lower())):
         raise BadSignature("the token is of another body")
     made = claims["iat"]
-    check_time(str(made) if isinstance(made, int) and not isinstance(made, bool) else "", request.at)
+    check_time(str(made) if isinstance(made, int) and not isinstance(made, bool) else "", request.at, oldest_s=DAY_S)
 
 
 def sign_token(request: Request, keys: Keys) -> Request:
@@ -119,7 +119,7 @@ def check_parameters(request: Request, keys: Keys) -> None:
         fits |= hmac.compare_digest(_signature(said, secret, keys.method).encode(), given)
     if not fits:
         raise BadSignature("sig fits no signature secret of ours: see signature_method, and ask Vonage to sign calls")
-    check_time(said.get("timestamp", ""), request.at)
+    check_time(said.get("timestamp", ""), request.at, oldest_s=DAY_S)
 
 
 def sign_parameters(request: Request, keys: Keys) -> Request:
