@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from .http.test_conformance import TestHttp
+from .infobip.test_conformance import TestInfobip
 from .kannel.test_conformance import TestKannel
+from .sinch.test_conformance import TestSinch
 from .smpp.test_conformance import TestSmpp
+from .telnyx.test_conformance import TestTelnyx
 from .twilio.test_conformance import TestTwilio
-from .vonage.test_conformance import TestVonage
+from .vonage.test_conformance import TestVonageMessages, TestVonageSms
 
-__all__ = ("TestHttp", "TestKannel", "TestSmpp", "TestTwilio", "TestVonage")
+__all__ = (
+    "TestHttp",
+    "TestInfobip",
+    "TestKannel",
+    "TestSinch",
+    "TestSmpp",
+    "TestTelnyx",
+    "TestTwilio",
+    "TestVonageMessages",
+    "TestVonageSms",
+)

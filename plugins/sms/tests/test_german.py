@@ -9,6 +9,7 @@ import pytest
 
 import fernamt_sms
 from fernamt import NeedsLogin, Receipt, Rejected, Throttled
+from fernamt_sms.answer import of_status
 from fernamt_sms.german import GERMAN, speaking, spoken
 from fernamt_sms.twilio.events import receipt
 
@@ -19,7 +20,7 @@ def sentences() -> set[str]:
     """Return every sentence that stands in a table of meanings."""
     return {
         one
-        for kind in ("twilio", "vonage", "kannel", "http", "smpp")
+        for kind in ("twilio", "vonage", "telnyx", "sinch", "infobip", "kannel", "http", "smpp")
         for file in (SOURCES / kind).glob("*.py")
         for one in said_in(file)
     }
@@ -40,7 +41,7 @@ def test_every_reason_of_a_table_has_its_german_and_none_is_left_over() -> None:
     said = sentences()
     assert len(said) > 100
     assert said - GERMAN.keys() == set()
-    code = "".join(file.read_text() for file in SOURCES.rglob("*.py") if file.name != "german.py")
+    code = "".join(file.read_text() for file in SOURCES.rglob("*.py") if not file.name.startswith("german"))
     lost = [one for one in GERMAN if one not in code and one.partition(": ")[2] not in code]
     assert lost == []
 
@@ -71,3 +72,9 @@ def test_a_receipt_says_its_reason_in_the_house_language() -> None:
     [same] = spoken([receipt("SM1", "failed", "30003")], "en")
     assert isinstance(same, Receipt)
     assert str(same.error) == "the telephone is off or out of reach (30003)"
+
+
+@pytest.mark.parametrize("who", ["Vonage", "Telnyx", "Sinch", "Infobip"])
+@pytest.mark.parametrize("status", [302, 400, 401, 402, 408, 429, 500])
+def test_what_a_status_of_http_means_has_its_german_for_every_provider(who: str, status: int) -> None:
+    assert of_status(status, who).says in GERMAN

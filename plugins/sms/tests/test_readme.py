@@ -19,16 +19,22 @@ from fernamt_sms.http.settings import (
     ReceiptSettings,
     SendSettings,
 )
+from fernamt_sms.infobip.settings import InfobipSettings
 from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.settings import SmsSettings
+from fernamt_sms.sinch.settings import SinchSettings
 from fernamt_sms.smpp.settings import SmppSettings, StatusSettings
+from fernamt_sms.telnyx.settings import TelnyxSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 from fernamt_sms.vonage.settings import VonageSettings
 
 KINDS: dict[str, type[SmsSettings]] = {
     "sms.http": HttpSettings,
+    "sms.infobip": InfobipSettings,
     "sms.kannel": KannelSettings,
+    "sms.sinch": SinchSettings,
     "sms.smpp": SmppSettings,
+    "sms.telnyx": TelnyxSettings,
     "sms.twilio": TwilioSettings,
     "sms.vonage": VonageSettings,
 }

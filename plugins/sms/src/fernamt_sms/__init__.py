@@ -3,8 +3,11 @@
 from fernamt import Registry, hookimpl
 from fernamt_sms.count import count
 from fernamt_sms.http.settings import HttpSettings
+from fernamt_sms.infobip.settings import InfobipSettings
 from fernamt_sms.kannel.settings import KannelSettings
+from fernamt_sms.sinch.settings import SinchSettings
 from fernamt_sms.smpp.settings import SmppSettings
+from fernamt_sms.telnyx.settings import TelnyxSettings
 from fernamt_sms.twilio.settings import TwilioSettings
 from fernamt_sms.vonage.settings import VonageSettings
 
@@ -25,6 +28,24 @@ def fernamt_register(registry: Registry) -> None:
         about="A Kannel gateway of one's own",
     )
     registry.connector(
+        "sms.infobip",
+        settings=InfobipSettings,
+        factory="fernamt_sms.infobip.connector:Infobip",
+        about="SMS through Infobip",
+    )
+    registry.connector(
+        "sms.sinch",
+        settings=SinchSettings,
+        factory="fernamt_sms.sinch.connector:Sinch",
+        about="SMS and MMS through Sinch",
+    )
+    registry.connector(
+        "sms.telnyx",
+        settings=TelnyxSettings,
+        factory="fernamt_sms.telnyx.connector:Telnyx",
+        about="SMS and MMS through Telnyx",
+    )
+    registry.connector(
         "sms.smpp",
         settings=SmppSettings,
         factory="fernamt_sms.smpp.connector:Smpp",
@@ -40,6 +61,6 @@ def fernamt_register(registry: Registry) -> None:
         "sms.vonage",
         settings=VonageSettings,
         factory="fernamt_sms.vonage.connector:Vonage",
-        about="SMS through Vonage",
+        about="SMS and MMS through Vonage, by its Messages API or its SMS API",
     )
     registry.command("count", count)

@@ -8,11 +8,13 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from fernamt import ChannelError, InboundEvent, Receipt
+from fernamt_sms.german_providers import PROVIDERS
 
 Language: TypeAlias = Literal["en", "de"]
 
 GERMAN: Final[Mapping[str, str]] = MappingProxyType(
     {
+        **PROVIDERS,
         # numbers and what is said before a provider is asked
         "the number has an extension, and no message goes to one: leave it out": "Die Nummer hat eine Durchwahl, und an die geht keine Nachricht: weglassen",
         "the number cannot be right: there is no such country code": "Die Nummer kann nicht stimmen: diese Landesvorwahl gibt es nicht",
@@ -109,23 +111,8 @@ GERMAN: Final[Mapping[str, str]] = MappingProxyType(
         "Twilio has trouble": "Twilio ist gestört",
         "what answers there is not Twilio": "Was dort antwortet, ist nicht Twilio",
         # Vonage
-        "more messages than Vonage takes": "Mehr Nachrichten, als Vonage annimmt",
-        "more connections than Vonage takes": "Mehr Verbindungen, als Vonage annimmt",
-        "Vonage misses something in the message": "Vonage fehlt etwas in der Nachricht",
-        "Vonage does not understand something in the message": "Vonage versteht etwas in der Nachricht nicht",
-        "Vonage does not accept user and secret": "Vonage nimmt user und secret nicht an",
-        "Vonage has trouble": "Vonage ist gestört",
-        "Vonage knows no way to this number": "Vonage kennt keinen Weg zu dieser Nummer",
-        "Vonage sends nothing to this number: it is on its list": "Vonage sendet nichts an diese Nummer: sie steht auf seiner Sperrliste",
         "the account at Vonage is suspended": "Das Konto bei Vonage ist gesperrt",
-        "the balance at Vonage is used up": "Das Guthaben bei Vonage ist aufgebraucht",
-        "the account at Vonage may not send by HTTP": "Das Konto bei Vonage darf nicht über HTTP senden",
-        "the text is longer than Vonage takes": "Der Text ist länger, als Vonage annimmt",
-        "Vonage does not accept our signature": "Vonage nimmt unsere Unterschrift nicht an",
-        "Vonage does not let us send from this sender": "Vonage lässt uns nicht von diesem Absender senden",
         "Vonage does not accept our address for receipts: see public_url": "Vonage nimmt unsere Adresse für Quittungen nicht an: siehe public_url",
-        "Vonage wants either a signature or the secret": "Vonage will entweder eine Unterschrift oder das Geheimnis",
-        "Vonage refused the message": "Vonage hat die Nachricht abgelehnt",
         "Vonage took only some parts of the message": "Vonage hat nur einige Teile der Nachricht angenommen",
         # SMPP
         "the SMSC does not take a message of this length": "Das SMSC nimmt keine Nachricht dieser Länge an",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import evolve, frozen
 
-from fernamt import Capabilities, OutboundMessage, Rejected
-from fernamt_sms.number import NAME_SCHEME, SCHEME, is_name, recipient, refuse_name
+from fernamt import Address, Capabilities, OutboundMessage, Rejected
+from fernamt_sms.number import NAME_SCHEME, SCHEME, is_name, recipient, refuse_name, zones
 from fernamt_sms.plain import plain
 from fernamt_sms.settings import SmsSettings
 from fernamt_sms.text import segment
@@ -52,3 +53,17 @@ class Line:
             opt_out_words=True,
         )
         return evolve(can, **more)
+
+
+class OnALine:
+    """What every kind says of a message and of a number in the same way: the abilities ``Measures`` and ``KnowsZones``."""
+
+    _line: Line
+
+    def units(self, message: OutboundMessage) -> int:
+        """Count parts."""
+        return self._line.units(message)
+
+    def zones(self, to: Address) -> Sequence[str]:
+        """Tell the time zones of a number."""
+        return zones(to)

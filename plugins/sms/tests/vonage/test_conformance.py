@@ -1,35 +1,59 @@
-"""Every rule of the kit, for ``sms.vonage``."""
+"""Every rule of the kit, for ``sms.vonage`` by each of its APIs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from fernamt import Address, OutboundMessage, Secret
-from fernamt.testing import ConnectorConformance, Rig
-from fernamt_sms.vonage.signature import OLDEST_S
+from fernamt import Address, Secret
+from fernamt.testing import ConnectorConformance
 
-from .fake import ANN, US, FakeVonage
+from .fake import ANN, KEY, SECRET, SIGNATURE, US, FakeVonage
 
 
-class TestVonage(ConnectorConformance):
+def section(api: str, server: FakeVonage) -> Mapping[str, object]:
+    return {
+        "api": api,
+        "account": KEY,
+        "api_secret": Secret(SECRET),
+        "signature_secret": Secret(SIGNATURE),
+        "sender": US,
+        "messages_url": server.url,
+        "sms_url": server.url,
+    }
+
+
+class TestVonageMessages(ConnectorConformance):
     kind = "sms.vonage"
-    signs_time_s = OLDEST_S
+    signs_time_s = 25 * 3600.0
+
+    @property
+    def folder(self) -> Path:
+        return super().folder / "messages"
 
     def server(self) -> FakeVonage:
-        return FakeVonage()
+        return FakeVonage(api="messages")
 
     def settings(self, server: FakeVonage) -> Mapping[str, object]:
-        return {
-            "user": "abcd1234",
-            "secret": Secret("secret-of-the-tests"),
-            "signature_secret": Secret("signature-of-the-tests"),
-            "sender": US,
-            "api": server.url,
-        }
+        return {**section("messages", server), "mms": True}
 
     def recipient(self) -> Address:
         return Address("phone", ANN)
 
-    def messages(self, rig: Rig) -> Mapping[str, OutboundMessage]:
-        """Both alphabets."""
-        return {**super().messages(rig), "gsm": rig.message("Ihr Paket (3 kg) ist da: 5 €")}
+
+class TestVonageSms(ConnectorConformance):
+    kind = "sms.vonage"
+    signs_time_s = 25 * 3600.0
+
+    @property
+    def folder(self) -> Path:
+        return super().folder / "sms"
+
+    def server(self) -> FakeVonage:
+        return FakeVonage(api="sms")
+
+    def settings(self, server: FakeVonage) -> Mapping[str, object]:
+        return section("sms", server)
+
+    def recipient(self) -> Address:
+        return Address("phone", ANN)

@@ -1,295 +1,271 @@
-"""A line at Vonage: what goes out, what its answers and calls mean, and which calls are its own."""
+"""A line at Vonage: what goes out by either API, and what becomes of it."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
-from attrs import evolve, frozen
-from hypothesis import given
-from hypothesis import strategies as st
-from multidict import CIMultiDict
 from vonage_http_client.auth import Auth
+from vonage_http_client.http_client import HttpClient, HttpClientOptions
+from vonage_messages import Messages
+from vonage_messages import Sms as TheirMessage
+from vonage_sms import Sms, SmsMessage
 
 from fernamt import (
     Address,
-    BadSignature,
-    Channel,
-    ChannelId,
+    Attachment,
     NeedsLogin,
-    OutboundMessage,
-    Receipt,
+    OptedOut,
     Rejected,
     Request,
-    Secret,
     Sent,
     Throttled,
     Unparsable,
     Unreachable,
 )
-from fernamt.testing import FakeContext, ProviderFault, loopback_http
-from fernamt_sms.vonage.codes import ANSWERS, RECEIPTS
-from fernamt_sms.vonage.connector import Vonage
-from fernamt_sms.vonage.events import incoming, told
-from fernamt_sms.vonage.settings import VonageSettings
-from fernamt_sms.vonage.signature import OLDEST_S, check, sign
+from fernamt.testing import FaultProxy, ProviderFault, WireFault
 
-from .fake import ANN, US, FakeVonage, answer
-
-URL: Final = "https://desk.example.org/in/v/"
-NOW: Final = datetime(2026, 11, 30, 12, tzinfo=UTC)
-METHODS: Final = ("md5", "sha1", "sha256", "sha512")
+from ..faults import FAULTS  # noqa: TID252 - the tests are no package with a name of its own
+from .fake import ANN, KEY, SECRET, US, FakeVonage
+from .given import URL, call, message, settings, vonage
 
 
-@frozen
-class Given:
-    """A channel and the Vonage at its other end."""
-
-    there: FakeVonage
-    line: Vonage
-
-
-def settings(**more: Any) -> VonageSettings:
-    said: dict[str, Any] = {"user": "abcd1234", "secret": Secret("s"), "signature_secret": Secret("sig"), "sender": US}
-    return VonageSettings(**said | more)
-
-
-def line(section: VonageSettings, context: FakeContext) -> Vonage:
-    return Vonage(Channel(id=ChannelId("v"), name="V", kind="sms.vonage", settings=section, url=URL), context)
-
-
-@asynccontextmanager
-async def vonage(**more: Any) -> AsyncIterator[Given]:
-    async with FakeVonage() as there, loopback_http(timeout_s=5.0) as http:
-        yield Given(there, line(settings(api=there.url, **more), FakeContext(http=http)))
-
-
-def message(text: str = "Ihr Paket ist da", **more: Any) -> OutboundMessage:
-    said: dict[str, Any] = {"key": "k1", "entry_key": "e1", "attempt": 1, "to": Address("phone", ANN)} | more
-    return OutboundMessage(text=text, **said)
-
-
-def call(fields: Mapping[str, str] | bytes, how: str = "form") -> Request:
-    body, kind, query = b"", "", dict[str, str]()
-    if isinstance(fields, bytes) or how == "form":
-        body = fields if isinstance(fields, bytes) else urlencode(fields).encode()
-        kind = "application/json" if how == "json" else "application/x-www-form-urlencoded"
-    elif how == "json":
-        body, kind = json.dumps(fields).encode(), "application/json; charset=utf-8"
-    else:
-        query = dict(fields)
-    return Request(
-        method="POST" if body else "GET",
-        url=f"{URL}sms",
-        path="",
-        query=query,
-        headers=CIMultiDict({"Content-Type": kind}),
-        body=body,
-        at=NOW,
-    )
+def form_of(there: FakeVonage) -> dict[str, str]:
+    return dict(parse_qsl(there.calls[-1].body.decode(), strict_parsing=True))
 
 
 # ---- out
-async def test_a_message_says_its_alphabet_its_key_and_where_its_receipts_go() -> None:
+async def test_a_message_says_where_its_receipts_go_and_which_it_is() -> None:
     async with vonage() as it:
-        assert await it.line.send(message()) == Sent(ids=("0C00000000000001",))
-        await it.line.send(message("да"))
-        first, second = (dict(parse_qsl(one.body.decode(), strict_parsing=True)) for one in it.there.calls)
-        assert first == {
-            "api_key": "abcd1234",
-            "api_secret": "s",
-            "from": US[1:],
-            "to": ANN[1:],
+        sent = await it.line.send(message())
+        assert it.there.calls[-1].json() == {
+            "from": "493023125000",
+            "to": "4915112345678",
+            "channel": "sms",
+            "message_type": "text",
             "text": "Ihr Paket ist da",
-            "type": "text",
-            "client-ref": "k1",
-            "callback": f"{URL}receipts",
+            "client_ref": "k1",
+            "webhook_url": f"{URL}receipts",
+            "webhook_version": "v1",
         }
-        assert (second["type"], second["text"]) == ("unicode", "да")
+        assert sent == Sent(ids=("aaaaaaaa-bbbb-4ccc-8ddd-000000000001",))
 
 
-ANSWERED: list[tuple[bytes, type[Exception], str, bool | None]] = [
-    (answer("1"), Throttled, "1", None),
-    (answer("4"), NeedsLogin, "4", None),
-    (answer("5"), Unreachable, "5", False),
-    (answer("6"), Rejected, "6", None),
-    (answer("9"), NeedsLogin, "9", None),
-    (answer("77"), Rejected, "77", None),
-    (answer("0", "9"), Unreachable, "9", False),
-    (answer(), Unreachable, "", False),
-    (b'{"messages": ["0"]}', Unreachable, "", False),
-    (b'{"messages": [{"status": "0"}]}', Unreachable, "", False),
-    (b"[]", Unreachable, "", False),
-    (b"<html>", Unreachable, "", False),
+async def test_a_picture_goes_out_with_its_words() -> None:
+    async with vonage(mms=True) as it:
+        blob = it.context.blobs.add(b"\x89PNG of the test")
+        file = Attachment(name="Foto.png", media_type="image/png", content=blob)
+        await it.line.send(message("Anbei", attachments=(file,)))
+        said = it.there.calls[-1].json()
+        assert (said["channel"], said["message_type"], said["image"]["caption"]) == ("mms", "image", "Anbei")
+        assert said["image"]["url"].startswith(f"{URL}media/Foto.png?token=")
+        await it.line.send(message("", attachments=(file,)))
+        assert it.there.calls[-1].json()["image"].keys() == {"url"}
+
+
+@pytest.mark.parametrize(("text", "kind"), [("Größe [38] für 5 €", "text"), ("Größe 38 🙂", "unicode")])
+async def test_the_sms_api_is_told_which_characters_a_text_needs(text: str, kind: str) -> None:
+    async with vonage(api="sms") as it:
+        await it.line.send(message(text))
+        assert form_of(it.there) == {
+            "from": "493023125000",
+            "to": "4915112345678",
+            "text": text,
+            "type": kind,
+            "status-report-req": "1",
+            "client-ref": "k1",
+        }
+
+
+async def test_a_long_message_of_the_sms_api_has_the_ids_of_its_parts() -> None:
+    async with vonage(api="sms") as it:
+        it.there.statuses = ["0", "0"]
+        assert await it.line.send(message("x" * 200)) == Sent(ids=("0A0000000123ABC1", "0A0000000123ABC2"))
+
+
+SMS_ANSWERS: list[tuple[str, type[Exception], bool | None]] = [
+    ("1", Throttled, None),
+    ("3", Rejected, None),
+    ("4", NeedsLogin, None),
+    ("5", Unreachable, False),
+    ("6", Rejected, None),
+    ("9", NeedsLogin, None),
+    ("13", Unreachable, True),
+    ("15", NeedsLogin, None),
+    ("77", Unreachable, False),
 ]
 
 
-@pytest.mark.parametrize(("body", "kind", "code", "certain"), ANSWERED)
-async def test_a_good_status_of_http_says_nothing_yet(
-    body: bytes, kind: type[Exception], code: str, certain: bool | None
+@pytest.mark.parametrize(("status", "kind", "certain"), SMS_ANSWERS)
+async def test_a_good_answer_of_http_is_none_of_the_sms_api(
+    status: str, kind: type[Exception], certain: bool | None
 ) -> None:
-    async with vonage() as it:
-        it.there.next(ProviderFault(body=body))
+    async with vonage(api="sms") as it:
+        it.there.statuses = [status]
         with pytest.raises(kind) as why:
             await it.line.send(message())
-        assert (getattr(why.value, "code", ""), getattr(why.value, "certain", None)) == (code, certain)
+        assert getattr(why.value, "certain", None) == certain
         assert ANN not in str(why.value)
+        assert "4915112345678" not in str(why.value)
 
 
-async def test_the_ids_of_all_parts_are_kept() -> None:
+async def test_a_message_of_which_some_parts_are_under_way_is_never_sent_again_by_itself() -> None:
+    async with vonage(api="sms") as it:
+        it.there.statuses = ["0", "1"]
+        with pytest.raises(Unreachable, match="only some parts") as why:
+            await it.line.send(message("x" * 200))
+        assert (why.value.certain, why.value.sent_ids) == (False, ("0A0000000123ABC1",))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"messages": []}', b'{"messages": [1]}', b'{"messages": [{"status": "0"}]}', b'{"messages": {"status": "0"}}'],
+)
+async def test_an_answer_of_the_sms_api_that_is_none_is_uncertain(body: bytes) -> None:
+    async with vonage(api="sms") as it:
+        it.there.next(ProviderFault(body=body))
+        with pytest.raises(Unreachable) as why:
+            await it.line.send(message())
+        assert not why.value.certain
+
+
+@pytest.mark.parametrize("api", ["messages", "sms"])
+@pytest.mark.parametrize(("fault", "kind", "certain"), FAULTS.values(), ids=FAULTS)
+async def test_trouble_is_said_in_the_words_of_the_retry_protocol(
+    api: str, fault: ProviderFault, kind: type[Exception], certain: bool | None
+) -> None:
+    async with vonage(api=api) as it:
+        it.there.next(fault)
+        with pytest.raises(kind) as why:
+            await it.line.send(message())
+        assert getattr(why.value, "certain", None) == certain
+        assert len(it.there.calls) == 1
+
+
+@pytest.mark.parametrize("fault", [WireFault.reset(), WireFault.cut(), WireFault.garbage()])
+async def test_a_broken_line_is_never_certain(fault: WireFault) -> None:
+    async with FakeVonage() as there, FaultProxy("127.0.0.1", there.port) as proxy:
+        proxy.next(fault)
+        async with vonage() as it:
+            section = settings(messages_url=f"http://127.0.0.1:{proxy.port}")
+            line = type(it.line)(_channel(section), it.context)
+            with pytest.raises(Unreachable) as why:
+                await line.send(message())
+        assert not why.value.certain
+
+
+def _channel(section: Any) -> Any:
+    from fernamt import Channel, ChannelId
+
+    return Channel(id=ChannelId("x"), name="x", kind="sms.vonage", settings=section, url=URL)
+
+
+async def test_no_number_and_no_word_of_vonages_stands_in_an_error() -> None:
     async with vonage() as it:
-        it.there.next(ProviderFault(body=answer("0", "0", "0")))
-        assert await it.line.send(message("x" * 400)) == Sent(ids=("id-0", "id-1", "id-2"))
+        it.there.refusing = (422, "1240")
+        with pytest.raises(OptedOut) as why:
+            await it.line.send(message())
+        assert str(why.value) == "they wrote STOP to this sender (1240)"
 
 
-async def test_a_check_asks_for_the_balance() -> None:
+@pytest.mark.parametrize(
+    ("to", "section", "says"),
+    [
+        ("sms:Vodafone", {}, "under a name"),
+        ("email:ann@example.org", {}, "an SMS goes to an address"),
+        ("phone:+12025550123", {"sender": "Example"}, "networks in that country"),
+    ],
+)
+async def test_what_can_never_pass_is_refused_before_vonage_sees_it(
+    to: str, section: dict[str, Any], says: str
+) -> None:
+    async with vonage(**section) as it:
+        with pytest.raises(Rejected, match=says):
+            await it.line.send(message(to=Address.parse(to)))
+        assert it.there.calls == []
+
+
+# ---- who we are
+async def test_whoever_checks_the_settings_reads_the_balance() -> None:
     async with vonage() as it:
-        assert await it.line.verify() == f"abcd1234, {US}, balance 12.5"
-        it.there.next(ProviderFault(status=401))
-        with pytest.raises(NeedsLogin):
-            await it.line.verify()
-        it.there.next(ProviderFault(body=b"{}"))
+        assert await it.line.verify() == f"{KEY}, {US} (balance 10.29 EUR)"
+        it.there.next(ProviderFault(body=b'{"value": "much"}'))
         with pytest.raises(Unreachable):
             await it.line.verify()
 
 
-def test_every_code_has_a_sentence() -> None:
-    for meaning in (*ANSWERS.values(), *RECEIPTS.values()):
-        assert meaning.says
-        assert not meaning.says.endswith(".")
-
-
-# ---- who calls
-FIELDS: Final = {
-    "msisdn": ANN[1:],
-    "to": US[1:],
-    "messageId": "0B1",
-    "text": "a=b & Größe",
-    "type": "text",
-    "nonce": "n1",
-}
-
-
-def by_vonage(fields: Mapping[str, str], method: str) -> str:
-    """Return what Vonage's own library signs the fields with."""
-    theirs = Auth(api_key="abcd1234", signature_secret="sig", signature_method=method)
-    return str(theirs.sign_params(dict(fields)))
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("how", ["form", "json", "query"])
-@pytest.mark.parametrize("upper", [False, True])
-def test_what_vonages_library_signs_is_taken(method: Any, how: str, upper: bool) -> None:
-    fields = FIELDS | {"timestamp": str(int(NOW.timestamp()))}
-    signature = by_vonage(fields, method)
-    check(call(fields | {"sig": signature.upper() if upper else signature}, how), settings(signature_method=method))
-
-
-_WORDS = st.text(st.characters(codec="utf-8"), max_size=10)
-
-
-@given(
-    st.dictionaries(_WORDS.filter(lambda it: it not in {"sig", "timestamp"}), _WORDS, max_size=5),
-    st.sampled_from(METHODS),
-)
-def test_vonages_library_takes_what_we_sign(fields: dict[str, str], method: Any) -> None:
-    request = sign(call(fields | {"msisdn": "1"}), settings(signature_method=method))
-    check(request, settings(signature_method=method))
-    theirs = Auth(api_key="abcd1234", signature_secret="sig", signature_method=method)
-    assert theirs.check_signature(dict(parse_qsl(request.body.decode(), keep_blank_values=True)))
-
-
-FORGED: dict[str, Any] = {
-    "no signature": lambda it: call(FIELDS),
-    "another word": lambda it: evolve(it, body=it.body.replace(b"text=a", b"text=b")),
-    "a further field": lambda it: evolve(it, body=it.body + b"&concat=true"),
-    "another method": lambda it: sign(call(FIELDS), settings(signature_method="md5")),
-    "another secret": lambda it: sign(call(FIELDS), settings(signature_secret=Secret("other"))),
-    "an old call": lambda it: evolve(it, at=datetime.fromtimestamp(NOW.timestamp() + OLDEST_S + 5, UTC)),
-    "a body of another type": lambda it: evolve(it, headers=CIMultiDict({"Content-Type": "text/plain"})),
-    "JSON that is no object": lambda it: call(b"[]", "json"),
-    "JSON that is none": lambda it: call(b"{", "json"),
-    "bytes that are no text": lambda it: call(b"a=\xff&sig=\xff"),
-    "fields without end": lambda it: call(b"&".join(b"a=1" for _ in range(101))),
-}
-
-
-@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
-def test_what_is_not_vonages_is_refused(forge: Any) -> None:
-    good = sign(call(FIELDS), settings())
-    check(good, settings())
-    with pytest.raises(BadSignature):
-        check(forge(good), settings())
-
-
-def test_a_call_without_a_time_is_refused_even_if_it_is_signed() -> None:
-    signature = by_vonage(FIELDS | {"timestamp": "soon"}, "sha256")
-    with pytest.raises(BadSignature, match="too old"):
-        check(call(FIELDS | {"timestamp": "soon", "sig": signature}), settings())
-
-
 # ---- in
-@pytest.mark.parametrize("missing", ["messageId", "msisdn", "text"])
-def test_what_is_no_message_is_kept_for_a_person(missing: str) -> None:
-    with pytest.raises(Unparsable):
-        incoming({name: value for name, value in FIELDS.items() if name != missing}, "")
+async def test_what_is_no_call_of_the_sms_api_is_kept() -> None:
+    async with vonage(api="sms") as it:
+        for webhook in it.line.webhooks():
+            with pytest.raises(Unparsable):
+                webhook.parse(call(b"["))
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"type": "binary"},
-        {"concat": "true"},
-        {"concat": "true", "concat-ref": "1", "concat-part": "x", "concat-total": "2"},
-    ],
-)
-def test_what_cannot_be_read_is_kept_for_a_person(more: dict[str, str]) -> None:
-    with pytest.raises(Unparsable):
-        incoming(FIELDS | more, "")
+async def test_the_sms_api_may_call_with_a_form_or_by_the_address_alone() -> None:
+    said = {"msisdn": "4915112345678", "to": "493023125000", "messageId": "0A1", "text": "Hallo", "type": "text"}
+    async with vonage(api="sms") as it:
+        parse = it.line.webhooks()[0].parse
+        requests: list[Request] = [
+            call(said),
+            call(b"", query=said),
+            call(
+                b"&".join(f"{n}={v}".encode() for n, v in said.items()), media_type="application/x-www-form-urlencoded"
+            ),
+        ]
+        assert len({repr(parse(request)) for request in requests}) == 1
 
 
-@pytest.mark.parametrize("form", [{}, {"messageId": "1"}, {"messageId": "1", "status": "lost"}])
-def test_what_is_no_receipt_is_kept_for_a_person(form: dict[str, str]) -> None:
-    with pytest.raises(Unparsable):
-        told(form)
+# ---- the settings
+WRONG: dict[str, tuple[Mapping[str, Any], str]] = {
+    "an account that is none": ({"account": "a b"}, "account is 'a b'; copy it"),
+    "a sender that is none": ({"sender": "0301234"}, "sender is '0301234'; write a number"),
+    "pictures by the SMS API": ({"api": "sms", "mms": True}, "mms needs api = 'messages'"),
+    "no https": ({"messages_url": "http://api.example.org"}, "messages_url must begin with https"),
+    "no https for the other": ({"sms_url": "ftp://x"}, "sms_url must begin with https"),
+}
 
 
-def test_a_failure_of_unknown_kind_is_a_failure() -> None:
-    [found] = told({"messageId": "1", "status": "failed", "err-code": "4711"})
-    assert isinstance(found, Receipt)
-    assert str(found.error) == "it was not delivered (4711)"
-
-
-_NAMES = st.sampled_from(
-    [*FIELDS, "status", "err-code", "client-ref", "concat", "concat-ref", "concat-part", "concat-total"]
-)
-_VALUES = st.one_of(st.text(max_size=6), st.sampled_from(["true", "1", "2", "delivered", "failed", "unicode"]))
-
-
-@given(
-    st.one_of(st.binary(max_size=40), st.dictionaries(_NAMES, _VALUES).map(lambda it: json.dumps(it).encode())),
-    st.sampled_from(["form", "json"]),
-)
-def test_nothing_but_unparsable_comes_of_any_call(body: bytes, how: str) -> None:
-    for hook in line(settings(), FakeContext()).webhooks():
-        with contextlib.suppress(Unparsable):
-            assert hook.parse(call(body, how))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
-        ({"user": ""}, "user must not"),
-        ({"sender": "0"}, "sender is '0'"),
-        ({"api": "http://x.org"}, "must begin with https"),
-    ],
-)
-def test_a_wrong_setting_is_refused_with_the_remedy(wrong: dict[str, Any], says: str) -> None:
+@pytest.mark.parametrize(("wrong", "says"), WRONG.values(), ids=WRONG)
+def test_a_wrong_setting_is_refused_with_the_remedy(wrong: Mapping[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         settings(**wrong)
+
+
+# ---- Vonage's own client at our fake: what it takes for an answer of Vonage's
+async def test_the_fake_speaks_as_vonage_does_to_vonages_own_client() -> None:
+    async with FakeVonage() as there:
+        client = _client(there.url)
+
+        def used() -> None:
+            sent = Messages(client).send(TheirMessage(to="4915112345678", from_="493023125000", text="Größe 🙂"))
+            assert sent.message_uuid.endswith("000000000001")
+            there.statuses = ["0", "0"]
+            parts = Sms(client).send(SmsMessage(to="4915112345678", from_="493023125000", text="x" * 200))
+            assert [one.status for one in parts.messages] == ["0", "0"]
+
+        await asyncio.to_thread(used)
+        theirs = there.acted[0]
+    async with vonage() as it:
+        await it.line.send(message("Größe 🙂"))
+        ours = it.there.acted[0]
+    assert theirs.json().items() <= ours.json().items()
+    assert (theirs.path, theirs.headers["Authorization"]) == (ours.path, ours.headers["Authorization"])
+
+
+def _client(url: str) -> HttpClient:
+    client = HttpClient(Auth(api_key=KEY, api_secret=SECRET), HttpClientOptions())
+    host = url.removeprefix("http://")
+    client._api_host = client._rest_host = host
+    session = client._session
+    send = session.send
+
+    def plain(request: Any, **more: Any) -> Any:
+        request.url = request.url.replace("https://", "http://")
+        return send(request, **more)
+
+    session.send = plain
+    return client

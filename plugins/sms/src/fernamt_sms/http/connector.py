@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fernamt import (
-    Address,
     Capabilities,
     Channel,
     ConnectorContext,
@@ -27,13 +26,12 @@ from fernamt_sms.http.events import KEY, Kind, Reader
 from fernamt_sms.http.place import Document, Place
 from fernamt_sms.http.settings import HttpSettings
 from fernamt_sms.http.states import states_of
-from fernamt_sms.line import Line
-from fernamt_sms.number import zones
+from fernamt_sms.line import Line, OnALine
 from fernamt_sms.outcome import AGAIN_S, error
 from fernamt_sms.text import segment
 
 
-class Gateway:
+class Gateway(OnALine):
     """See the abilities of a connector; each method is one of them."""
 
     def __init__(self, channel: Channel[HttpSettings], context: ConnectorContext) -> None:
@@ -49,14 +47,6 @@ class Gateway:
     def capabilities(self) -> Capabilities:
         """Say what the line can do."""
         return self._line.capabilities(receipts=states_of(self._settings.receipt), idempotent=self._send.idempotent)
-
-    def units(self, message: OutboundMessage) -> int:
-        """Count parts."""
-        return self._line.units(message)
-
-    def zones(self, to: Address) -> Sequence[str]:
-        """Tell the time zones of a number."""
-        return zones(to)
 
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:

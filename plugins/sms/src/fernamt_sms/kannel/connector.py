@@ -8,7 +8,6 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from fernamt import (
-    Address,
     Capabilities,
     Channel,
     ChannelError,
@@ -28,8 +27,7 @@ from fernamt_sms.http import auth
 from fernamt_sms.http.settings import InboundSettings
 from fernamt_sms.kannel.events import incoming, name_of, told
 from fernamt_sms.kannel.settings import KannelSettings
-from fernamt_sms.line import Line
-from fernamt_sms.number import zones
+from fernamt_sms.line import Line, OnALine
 from fernamt_sms.outcome import AGAIN_S, Class, Meaning, error
 from fernamt_sms.text import Encoding, header, segment
 
@@ -40,7 +38,7 @@ _NO_WORDS: Final = Response()
 """What stands in an answer would be sent to the customer."""
 
 
-class Kannel:
+class Kannel(OnALine):
     """See the abilities of a connector; each method is one of them."""
 
     def __init__(self, channel: Channel[KannelSettings], context: ConnectorContext) -> None:
@@ -54,14 +52,6 @@ class Kannel:
         """Say what the line can do."""
         receipts = frozenset({DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.FAILED})
         return self._line.capabilities(receipts=receipts)
-
-    def units(self, message: OutboundMessage) -> int:
-        """Count parts."""
-        return self._line.units(message)
-
-    def zones(self, to: Address) -> Sequence[str]:
-        """Tell the time zones of a number."""
-        return zones(to)
 
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:

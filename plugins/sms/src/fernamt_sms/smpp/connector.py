@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Literal
 
 from fernamt import (
-    Address,
     Capabilities,
     Channel,
     ConnectorContext,
@@ -21,8 +20,7 @@ from fernamt import (
     Unreachable,
 )
 from fernamt_sms.german import speaking, spoken
-from fernamt_sms.line import Line
-from fernamt_sms.number import zones
+from fernamt_sms.line import Line, OnALine
 from fernamt_sms.smpp.command import Command
 from fernamt_sms.smpp.ids import Habit
 from fernamt_sms.smpp.inbox import Inbox
@@ -42,7 +40,7 @@ _TAKEN_STATES: Final = frozenset({1, 2, 6})
 """enroute, delivered, accepted: what query_sm says of a message that is with the SMSC, or was."""
 
 
-class Smpp:
+class Smpp(OnALine):
     """A channel: one account at one SMSC."""
 
     def __init__(self, channel: Channel[SmppSettings], context: ConnectorContext) -> None:
@@ -64,14 +62,6 @@ class Smpp:
             {DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.FAILED} if self._settings.receipts else set()
         )
         return self._line.capabilities(in_flight=self._settings.window, receipts=frozenset(states))
-
-    def units(self, message: OutboundMessage) -> int:
-        """See ``Measures``: the parts."""
-        return self._line.units(message)
-
-    def zones(self, to: Address) -> Sequence[str]:
-        """Tell the time zones of a number."""
-        return zones(to)
 
     def id_for(self, message: OutboundMessage) -> str:
         """See ``ChoosesId``: what a receipt gives back as user_message_reference, if the SMSC does that."""

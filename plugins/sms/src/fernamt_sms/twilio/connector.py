@@ -10,7 +10,6 @@ from typing import Final, Literal
 from aiohttp import web
 
 from fernamt import (
-    Address,
     Capabilities,
     Channel,
     ConnectorContext,
@@ -28,12 +27,11 @@ from fernamt import (
     Webhook,
 )
 from fernamt_sms.german import speaking, spoken
-from fernamt_sms.line import Line
-from fernamt_sms.number import zones
+from fernamt_sms.line import Line, OnALine
+from fernamt_sms.pictures import Pictures
 from fernamt_sms.twilio.api import Api
 from fernamt_sms.twilio.events import failure, incoming, status
 from fernamt_sms.twilio.history import History
-from fernamt_sms.twilio.pictures import Pictures
 from fernamt_sms.twilio.settings import NUMBER, SERVICE, TwilioSettings
 from fernamt_sms.twilio.signature import OVERRIDES, Keys, check, fields_of, sign
 
@@ -46,7 +44,7 @@ _MOST_PARTS: Final = 10
 """Twilio takes 1,600 characters, and ten parts of the GSM alphabet have 1,530."""
 
 
-class Twilio:
+class Twilio(OnALine):
     """See the abilities of a connector; each method is one of them."""
 
     def __init__(self, channel: Channel[TwilioSettings], context: ConnectorContext) -> None:
@@ -69,14 +67,6 @@ class Twilio:
         receipts = frozenset({DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ, DeliveryState.FAILED})
         most = min(self._settings.max_parts, _MOST_PARTS)
         return self._line.capabilities(files=files, receipts=receipts, max_units=most)
-
-    def units(self, message: OutboundMessage) -> int:
-        """Count parts."""
-        return self._line.units(message)
-
-    def zones(self, to: Address) -> Sequence[str]:
-        """Tell the time zones of a number."""
-        return zones(to)
 
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:

@@ -1,1 +1,1 @@
-"""Kind ``sms.vonage``: SMS through Vonage's SMS API."""
+"""SMS through Vonage: its Messages API and its older SMS API."""

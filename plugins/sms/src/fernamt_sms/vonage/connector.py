@@ -1,131 +1,152 @@
-"""One line at Vonage: its SMS API out, its signed calls in."""
+"""One line at Vonage, by its Messages API or its SMS API."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Final
+
+from aiohttp import web
 
 from fernamt import (
+    Attachment,
     Capabilities,
     Channel,
     ConnectorContext,
     DeliveryState,
-    HttpReply,
+    Files,
     InboundEvent,
     OutboundMessage,
     Request,
     Sent,
     Unparsable,
-    Unreachable,
     Webhook,
 )
 from fernamt_sms.german import speaking, spoken
-from fernamt_sms.line import Line
-from fernamt_sms.outcome import AGAIN_S, Class, Meaning, error
+from fernamt_sms.line import Line, OnALine
+from fernamt_sms.pictures import Pictures
 from fernamt_sms.text import Encoding, encoding_of
-from fernamt_sms.vonage.codes import ANSWERS, of_status
-from fernamt_sms.vonage.events import incoming, told
+from fernamt_sms.vonage import events
+from fernamt_sms.vonage.api import Api
 from fernamt_sms.vonage.settings import VonageSettings
-from fernamt_sms.vonage.signature import check, fields_of, sign
+from fernamt_sms.vonage.signature import (
+    Keys,
+    check_parameters,
+    check_token,
+    parameters,
+    sign_parameters,
+    sign_token,
+)
+
+_PICTURE_BYTES: Final = 600_000
+_MEDIA_MAX_BYTES: Final = 25 * 1_048_576
+_RECEIPTS: Final = frozenset({DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.FAILED})
 
 
-class Vonage:
+class Vonage(OnALine):
     """See the abilities of a connector; each method is one of them."""
 
     def __init__(self, channel: Channel[VonageSettings], context: ConnectorContext) -> None:
         self._settings = channel.settings
         self._url = channel.url
-        self._api = channel.settings.api.rstrip("/")
         self._http = context.http
         self._line = Line(channel.settings)
+        self._api = Api(channel.settings, context.http)
+        self._pictures = Pictures(channel.url, context)
+        secrets = (channel.settings.signature_secret, channel.settings.new_signature_secret)
+        self._keys = Keys(tuple(one for one in secrets if one is not None), channel.settings.signature_method)
 
     def capabilities(self) -> Capabilities:
         """Say what the line can do."""
-        receipts = frozenset({DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.FAILED})
-        return self._line.capabilities(receipts=receipts)
-
-    def units(self, message: OutboundMessage) -> int:
-        """Count parts."""
-        return self._line.units(message)
+        kinds = ("image/jpeg", "image/png", "image/gif")
+        files = (Files(media_types=kinds, max_bytes=_PICTURE_BYTES),) if self._settings.mms else ()
+        return self._line.capabilities(files=files, receipts=_RECEIPTS)
 
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:
-        """Send a text; Vonage splits it."""
+        """Send an SMS, or with a picture an MMS. Our key comes back with each receipt: so it settles one whose answer was lost."""
         with speaking(self._settings.house_language):
-            return await self._sent(message)
+            return await self._handed_in(message)
 
-    async def _sent(self, message: OutboundMessage) -> Sent:
-        to, text = self._line.recipient(message, sender=self._settings.sender), self._line.text(message)
-        form = self._login() | {
-            "from": self._settings.sender.removeprefix("+"),
-            "to": to.removeprefix("+"),
-            "text": text,
-            "type": "text" if encoding_of(text) is Encoding.GSM else "unicode",
-            # It comes back with each receipt: so it settles a message whose answer was lost.
-            "client-ref": message.key,
-            "callback": f"{self._url}receipts",
-        }
-        return Sent(ids=_ids(_said(await self._http.request("POST", f"{self._api}/sms/json", form=form))))
+    async def _handed_in(self, message: OutboundMessage) -> Sent:
+        sender = self._settings.sender
+        to, text = self._line.recipient(message, sender=sender), self._line.text(message)
+        ends = {"from": sender.removeprefix("+"), "to": to.removeprefix("+")}
+        if self._settings.api == "sms":
+            kind = "text" if encoding_of(text) is Encoding.GSM else "unicode"
+            said = {**ends, "text": text, "type": kind, "status-report-req": "1", "client-ref": message.key}
+            # No callback of its own: Vonage takes 100 characters, and it is set for the account anyway.
+            return await self._api.send_sms(said)
+        return await self._api.send(
+            {
+                **ends,
+                **self._content(text, message.attachments),
+                "client_ref": message.key,
+                "webhook_url": f"{self._url}receipts",
+                "webhook_version": "v1",
+            }
+        )
 
-    def _login(self) -> dict[str, str]:
-        return {"api_key": self._settings.user, "api_secret": self._settings.secret.reveal()}
+    def _content(self, text: str, files: Sequence[Attachment]) -> Mapping[str, str | dict[str, str]]:
+        if not files:
+            return {"channel": "sms", "message_type": "text", "text": text}
+        image = {"url": self._pictures.address(files[0])} | ({"caption": text} if text else {})
+        return {"channel": "mms", "message_type": "image", "image": image}
 
     async def verify(self) -> str:
         """Ask for the balance."""
-        said = _said(await self._http.request("GET", f"{self._api}/account/get-balance", query=self._login()))
-        if "value" not in said:
-            raise Unreachable("what answers there is not Vonage", certain=False)
-        return f"{self._settings.user}, {self._settings.sender}, balance {said['value']}"
+        return f"{self._settings.account}, {self._settings.sender} (balance {await self._api.balance()} EUR)"
 
     # ---- in
     def webhooks(self) -> Sequence[Webhook]:
-        """Be called at ``sms`` with messages, and at ``receipts`` with what became of ours."""
+        """Be called at ``messages``, and at ``receipts`` with what became of ours."""
+        if self._settings.api == "messages":
+            return (
+                self._webhook("messages", check_token, sign_token, self._messages),
+                self._webhook("receipts", check_token, sign_token, self._statuses),
+            )
         return (
-            Webhook(path="sms", verify=self._verify, parse=self._incoming, sign=self._sign),
-            Webhook(path="receipts", verify=self._verify, parse=self._told, sign=self._sign),
+            self._webhook("messages", check_parameters, sign_parameters, self._sms),
+            self._webhook("receipts", check_parameters, sign_parameters, self._receipts),
         )
 
-    def _verify(self, request: Request) -> None:
-        check(request, self._settings)
+    def _webhook(
+        self,
+        path: str,
+        check: Callable[[Request, Keys], None],
+        sign: Callable[[Request, Keys], Request],
+        parse: Callable[[Request], Sequence[InboundEvent]],
+    ) -> Webhook:
+        keys = self._keys
+        return Webhook(
+            path=path,
+            verify=lambda request: check(request, keys),
+            parse=parse,
+            sign=lambda request: sign(request, keys),
+        )
 
-    def _sign(self, request: Request) -> Request:
-        return sign(request, self._settings)
+    def _messages(self, request: Request) -> Sequence[InboundEvent]:
+        return events.messages(request.body, self._settings.region)
 
-    def _incoming(self, request: Request) -> Sequence[InboundEvent]:
-        return incoming(_fields(request), self._settings.region)
+    def _sms(self, request: Request) -> Sequence[InboundEvent]:
+        return events.sms(_parameters(request), self._settings.region)
 
-    def _told(self, request: Request) -> Sequence[InboundEvent]:
-        return spoken(told(_fields(request)), self._settings.house_language)
+    def _statuses(self, request: Request) -> Sequence[InboundEvent]:
+        return spoken(events.statuses(request.body), self._settings.house_language)
+
+    def _receipts(self, request: Request) -> Sequence[InboundEvent]:
+        return spoken(events.receipts(_parameters(request)), self._settings.house_language)
+
+    def fetch_media(self, ref: str) -> AsyncIterator[bytes]:
+        """Yield a picture that a customer sent; Vonage keeps it for two days, for whoever has its address."""
+        return self._http.download(ref, max_bytes=_MEDIA_MAX_BYTES)
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """Give Vonage the pictures that we send."""
+        return self._pictures.routes() if self._settings.mms else ()
 
 
-def _fields(request: Request) -> Mapping[str, str]:
+def _parameters(request: Request) -> Mapping[str, str]:
     try:
-        return fields_of(request)
+        return parameters(request)
     except ValueError as why:
-        raise Unparsable(f"this is no call of Vonage's: {type(why).__name__}") from None
-
-
-def _said(reply: HttpReply) -> Mapping[str, Any]:
-    """Return what an answer holds; Vonage says 200 to almost everything."""
-    if reply.status != 200:
-        raise error(of_status(reply.status), str(reply.status), after_s=reply.retry_after_s(AGAIN_S))
-    said = reply.json()
-    if not isinstance(said, Mapping):
-        raise Unreachable("the answer is none of Vonage's", certain=False)
-    return said
-
-
-def _ids(said: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the ids of the parts; raises what the first part says that was not taken."""
-    parts = said.get("messages")
-    if not isinstance(parts, list) or not parts or not all(isinstance(one, Mapping) for one in parts):
-        raise Unreachable("the answer tells of no message", certain=False)
-    ids = tuple(str(one["message-id"]) for one in parts if one.get("status") == "0" and one.get("message-id"))
-    if len(ids) == len(parts):
-        return ids
-    code = next((str(one.get("status", "")) for one in parts if one.get("status") != "0"), "")
-    if ids:
-        # Some parts are on their way: to send it all again would bring those twice.
-        raise Unreachable("Vonage took only some parts of the message", certain=False, code=code)
-    unknown = Meaning(Class.REFUSED if code else Class.UNCERTAIN, "Vonage refused the message")
-    raise error(ANSWERS.get(code, unknown), code)
+        raise Unparsable(f"this is no call of the SMS API: {type(why).__name__}") from None

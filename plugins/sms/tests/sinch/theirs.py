@@ -1,0 +1,13 @@
+"""Sinch's own library. Its sources warn when they are compiled, and that is no fault of ours."""
+
+from __future__ import annotations
+
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from sinch.domains.authentication.sinch_events.v1.authentication_validation import calculate_sinch_event_signature
+    from sinch.domains.sms.models.v1.shared import TextRequest
+    from sinch.domains.sms.sinch_events.v1.sms_sinch_event import SmsSinchEvent
+
+__all__ = ("SmsSinchEvent", "TextRequest", "calculate_sinch_event_signature")
