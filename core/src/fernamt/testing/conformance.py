@@ -42,6 +42,16 @@ class Verdict:
     """Why it is so, and what to do; empty if it is kept."""
 
 
+@cache
+def _offered(suite: type[Any]) -> ConnectorOffer | PluginFailure:
+    """Return what the installed plugin offers. To load it takes longer than most rules, and they load it hundreds of times."""
+    loaded = load([suite.kind.partition(".")[0]], discover())
+    try:
+        return loaded.connector(suite.kind)
+    except PluginFailed as why:
+        return why.failure
+
+
 class ConnectorConformance:
     """Subclass it, name the *kind*, say how it is set up, and pytest runs every rule of the kit on your connector.
 
@@ -146,13 +156,8 @@ class ConnectorConformance:
         return rig.context.intake.events
 
     def offer(self) -> ConnectorOffer | PluginFailure:
-        """Return what is offered under *kind*: by default by the installed plugin."""
-        name = self.kind.partition(".")[0]
-        loaded = load([name], discover())
-        try:
-            return loaded.connector(self.kind)
-        except PluginFailed as why:
-            return why.failure
+        """Return what is offered under *kind*: by default by the installed plugin, which is loaded once for all rules."""
+        return _offered(type(self))
 
     def distribution(self) -> Distribution | None:
         """Return the installed distribution of the plugin; ``None``: it is none."""
