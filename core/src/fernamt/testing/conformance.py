@@ -157,7 +157,8 @@ class ConnectorConformance:
 
     def offer(self) -> ConnectorOffer | PluginFailure:
         """Return what is offered under *kind*: by default by the installed plugin, which is loaded once for all rules."""
-        return _offered(type(self))
+        suite: Any = type(self)  # the type checker takes the hash of its instances for that of a class
+        return _offered(suite)
 
     def distribution(self) -> Distribution | None:
         """Return the installed distribution of the plugin; ``None``: it is none."""
