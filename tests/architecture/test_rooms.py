@@ -17,7 +17,7 @@ GRAB_BAGS = {"common", "helper", "helpers", "misc", "tools", "util", "utils"}
 # Which module belongs where, and how many lines of code each part may have: docs/decisions/0009 says why these.
 ROOMS = {
     "contract": (
-        880,
+        895,
         "connector effects errors hookspecs http inbound menu model outbound registry services session",
     ),
     "the way of a message": (
@@ -39,6 +39,15 @@ ROOMS = {
             " _runtime/teller _runtime/turns _runtime/walk _runtime/work _store/acknowledgements _store/answered _store/automatic _store/consents _store/effects _store/erasure _store/feed"
             " _store/links _store/notices _store/plugin_tables _store/pointers _store/reading _store/reconciliation _store/sessions _store/sources"
             " _store/subscriptions _store/tasks"
+        ),
+    ),
+    "menus": (
+        1_900,
+        (
+            "menus/checks menus/definition menus/engine menus/heard menus/linting menus/loading menus/node menus/nodes menus/people"
+            " menus/questions menus/spoken menus/stations/building menus/stations/collecting menus/stations/foreign"
+            " menus/stations/listening menus/stations/people menus/stations/station menus/stations/talking menus/variables"
+            " menus/walk menus/wording menus/writing"
         ),
     ),
     "equipment": (

@@ -1,0 +1,142 @@
+"""From nodes to stations: one for each node, those of entered menus with the name of the way there before their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fernamt.menus.definition import MenuDefinition, kind_of
+from fernamt.menus.questions import QUESTIONS
+from fernamt.menus.stations.collecting import Consenting, Surveying, Taking
+from fernamt.menus.stations.foreign import Foreign
+from fernamt.menus.stations.people import Calling, Connecting, Queueing, Recording, Routing, Texting
+from fernamt.menus.stations.station import Back, Help, OtherLanguage, Repeat, Station, Top
+from fernamt.menus.stations.talking import (
+    Answering,
+    Branching,
+    Choosing,
+    Ending,
+    Entering,
+    LookingUp,
+    Opening,
+    Saying,
+    Translating,
+)
+from fernamt.menus.walk import Plan
+from fernamt.services import Question
+
+_STATIONS: Final[Mapping[str, type[Station]]] = {
+    "say": Saying,
+    "menu": Choosing,
+    "ask": Taking,
+    "hours": Opening,
+    "branch": Branching,
+    "answer": Answering,
+    "route": Routing,
+    "queue": Queueing,
+    "callback": Calling,
+    "voicemail": Recording,
+    "transfer": Connecting,
+    "textback": Texting,
+    "survey": Surveying,
+    "consent": Consenting,
+    "language": Translating,
+    "sub-menu": Entering,
+    "hang-up": Ending,
+}
+_Questions = Mapping[str, type[Question[Any]]]
+
+
+def built_stations(
+    definition: MenuDefinition, menus: Mapping[str, MenuDefinition], plan: Plan, questions: _Questions
+) -> tuple[dict[str, Station], Station, Station]:
+    """Return all stations by name, the one that it begins at, and the fallback. The definition has no mistakes."""
+    stations: dict[str, Station] = {}
+    outer = _Scope(definition, "", stations, plan)
+    _build(outer, definition, menus, questions)
+    outer.reserved["@top"] = Top(stations[definition.top or definition.entry])
+    for one in outer.reserved.values():
+        one.link(outer)
+    outer.link()
+    return stations, outer.station(definition.entry), outer.station(definition.fallback)
+
+
+class _Scope:
+    """The names of one menu."""
+
+    def __init__(
+        self,
+        definition: MenuDefinition,
+        prefix: str,
+        stations: dict[str, Station],
+        plan: Plan,
+        outer: _Scope | None = None,
+    ) -> None:
+        self.definition = definition
+        self.plan = plan
+        self._prefix = prefix
+        self._stations = stations
+        self._outer = outer
+        self._inner: dict[str, _Scope] = {}
+        self.reserved: dict[str, Station] = (
+            outer.reserved
+            if outer is not None
+            else {
+                "@back": Back("@back", None),
+                "@repeat": Repeat("@repeat", None),
+                "@help": Help("@help", None),
+                "@language": OtherLanguage("@language", None),
+            }
+        )
+
+    def station(self, target: str) -> Station:
+        if target.startswith("="):  # the full name of a station
+            return self._stations[target[1:]]
+        if target in ("", "@operator"):
+            return self._stations[self._prefix + self.definition.fallback]
+        if target == "@return":
+            # A menu that nobody entered ends where its people are.
+            return self.returning() if self._outer is not None else self.station("@operator")
+        if target.startswith("@"):
+            return self.reserved[target]
+        return self._stations[self._prefix + target]
+
+    def returning(self) -> Station:
+        assert self._outer is not None
+        node: Any = self._stations[self._prefix.removesuffix("/")].node
+        return self._outer.station(node.to)
+
+    def sub_menu(self, node: str) -> Station:
+        inner = self._inner[node]
+        return inner.station(inner.definition.entry)
+
+    def link(self) -> None:
+        for name in self.definition.nodes:
+            self._stations[self._prefix + name].link(self)
+        for inner in self._inner.values():
+            inner.link()
+
+    def entered(self, name: str, menu: MenuDefinition) -> _Scope:
+        inner = self._inner[name] = _Scope(menu, f"{name}/", self._stations, self.plan, self)
+        return inner
+
+    def full(self, name: str) -> str:
+        return self._prefix + name
+
+    def add(self, name: str, node: Any, questions: _Questions) -> None:
+        kind, full = kind_of(node), self._prefix + name
+        if kind == "lookup":
+            self._stations[full] = LookingUp(full, node, {**QUESTIONS, **questions}[node.question])
+        else:
+            made = _STATIONS.get(kind, Foreign) if hasattr(node, "leads") else Foreign
+            self._stations[full] = made(full, node)
+
+
+def _build(
+    scope: _Scope, definition: MenuDefinition, menus: Mapping[str, MenuDefinition], questions: _Questions
+) -> None:
+    for name, node in definition.nodes.items():
+        scope.add(name, node, questions)
+        if kind_of(node) == "sub-menu":
+            menu = menus[node.menu]  # type: ignore[union-attr]
+            _build(scope.entered(scope.full(name), menu), menu, menus, questions)
