@@ -29,6 +29,7 @@ from fernamt.menus.nodes import (
 )
 from fernamt.menus.people import CallbackNode, QueueNode, RouteNode, TextbackNode, TransferNode, VoicemailNode
 from fernamt.menus.variables import GIVEN, Variable
+from fernamt.menus.wording import Style
 from fernamt.settings.mistake import Finding
 
 LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -135,6 +136,6 @@ def kind_of(node: Any) -> str:
     return kind
 
 
-STYLES_OF_TYPES: Final[Mapping[str, str]] = {
+STYLES_OF_TYPES: Final[Mapping[str, Style]] = {
     "text": "plain", "digits": "digits", "number": "number", "amount": "amount", "date": "date", "time": "time", "flag": "plain",
 }  # fmt: skip

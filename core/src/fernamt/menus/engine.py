@@ -13,7 +13,7 @@ from fernamt.menu import MenuState, Step
 from fernamt.menus.checks import broken
 from fernamt.menus.definition import MenuDefinition, MenuMistakes
 from fernamt.menus.stations import Station
-from fernamt.menus.stations.building import built_stations
+from fernamt.menus.stations.building import Watch, built_stations
 from fernamt.menus.walk import VERSION, Plan, Walk
 from fernamt.menus.writing import written_down
 from fernamt.model import Json
@@ -37,12 +37,17 @@ class BuiltMenu:
     """A menu that runs; see :class:`fernamt.Menu`."""
 
     def __init__(
-        self, definition: MenuDefinition, *, menus: _Menus = _NONE, questions: Mapping[str, type[Question[Any]]] = _NONE
+        self,
+        definition: MenuDefinition,
+        *,
+        menus: _Menus = _NONE,
+        questions: Mapping[str, type[Question[Any]]] = _NONE,
+        watch: Watch | None = None,
     ) -> None:
         """Compile it.
 
         *menus* are those that its ``sub-menu`` nodes enter, by the name that stands there; *questions* those that its ``lookup``
-        nodes may ask beside the core's.
+        nodes may ask beside the core's; *watch* is for tests: it is told of stations and exits.
 
         Raises:
             MenuMistakes: With everything that keeps it from running.
@@ -51,9 +56,10 @@ class BuiltMenu:
             raise MenuMistakes(findings)
         self.definition = definition
         self.menus = dict(menus)
+        self.questions = dict(questions)
         self.digest = hashlib.sha256(written_down(definition, menus)).hexdigest()
         self.plan = Plan(definition, {**_variables(menus), **definition.known})
-        self.stations, self._entry, self._fallback = built_stations(definition, menus, self.plan, questions)
+        self.stations, self._entry, self._fallback = built_stations(definition, menus, self.plan, questions, watch)
         self._steps = definition.limits.steps
         self._errors = definition.limits.errors
         self._duration_ms = int(definition.limits.duration_s * 1_000)
@@ -157,13 +163,13 @@ class BuiltMenu:
     def _gone(self, walk: Walk) -> Step:
         walk.end = "gone"
         walk.tell()
-        return Step(walk.state(), tuple(walk.effects))
+        return Step(walk.state(), walk.effects)
 
     def _sorry(self, state: MenuState, language: str, reason: str, walk: Walk | None = None) -> Step:
         """End honestly where nothing else is left: the caller is told, and an agent is, too."""
         tongue = str(language).partition("-")[0]
         spoken = [tongue] if tongue in _SORRY else list(_SORRY)
-        effects = [] if walk is None else walk.effects[:HOPS_MAX]
+        effects = () if walk is None else walk.effects[:HOPS_MAX]
         note = AddEntry(kind="handover", text=f"The menu {self.definition.id} could not go on: {reason}.")
         said = Say(tuple(Prompt(text=_SORRY[one], language=one) for one in spoken))
         ended = {"v": VERSION, "node": state.get("node", ""), "end": "goodbye"}

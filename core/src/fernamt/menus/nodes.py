@@ -250,10 +250,10 @@ class SurveyNode(Hearing):
     """In order."""
     to: str = goes_on()
     """After the last one."""
-    no_input: str = leads_to(instead="to")
-    """Not used: see ``to``."""
-    no_match: str = leads_to(instead="to")
-    """Not used: see ``to``."""
+    no_input: str = field(default="", init=False)
+    """A question that nobody answers leads to the next one."""
+    no_match: str = field(default="", init=False)
+    """As ``no_input``."""
 
 
 @frozen(kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
@@ -16,6 +16,9 @@ Class: TypeAlias = Literal["open", "personal", "secret"]
 Scalar: TypeAlias = bool | int | float | str
 VALUE_MAX_BYTES: Final = 256
 VARIABLES_MAX: Final = 32
+_BETWEEN: Final = str.maketrans("", "", " \t/().-")
+_DIGITS: Final = re.compile(r"\+?[0-9*#]{1,64}")
+_NUMBER: Final = re.compile(r"-?[0-9]{1,12}(?:[.,*]([0-9]{1,6}))?")
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
@@ -48,36 +51,29 @@ GIVEN: Final[Mapping[str, Variable]] = MappingProxyType(
 """Those that every menu has."""
 
 
-def taken(value: Any, kind: Type) -> Scalar | None:  # noqa: C901 - one case for each type
+def taken(value: Any, kind: Type) -> Scalar | None:
     """Return a value as the type keeps it, which JSON knows; ``None`` if it is none of it."""
-    match kind, value:
-        case _, None:
-            return None
-        case "flag", bool():
-            return value
-        case _, bool():
-            return None
-        case "number", int() | float():
-            return value if abs(value) < 1e15 else None
-        case "number", str():
-            return _number(value)
-        case "amount", int() | float() | Decimal() | str():
-            return _amount(str(value))
-        case "date", datetime() | date():
-            return value.strftime("%Y-%m-%d") if value.year > 999 else None
-        case "date", str():
-            return _dated(value)
-        case "time", datetime():
-            return value.isoformat() if value.utcoffset() is not None else None
-        case "time", str():
-            return value if moment(value) is not None else None
-        case "digits", int() | str():
-            digits = re.sub(r"[\s/().-]", "", str(value))
-            return digits if re.fullmatch(r"\+?[0-9*#]{1,64}", digits) else None
-        case "text", str() | int() | float():
-            return cut(str(value))
-        case _:
-            return None
+    if value is None or (isinstance(value, bool) and kind != "flag"):
+        return None
+    return _TAKERS[kind](value)
+
+
+def _flag(value: Any) -> Scalar | None:
+    return value if isinstance(value, bool) else None
+
+
+def _text(value: Any) -> Scalar | None:
+    return cut(str(value)) if isinstance(value, str | int | float) else None
+
+
+def _digits(value: Any) -> Scalar | None:
+    if not isinstance(value, str | int):
+        return None
+    digits = str(value)
+    if not digits.isdecimal() or len(digits) > 64 or not digits.isascii():
+        digits = digits.translate(_BETWEEN)
+        return digits if _DIGITS.fullmatch(digits) else None
+    return digits
 
 
 def cut(text: str) -> str:
@@ -86,18 +82,22 @@ def cut(text: str) -> str:
     return raw[:VALUE_MAX_BYTES].decode("utf-8", "ignore")
 
 
-def _number(text: str) -> int | float | None:
-    found = re.fullmatch(r"-?[0-9]{1,12}(?:[.,*]([0-9]{1,6}))?", text.strip())
+def _number(value: Any) -> Scalar | None:
+    if isinstance(value, int | float):
+        return value if abs(value) < 1e15 else None
+    found = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         return None
-    plain = text.strip().replace(",", ".").replace("*", ".")
+    plain = found[0].replace(",", ".").replace("*", ".")
     return float(plain) if found[1] else int(plain)
 
 
-def _amount(text: str) -> str | None:
+def _amount(value: Any) -> Scalar | None:
     """Return an amount with two places; the star is the comma of a telephone."""
+    if not isinstance(value, int | float | Decimal | str):
+        return None
     try:
-        amount = Decimal(text.strip().replace(",", ".").replace("*", "."))
+        amount = Decimal(str(value).strip().replace(",", ".").replace("*", "."))
         return str(amount.quantize(Decimal("0.01"))) if abs(amount) < 10**12 else None
     except (InvalidOperation, ValueError, TypeError):
         return None
@@ -109,6 +109,18 @@ _DATES: Final = (
     re.compile(r"(?P<d>[0-9]{2})(?P<m>[0-9]{2})(?P<y>[0-9]{4})"),
 )
 """As machines, as people and as keys write it."""
+
+
+def _date(value: Any) -> Scalar | None:
+    if isinstance(value, date):
+        return value.strftime("%Y-%m-%d") if value.year > 999 else None
+    return _dated(value) if isinstance(value, str) else None
+
+
+def _time(value: Any) -> Scalar | None:
+    if isinstance(value, datetime):
+        return value.isoformat() if value.utcoffset() is not None else None
+    return value if moment(value) is not None else None
 
 
 def _dated(text: str) -> str | None:
@@ -130,6 +142,19 @@ def moment(text: Any) -> datetime | None:
     except ValueError:
         return None
     return None if found.utcoffset() is None else found
+
+
+_TAKERS: Final[Mapping[str, Callable[[Any], Scalar | None]]] = MappingProxyType(
+    {
+        "text": _text,
+        "digits": _digits,
+        "number": _number,
+        "amount": _amount,
+        "date": _date,
+        "time": _time,
+        "flag": _flag,
+    }
+)
 
 
 def _scalars(values: Any) -> tuple[Scalar, ...]:

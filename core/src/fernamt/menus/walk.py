@@ -39,40 +39,39 @@ class Plan:
 class Walk:
     """Where a step stands. It writes into nothing that the state before it holds."""
 
-    __slots__ = (
-        "_at_ms", "_owns", "at", "began", "effects", "end", "errors", "fell", "kept", "language", "line", "misses", "node", "path",
-        "plan", "prompts", "route", "secrets", "seen", "session", "silences", "stage", "steps", "told", "values", "written",
-    )  # fmt: skip
+    # What a step begins with; instances without slots, so that these cost a step nothing.
+    end = ""
+    secrets: dict[str, Json] | None = None
+    prompts: tuple[Prompt, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    line: tuple[Action, ...] = ()
+    _owns = False
+    _at_ms = 0
 
     def __init__(self, plan: Plan, state: MenuState, at: datetime) -> None:
-        get = state.get
+        """Read the state. Raises ``KeyError`` or ``TypeError`` if it is none of ours."""
+        get: Any = state.get
+        began: Any = state
         self.plan = plan
         self.at = at
-        self._at_ms = 0
-        self.node: Any = state["node"]
-        self.language: Any = state["language"]
-        self.steps: Any = state["steps"]
-        self.errors: Any = state["errors"]
-        self.began: Any = state["began"]
-        self.values: Any = state["values"]
-        self.path: Any = state["path"]
+        self.node: str = began["node"]
+        self.language: str = began["language"]
+        self.steps: int = began["steps"]
+        self.errors: int = began["errors"]
+        self.began: int = began["began"]
+        self.values: dict[str, Json] = began["values"]
+        self.path: list[str] = began["path"]
         self.stage: Any = get("stage")
-        self.session: Any = get("session")
-        self.seen: Any = get("seen")
-        self.written: Any = get("written", False)
-        self.kept: Any = get("kept", "")
-        self.fell: Any = get("fell", "")
-        self.told: Any = get("told", False)
-        self.route: Any = get("route")
-        tries: Any = get("tries")
+        self.session: str = get("session", "")
+        self.seen: list[str] = get("seen", ())
+        self.written: bool = get("written", False)
+        self.kept: str = get("kept", "")
+        self.fell: str = get("fell", "")
+        self.told: bool = get("told", False)
+        self.route: dict[str, Any] | None = get("route")
+        tries = get("tries")
         self.silences: int = tries[0] if tries else 0
         self.misses: int = tries[1] if tries else 0
-        self._owns = False
-        self.end = ""
-        self.secrets: dict[str, Json] | None = None
-        self.prompts: tuple[Prompt, ...] = ()
-        self.effects: list[Effect] = []
-        self.line: tuple[Action, ...] = ()
 
     # ---- where it stands
     @property
@@ -101,31 +100,29 @@ class Walk:
             # Who comes to a place again has gone back to it.
             kept = path[: path.index(name)] if name in path else path[-PATH_MAX:]
             self.path = [*kept, name]
-        seen = self.seen
-        if seen is None:
-            self.seen = [name]
-            return 0
-        if name in seen:
+        if name in self.seen:
             return 1
-        self.seen = [*seen[-SEEN_MAX:], name]
+        self.seen = [*self.seen[-SEEN_MAX:], name]
         return 0
 
     # ---- what is known
     def value(self, name: str) -> Any:
         """Return the value of a variable; ``None`` if it is not known."""
+        if name in self.values:
+            return self.values[name]
         if self.secrets is not None and name in self.secrets:
             return self.secrets[name]
         match name:
             case "language":
                 return self.language
             case "written":
-                return bool(self.written)
+                return self.written
             case "now":
                 return self.at.astimezone(UTC).isoformat()
             case "number":
-                return self.values.get("number") or self.number
+                return self.number
             case _:
-                return self.values.get(name)
+                return None
 
     @property
     def caller(self) -> Address | None:
@@ -162,19 +159,31 @@ class Walk:
     # ---- what is said
     def rendered(self, phrase: Phrase) -> tuple[Prompt, ...]:
         """Return the prompts of a phrase with its values in it."""
-        said = [
-            self._prompt(one) if isinstance(one, Value) else spoken_as(one, self.language, written=self.written)
-            for one in phrase
-        ]
-        return joined([one for one in said if one.text or one.audio])
+        said: list[Prompt] = []
+        text = ""
+        for one in phrase:
+            if isinstance(one, str):
+                text += one
+            elif isinstance(one, Value):
+                text += self._said(one)
+            else:
+                if text:
+                    said.append(Prompt(text=text, language=self.language))
+                    text = ""
+                said.append(spoken_as(one, self.language, written=self.written))
+        if text:
+            said.append(Prompt(text=text, language=self.language))
+        return tuple(said)
 
-    def _prompt(self, place: Value) -> Prompt:
+    def _said(self, place: Value) -> str:
         variable = self.plan.variables.get(place.name)
-        style: Any = place.style or STYLES_OF_TYPES[variable.type if variable is not None else "text"]
-        return Prompt(text=self.words(self.value(place.name), style), language=self.language)
+        style = place.style or (STYLES_OF_TYPES[variable.type] if variable is not None else "plain")
+        return self.words(self.value(place.name), style)
 
     def words(self, value: Any, style: Style) -> str:
         """Return how a value is said here."""
+        if style == "plain" and type(value) is str:
+            return value
         plan = self.plan
         return spoken(
             value, style, language=self.language, zone=plan.zone, currency=plan.currency, written=bool(self.written)
@@ -196,7 +205,7 @@ class Walk:
             data["end"] = self.end
         if shown:
             data["values"] = shown
-        self.effects.append(AddEntry(kind="menu", text=text, data=data))
+        self.effects += (AddEntry(kind="menu", text=text, data=data),)
         self.told = True
 
     def actions(self) -> tuple[Action, ...]:
@@ -219,12 +228,20 @@ class Walk:
             "values": self.values,
             "path": self.path,
         }
-        if self.seen is not None:
+        if self.seen:
             state["seen"] = self.seen
         if self.silences or self.misses:
             state["tries"] = (self.silences, self.misses)
-        for name in ("stage", "session", "written", "kept", "fell", "told", "route"):
-            value = getattr(self, name)
-            if value:
-                state[name] = value
+        if self.stage:
+            state["stage"] = self.stage
+        if self.session:
+            state["session"] = self.session
+        if self.written:
+            state["written"] = True
+        if self.kept or self.fell or self.told or self.route:
+            state.update(self._rest())
         return state
+
+    def _rest(self) -> MenuState:
+        rest: dict[str, Json] = {"kept": self.kept, "fell": self.fell, "told": self.told, "route": self.route}
+        return {name: value for name, value in rest.items() if value}

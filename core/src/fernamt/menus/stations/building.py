@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from fernamt.menus.definition import MenuDefinition, kind_of
 from fernamt.menus.questions import QUESTIONS
 from fernamt.menus.stations.collecting import Consenting, Surveying, Taking
 from fernamt.menus.stations.foreign import Foreign
 from fernamt.menus.stations.people import Calling, Connecting, Queueing, Recording, Routing, Texting
-from fernamt.menus.stations.station import Back, Help, OtherLanguage, Repeat, Station, Top
+from fernamt.menus.stations.querying import Answering, LookingUp, Opening
+from fernamt.menus.stations.station import Back, Help, OtherLanguage, Repeat, Station, Top, Way
 from fernamt.menus.stations.talking import (
-    Answering,
     Branching,
     Choosing,
     Ending,
     Entering,
-    LookingUp,
-    Opening,
     Saying,
     Translating,
 )
-from fernamt.menus.walk import Plan
+from fernamt.menus.walk import Plan, Walk
 from fernamt.services import Question
 
 _STATIONS: Final[Mapping[str, type[Station]]] = {
@@ -44,21 +43,35 @@ _STATIONS: Final[Mapping[str, type[Station]]] = {
     "sub-menu": Entering,
     "hang-up": Ending,
 }
-_Questions = Mapping[str, type[Question[Any]]]
+Watch: TypeAlias = Callable[[str, str], None]
+"""Told of every station that is entered, and of every exit that is taken; which, is empty for the former."""
+_Questions: TypeAlias = Mapping[str, type[Question[Any]]]
 
 
 def built_stations(
-    definition: MenuDefinition, menus: Mapping[str, MenuDefinition], plan: Plan, questions: _Questions
+    definition: MenuDefinition,
+    menus: Mapping[str, MenuDefinition],
+    plan: Plan,
+    questions: _Questions,
+    watch: Watch | None,
 ) -> tuple[dict[str, Station], Station, Station]:
     """Return all stations by name, the one that it begins at, and the fallback. The definition has no mistakes."""
     stations: dict[str, Station] = {}
-    outer = _Scope(definition, "", stations, plan)
+    outer = _Scope(definition, "", stations, plan, watch=watch)
     _build(outer, definition, menus, questions)
     outer.reserved["@top"] = Top(stations[definition.top or definition.entry])
     for one in outer.reserved.values():
         one.link(outer)
     outer.link()
+    if watch is not None:
+        for station in stations.values():
+            station.enter = partial(_watched, station.name, station.enter, watch)  # type: ignore[method-assign]
     return stations, outer.station(definition.entry), outer.station(definition.fallback)
+
+
+def _watched(name: str, enter: Callable[[Walk], Station | None], watch: Watch, walk: Walk) -> Station | None:
+    watch(name, "")
+    return enter(walk)
 
 
 class _Scope:
@@ -71,12 +84,14 @@ class _Scope:
         stations: dict[str, Station],
         plan: Plan,
         outer: _Scope | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.definition = definition
         self.plan = plan
         self._prefix = prefix
         self._stations = stations
         self._outer = outer
+        self._watch = watch
         self._inner: dict[str, _Scope] = {}
         self.reserved: dict[str, Station] = (
             outer.reserved
@@ -101,6 +116,10 @@ class _Scope:
             return self.reserved[target]
         return self._stations[self._prefix + target]
 
+    def way(self, station: str, way: str, target: str) -> Station:
+        to = self.station(target)
+        return to if self._watch is None else Way(to, partial(self._watch, station, way))
+
     def returning(self) -> Station:
         assert self._outer is not None
         node: Any = self._stations[self._prefix.removesuffix("/")].node
@@ -117,7 +136,7 @@ class _Scope:
             inner.link()
 
     def entered(self, name: str, menu: MenuDefinition) -> _Scope:
-        inner = self._inner[name] = _Scope(menu, f"{name}/", self._stations, self.plan, self)
+        inner = self._inner[name] = _Scope(menu, f"{name}/", self._stations, self.plan, self, self._watch)
         return inner
 
     def full(self, name: str) -> str:

@@ -40,7 +40,7 @@ class Taking(Listening):
         variable = scope.plan.variables[node.into]
         self._type = variable.type
         self._secret = variable.redact == "secret"
-        self._to = scope.station(node.to)
+        self._to = self.way(scope, "to")
         self._agreeing = Agreeing(scope.definition.languages)
         speech = node.by != "keys"
         if self._type == "flag":
@@ -148,7 +148,7 @@ class Consenting(Listening):
     def link(self, scope: Scope) -> None:
         """Learn where yes and no lead."""
         super().link(scope)
-        self._exits = {"1": scope.station(self.node.yes), "2": scope.station(self.node.no)}
+        self._exits = {"1": self.way(scope, "yes"), "2": self.way(scope, "no")}
         self._agreeing = Agreeing(scope.definition.languages)
         agreed = self._agreeing
         self._asking = self.asking(
@@ -182,7 +182,7 @@ class Consenting(Listening):
         return self._exits[answer]
 
     def _note(self, walk: Walk, *, given: bool) -> None:
-        walk.effects.append(AddEntry(kind="consent", data={"purpose": self.node.purpose, "given": given}))
+        walk.effects += (AddEntry(kind="consent", data={"purpose": self.node.purpose, "given": given}),)
 
 
 class Surveying(Listening):
@@ -193,7 +193,7 @@ class Surveying(Listening):
     def link(self, scope: Scope) -> None:
         """Learn the questions."""
         super().link(scope)
-        self._to = scope.station(self.node.to)
+        self._to = self.way(scope, "to")
         self._askings = tuple(
             self.asking(scope, one.prompt, max_keys=len(str(one.most)), speech=True) for one in self.node.questions
         )
@@ -209,7 +209,7 @@ class Surveying(Listening):
         if keys.isdecimal() and keys.isascii() and question.least <= int(keys) <= question.most:
             score = int(keys)
             data: dict[str, Json] = {"survey": self.node.survey, "question": question.id, "score": score}
-            walk.effects.append(AddEntry(kind="survey.answer", text=str(score), data=data))
+            walk.effects += (AddEntry(kind="survey.answer", text=str(score), data=data),)
             return self._next(walk)
         return self.reserved_keys.get(keys) or self.missed(walk)
 

@@ -27,7 +27,7 @@ class Foreign(Station):
     def link(self, scope: Scope) -> None:
         """Learn where its exits lead."""
         exits = dict(self.node.exits)
-        self._exits = {name: scope.station(target) for name, target in exits.items()}
+        self._exits = {name: scope.way(self.name, name, target) for name, target in exits.items()}
         self._failed = self._exits.get("failed") or scope.station("")
 
     def enter(self, walk: Walk) -> Station | None:
@@ -78,7 +78,7 @@ class Foreign(Station):
         return None
 
     def _commit(self, walk: Walk, said: list[Say], effects: list[Any]) -> None:
-        walk.effects += effects
+        walk.effects += tuple(effects)
         for one in said:
             walk.prompts += one.prompts
 

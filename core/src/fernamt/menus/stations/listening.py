@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fernamt.menus.heard import NO, RESERVED_WORDS, YES, Words, by_language, words_of
+from fernamt.menus.node import exit_names
 from fernamt.menus.nodes import Hearing
 from fernamt.menus.stations.station import Scope, Script, Station
 from fernamt.menus.walk import Walk
@@ -26,8 +27,9 @@ class Listening(Station):
     def link(self, scope: Scope) -> None:
         """Learn what leads where."""
         node = self.node
-        self.no_input = scope.station(node.leads("no_input"))
-        self.no_match = scope.station(node.leads("no_match"))
+        if "no_input" in exit_names(type(node)):
+            self.no_input = self.way(scope, "no_input")
+            self.no_match = self.way(scope, "no_match")
         keys = scope.definition.keys
         self.reserved_keys = {key: scope.station(f"@{what}") for key, what in keys.items()}
         self.reserved_words = {
@@ -38,7 +40,6 @@ class Listening(Station):
             )
             for language in scope.definition.languages
         }
-        self._gathers: dict[tuple[str, bool, Miss, int], Gather] = {}
 
     def asking(self, scope: Scope, prompts: Prompts, **gather: Any) -> Asking:
         """Return a question of this station."""
@@ -118,28 +119,30 @@ class Asking:
 
     def __init__(self, script: Script, gather: Mapping[str, Any]) -> None:
         self.script = script
-        self._gather = dict(gather)
+        self._same = {name: value for name, value in gather.items() if not isinstance(value, Mapping)}
+        self._differing = {name: value for name, value in gather.items() if isinstance(value, Mapping)}
+        self._gathers: dict[str, dict[str, Any]] = {}
         self._ready: dict[tuple[str, bool, Miss, int], tuple[Gather]] = {}
 
     def ask(self, walk: Walk, miss: Miss = "", count: int = 0, **also: Any) -> None:
         """Ask; *also* is what differs this time."""
-        key = (walk.language, bool(walk.written), miss, count)
+        key = (walk.language, walk.written, miss, count)
         if not also:
             ready = self._ready.get(key)
             if ready is not None:
                 walk.line = ready
                 return
         prompts = self.script.of(walk, miss, count)
-        walk.line = made = (Gather(prompts=prompts, **self._of(walk.language), **also),)
+        walk.line = made = (Gather(prompts=prompts, **{**self._of(walk.language), **also}),)
         if not also and self.script.is_fixed(walk, miss, count):
             self._ready[key] = made
 
     def _of(self, language: str) -> dict[str, Any]:
-        """Return the gather's fields; those that differ by language are mappings."""
-        return {
-            name: value.get(language, ()) if isinstance(value, Mapping) else value
-            for name, value in self._gather.items()
-        }
+        """Return the gather's fields; those that differ by language were given as mappings."""
+        if (made := self._gathers.get(language)) is None:
+            differing = {name: value.get(language, ()) for name, value in self._differing.items()}
+            made = self._gathers[language] = {**self._same, **differing}
+        return made
 
 
 class Agreeing:

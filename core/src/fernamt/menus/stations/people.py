@@ -51,7 +51,7 @@ class Routing(Station):
 
     def link(self, scope: Scope) -> None:
         """Learn what comes next."""
-        self._to = scope.station(self.node.to)
+        self._to = self.way(scope, "to")
 
     def enter(self, walk: Walk) -> Station | None:
         """Note it."""
@@ -60,7 +60,7 @@ class Routing(Station):
         walk.route = route
         if node.team:
             walk.put("team", node.team)
-        walk.effects.append(AddEntry(kind="route", data=route))
+        walk.effects += (AddEntry(kind="route", data=route),)
         return self._to
 
 
@@ -75,8 +75,8 @@ class Connecting(Station):
         node = self.node
         self._script = Script(node.prompt, scope.plan)
         self._line = (Transfer(to=node.number, timeout_s=node.timeout_s),)
-        self._failed = scope.station(node.failed)
-        self._exits = {"busy": scope.station(node.leads("busy")), "no-answer": scope.station(node.leads("no_answer"))}
+        self._failed = self.way(scope, "failed")
+        self._exits = {"busy": self.way(scope, "busy"), "no-answer": self.way(scope, "no_answer")}
 
     def enter(self, walk: Walk) -> Station | None:
         """Let the agent know what was collected, and connect."""
@@ -110,7 +110,7 @@ class Queueing(Station):
         """Learn where each outcome leads."""
         node = self.node
         self._script, self._offer = Script(node.prompt, scope.plan), Script(node.offer, scope.plan)
-        self._exits = {name: scope.station(node.leads(name)) for name in ("callback", "overflow", "failed")}
+        self._exits = {name: self.way(scope, name) for name in ("callback", "overflow", "failed")}
         self._polls = int(node.longest_s / node.every_s) * 2 + 4
 
     def enter(self, walk: Walk) -> Station | None:
@@ -188,7 +188,7 @@ class Calling(Listening):
         """Learn what is asked, and where it leads."""
         super().link(scope)
         node = self.node
-        self._to = scope.station(node.to)
+        self._to = self.way(scope, "to")
         self._done = Script(node.done, scope.plan)
         self._agreeing = agreed = Agreeing(scope.definition.languages)
         self._right = self.asking(
@@ -251,7 +251,7 @@ class Calling(Listening):
         }
         if self.node.slot:
             data["slot"] = walk.value(self.node.slot)
-        walk.effects.append(AddEntry(kind="callback", text=str(number), data=data))
+        walk.effects += (AddEntry(kind="callback", text=str(number), data=data),)
         walk.kept = "call-back"
         walk.prompts += self._done.of(walk)
         return self._to
@@ -267,7 +267,7 @@ class Recording(Station):
         """Learn what is said, and where it leads."""
         node = self.node
         self._script, self._done = Script(node.prompt, scope.plan), Script(node.done, scope.plan)
-        self._to, self._failed = scope.station(node.to), scope.station(node.leads("failed"))
+        self._to, self._failed = self.way(scope, "to"), self.way(scope, "failed")
         self._line = (Record(max_s=node.longest_s),)
 
     def enter(self, walk: Walk) -> Station | None:
@@ -291,7 +291,7 @@ class Recording(Station):
                 walk.errors += 1
             return self._failed
         team = walk.value("team") or ""
-        walk.effects.append(AddEntry(kind="voicemail", text=text, data={"team": team}))
+        walk.effects += (AddEntry(kind="voicemail", text=text, data={"team": team}),)
         walk.kept = walk.kept or "message"
         walk.prompts += self._done.of(walk)
         return self._to
@@ -306,7 +306,7 @@ class Texting(Station):
         """Learn what is written, and where it leads."""
         node = self.node
         self._message, self._done = Script(node.message, scope.plan), Script(node.done, scope.plan)
-        self._to, self._failed = scope.station(node.to), scope.station(node.leads("failed"))
+        self._to, self._failed = self.way(scope, "to"), self.way(scope, "failed")
 
     def enter(self, walk: Walk) -> Station | None:
         """Write."""
@@ -314,6 +314,6 @@ class Texting(Station):
         if caller is None:
             return self._failed
         text = "".join(one.text for one in self._message.of(walk))
-        walk.effects.append(Reply(text=text, to=caller, channel=ChannelId(self.node.channel)))
+        walk.effects += (Reply(text=text, to=caller, channel=ChannelId(self.node.channel)),)
         walk.prompts += self._done.of(walk)
         return self._to

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from fernamt.menus.definition import MenuDefinition
 from fernamt.menus.walk import Plan, Walk
-from fernamt.menus.wording import Miss, Prompts, fixed
+from fernamt.menus.wording import Miss, Phrase, Prompts, fixed
 from fernamt.session import Happened, Prompt
 
 
@@ -17,7 +18,10 @@ class Scope(Protocol):
     plan: Plan
 
     def station(self, target: str) -> Station:
-        """Return where an exit leads; an empty one: the fallback."""
+        """Return a place; an empty one: the fallback."""
+
+    def way(self, station: str, way: str, target: str) -> Station:
+        """Return where an exit of a station leads."""
 
     def sub_menu(self, node: str) -> Station:
         """Return the beginning of the menu that a node enters."""
@@ -34,6 +38,15 @@ class Station:
     def __init__(self, name: str, node: Any) -> None:
         self.name = name
         self.node = node
+
+    @property
+    def place(self) -> Station:
+        """Where it is: the same for all ways there."""
+        return self
+
+    def way(self, scope: Scope, way: str) -> Station:
+        """Return where an exit leads that is a field of the node."""
+        return scope.way(self.name, way, self.node.leads(way))
 
     def link(self, scope: Scope) -> None:
         """Learn what it leads to; called once, when all stations are there."""
@@ -52,6 +65,25 @@ class Station:
         return self
 
 
+class Way(Station):
+    """An exit that tells when somebody takes it."""
+
+    def __init__(self, to: Station, took: Callable[[], None]) -> None:
+        super().__init__(to.name, to.node)
+        self._to = to
+        self._took = took
+
+    @property
+    def place(self) -> Station:
+        """Where it leads."""
+        return self._to
+
+    def enter(self, walk: Walk) -> Station | None:
+        """Tell, and go there."""
+        self._took()
+        return self._to.enter(walk)
+
+
 class Script:
     """Prompts of a node, ready to be said."""
 
@@ -59,6 +91,7 @@ class Script:
         self._wordings = dict(prompts)
         self._first = next((self._wordings[one] for one in plan.languages if one in self._wordings), None)
         self._ready: dict[tuple[str, bool, Miss, int], tuple[Prompt, ...]] = {}
+        self._phrases: dict[tuple[str, bool, Miss, int], Phrase] = {}
 
     def __bool__(self) -> bool:
         """Whether there is anything to say."""
@@ -66,15 +99,17 @@ class Script:
 
     def of(self, walk: Walk, miss: Miss = "", count: int = 0) -> tuple[Prompt, ...]:
         """Return what is said now."""
-        key = (walk.language, bool(walk.written), miss, count)
+        key = (walk.language, walk.written, miss, count)
         ready = self._ready.get(key)
         return self._made(walk, key) if ready is None else ready
 
     def is_fixed(self, walk: Walk, miss: Miss, count: int) -> bool:
         """Say whether it says the same every time."""
-        return (walk.language, bool(walk.written), miss, count) in self._ready
+        return (walk.language, walk.written, miss, count) in self._ready
 
     def _made(self, walk: Walk, key: tuple[str, bool, Miss, int]) -> tuple[Prompt, ...]:
+        if (known := self._phrases.get(key)) is not None:
+            return walk.rendered(known)
         language, written, miss, count = key
         wording = self._wordings.get(language) or self._first
         if wording is None:
@@ -82,6 +117,7 @@ class Script:
         phrase = wording.chosen(miss, count, written=written)
         said = fixed(phrase, language, written=written)
         if said is None:
+            self._phrases[key] = phrase
             return walk.rendered(phrase)
         self._ready[key] = said
         return said
