@@ -153,7 +153,7 @@ def node(draw: st.DrawFn, names: list[str]) -> Any:
         }
     if kind is LanguageNode:
         fields["keys"] = {"de": "1", "en": "2"}
-    more = {
+    more: dict[Any, dict[str, Any]] = {
         QueueNode: {"queue": "q", "longest_s": 20.0, "every_s": 10.0, "offer_after_s": 5.0},
         TransferNode: {"number": "n"},
     }

@@ -12,7 +12,7 @@ from fernamt.menu import MenuState
 from fernamt.menus.definition import STYLES_OF_TYPES, MenuDefinition
 from fernamt.menus.spoken import spoken
 from fernamt.menus.variables import GIVEN, Variable, taken
-from fernamt.menus.wording import Phrase, Style, Value, joined, spoken_as
+from fernamt.menus.wording import Phrase, Style, Value, spoken_as
 from fernamt.model import Address, Json
 from fernamt.session import Action, Prompt, Say
 
@@ -211,7 +211,7 @@ class Walk:
     def actions(self) -> tuple[Action, ...]:
         """Return what shall happen: effects, what is said, and what is waited for."""
         if self.prompts:
-            return (*self.effects, Say(joined(self.prompts)), *self.line)
+            return (*self.effects, Say(self.prompts), *self.line)
         return (*self.effects, *self.line) if self.effects else self.line
 
     def state(self) -> MenuState:
