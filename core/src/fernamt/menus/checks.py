@@ -59,9 +59,9 @@ def _header(definition: MenuDefinition) -> Iterator[Finding]:
         yield Finding(("languages",), "these are no tags of languages", "Write for instance languages = ['de', 'en']")
     if len(nodes) > NODES_MAX:
         yield Finding(("nodes",), f"there are more than {NODES_MAX}", "Put some into a menu of their own: sub-menu")
-    for key in ("entry", "fallback", "top"):
+    for key in ("entry", "fallback", "top", "done"):
         name = getattr(definition, key)
-        if name not in nodes and (name or key != "top"):
+        if name not in nodes and (name or key not in ("top", "done")):
             yield Finding((key,), f"there is no node {name!r}", did_you_mean(name, nodes) or "Name a node")
     for key, what in definition.keys.items():
         if not _KEY.fullmatch(key):

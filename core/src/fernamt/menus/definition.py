@@ -85,6 +85,8 @@ class Header:
     """The node that it begins with."""
     top: str = ""
     """The node that ``top`` leads back to; without it the entry."""
+    done: str = ""
+    """Where ``@return`` leads if no other menu entered this one; without it the fallback."""
     fallback: str
     """The node behind which a person stands: where every exit leads that leads nowhere, and ``operator``."""
     keys: Mapping[str, str] = KEYS
@@ -120,6 +122,8 @@ class MenuDefinition(Header):
                 yield self.fallback
             elif target == "@top":
                 yield self.top or self.entry
+            elif target == "@return":
+                yield self.done or self.fallback
 
 
 class MenuMistakes(FernamtError):

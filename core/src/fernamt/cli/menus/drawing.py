@@ -44,6 +44,7 @@ def arrows(definition: MenuDefinition) -> list[Arrow]:
                 "": definition.fallback,
                 "@operator": definition.fallback,
                 "@top": definition.top or definition.entry,
+                "@return": definition.done or "@return",
             }
             place = end.get(target, target)
             if place.startswith("@"):

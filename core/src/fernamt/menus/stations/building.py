@@ -110,8 +110,7 @@ class _Scope:
         if target in ("", "@operator"):
             return self._stations[self._prefix + self.definition.fallback]
         if target == "@return":
-            # A menu that nobody entered ends where its people are.
-            return self.returning() if self._outer is not None else self.station("@operator")
+            return self.returning() if self._outer is not None else self.station(self.definition.done)
         if target.startswith("@"):
             return self.reserved[target]
         return self._stations[self._prefix + target]
