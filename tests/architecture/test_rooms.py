@@ -45,6 +45,15 @@ ROOMS = {
         660,
         "_runtime/notice_rows _store/notices settings/notices settings/wording",
     ),
+    "menus": (
+        1_900,
+        (
+            "menus/checks menus/definition menus/engine menus/heard menus/linting menus/loading menus/node menus/nodes menus/people"
+            " menus/questions menus/spoken menus/stations/building menus/stations/collecting menus/stations/foreign"
+            " menus/stations/listening menus/stations/people menus/stations/querying menus/stations/station menus/stations/talking menus/variables"
+            " menus/walk menus/wording menus/writing"
+        ),
+    ),
     "equipment": (
         2_085,
         (

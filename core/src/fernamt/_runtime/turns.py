@@ -311,6 +311,7 @@ class Turns:
                 return Walked(state="null", actions=(), script="[]")
             # Whatever came first, a menu meets the beginning.
             what = what if isinstance(what, Started) else Started("")
+            what = evolve(what, caller=event.address, channel=self._line.id, session=event.session)
         elif origin.digest != pinned.digest:
             raise MenuFault("it was changed while the call was under way")
         state = "null" if origin is None else origin.state
