@@ -12,6 +12,7 @@ from attrs import frozen
 from core.tests.menus.small import NOW, SMALL, Caller, both, changed, with_nodes
 from fernamt import (
     AddEntry,
+    Address,
     AnswerNode,
     AskNode,
     BranchNode,
@@ -177,13 +178,7 @@ def test_digits_are_taken_from_keys_and_words_if_there_are_enough(event: Happene
 
     assert caller.node == ("number" if kept is None else "look")
     if kept is not None:
-        assert question(caller) == OrderQuestion(number=kept, addresses=caller_address())
-
-
-def caller_address() -> tuple[object, ...]:
-    from fernamt import Address
-
-    return (Address("phone", "+4930123456"),)
+        assert question(caller) == OrderQuestion(number=kept, addresses=(Address("phone", "+4930123456"),))
 
 
 @pytest.mark.parametrize(
