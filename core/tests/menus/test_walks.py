@@ -56,6 +56,7 @@ def possible(step: Step, *, hung_up: bool) -> None:
     assert len(look_ups) <= 1
     assert look_ups or isinstance(line[-1], Gather | Record | Transfer | Hold | HangUp)
     assert not [one for one in line[:-1] if not isinstance(one, Say)]
+    assert ("end" in step.state) == (not look_ups and isinstance(line[-1], HangUp))
 
 
 def ended_well(state: MenuState | None, actions: Sequence[Action], told: Sequence[str]) -> None:
@@ -149,7 +150,12 @@ def test_a_state_that_is_none_of_ours_ends_in_words(
     menu = BuiltMenu(definition)
     state: Any = dict(menu.step(None, Started("x"), at=START, language="de").state)
     if "end" not in state:
-        state[data.draw(st.sampled_from(sorted(state)))] = rubbish
+        if data.draw(st.booleans()):
+            walk: Any = [*state["walk"]]
+            walk[data.draw(st.integers(0, len(walk) - 1))] = rubbish
+            state["walk"] = walk
+        else:
+            state[data.draw(st.sampled_from(sorted(state)))] = rubbish
     for event, pause in happened:
         step = menu.step(state, event, at=START + pause, language="de")
         assert isinstance(step, Step)

@@ -267,7 +267,8 @@ def _entered(
 ) -> Iterator[Finding]:
     inner = menus.get(node.menu)
     if inner is None:
-        yield Finding((*place, "menu"), f"there is no menu {node.menu!r}", did_you_mean(node.menu, menus))
+        fix = did_you_mean(node.menu, menus) or "Give it to the menu that enters it: menus = {name: definition}"
+        yield Finding((*place, "menu"), f"there is no menu {node.menu!r}", fix)
         return
     if node.menu in entered or len(entered) > 8:
         yield Finding((*place, "menu"), f"{node.menu} enters itself", "Go back with @return instead")

@@ -14,7 +14,7 @@ from fernamt.menus.checks import broken
 from fernamt.menus.definition import MenuDefinition, MenuMistakes
 from fernamt.menus.stations import Station
 from fernamt.menus.stations.building import Watch, built_stations
-from fernamt.menus.walk import VERSION, Plan, Walk
+from fernamt.menus.walk import VERSION, Plan, Walk, first_state
 from fernamt.menus.writing import written_down
 from fernamt.model import Json
 from fernamt.services import Question
@@ -60,6 +60,7 @@ class BuiltMenu:
         self.digest = hashlib.sha256(written_down(definition, menus)).hexdigest()
         self.plan = Plan(definition, {**_variables(menus), **definition.known})
         self.stations, self._entry, self._fallback = built_stations(definition, menus, self.plan, questions, watch)
+        self._languages = frozenset(definition.languages)
         self._steps = definition.limits.steps
         self._errors = definition.limits.errors
         self._duration_ms = int(definition.limits.duration_s * 1_000)
@@ -73,7 +74,7 @@ class BuiltMenu:
                 return Step(state, () if type(event) is HungUp else (HangUp(),))
             if state["v"] != VERSION:
                 return self._sorry({}, language, "its state is of another version")
-            return self._taken(Walk(self.plan, state, at), state, event)
+            return self._taken(Walk(self.plan, state, at), event)
         except _BROKEN as why:
             # Only a state that is none of ours, or a time without a zone, leads here.
             return self._sorry(state or {}, language, f"its state cannot be read: {type(why).__name__}")
@@ -85,20 +86,9 @@ class BuiltMenu:
         values: dict[str, Json] = {"called": started.called, "channel": started.channel}
         if started.caller is not None:
             values["caller"] = str(started.caller)
-        state: dict[str, Any] = {
-            "v": VERSION,
-            "node": "",
-            "language": spoken,
-            "steps": 0,
-            "errors": 0,
-            "began": int(at.timestamp() * 1_000),
-            "values": values,
-            "path": [],
-        }
-        if started.session:
-            state["session"] = started.session
-        if started.written:
-            state["written"] = True
+        state = first_state(
+            spoken, int(at.timestamp() * 1_000), values, session=started.session, written=started.written
+        )
         walk = Walk(self.plan, state, at)
         if isinstance(event, HungUp):
             return self._gone(walk)
@@ -112,11 +102,11 @@ class BuiltMenu:
         return next((one for one in known if one.partition("-")[0] == tongue), known[0])
 
     # ---- one event
-    def _taken(self, walk: Walk, state: MenuState, event: Happened) -> Step:
+    def _taken(self, walk: Walk, event: Happened) -> Step:
         kind = type(event)
         if kind is HungUp:
             return self._gone(walk)
-        if walk.language not in self.definition.languages:
+        if walk.language not in self._languages:
             raise ValueError(walk.language)
         station = self.stations[walk.node]
         walk.steps += station.is_counted
@@ -135,13 +125,14 @@ class BuiltMenu:
             elif hops > HOPS_MAX or walk.steps > self._steps or walk.errors > self._errors:
                 target, hops = self._fallen(walk, "errors" if walk.errors > self._errors else "steps"), 1
             target = target.enter(walk)
-        if walk.fell:
+        if walk.end:
+            walk.tell()
+        elif walk.fell:
             if walk.steps > self._steps + GRACE:
                 return self._given_up(walk)
         elif walk.errors > self._errors or walk.steps > self._steps:
-            walk.line = ()
             return self._walked(walk, self._fallen(walk, "errors" if walk.errors > self._errors else "steps"))
-        return self._stepped(walk)
+        return Step(walk.state(), walk.actions())
 
     def _fallen(self, walk: Walk, limit: str) -> Station:
         """Go to the fallback for good: from here on only so much may happen."""
@@ -149,11 +140,6 @@ class BuiltMenu:
         walk.steps = self._steps
         walk.leave()
         return self._fallback
-
-    def _stepped(self, walk: Walk) -> Step:
-        if walk.end:
-            walk.tell()
-        return Step(walk.state(), walk.actions())
 
     def _given_up(self, walk: Walk) -> Step:
         return self._sorry(

@@ -94,10 +94,10 @@ class _Reading:
             return None
         for name, node in definition.nodes.items():
             if isinstance(node, SubMenuNode):
-                self._enter(source, name, node.menu, path.parent, depth)
+                self._enter(source, name, node.menu, definition, depth)
         return source, definition
 
-    def _enter(self, source: Source, name: str, menu: str, folder: Path, depth: int) -> None:
+    def _enter(self, source: Source, name: str, menu: str, outer: MenuDefinition, depth: int) -> None:
         if menu in self._seen:
             return
         self._seen.add(menu)
@@ -105,8 +105,11 @@ class _Reading:
             place = ("nodes", name, "menu")
             finding = Finding(place, f"{menu!r} is no file beside this one", "Write for instance menu = 'hours.toml'")
             self.mistakes.append(source.mistake(finding))
-        elif (inner := self.file(folder / menu, depth + 1)) is not None:
+        elif (inner := self.file(source.file.parent / menu, depth + 1)) is not None:
             self.menus[menu] = inner[1]
+            return
+        # What is wrong with it is told already.
+        self.menus[menu] = attrs.evolve(outer, entry="x", fallback="x", top="", done="", nodes={"x": _UNREAD})
 
     def _definition(self, source: Source, found: list[Finding]) -> MenuDefinition | None:
         raw = dict(source.data)

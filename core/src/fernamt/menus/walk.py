@@ -46,40 +46,65 @@ class Walk:
     effects: tuple[Effect, ...] = ()
     line: tuple[Action, ...] = ()
     _owns = False
-    _at_ms = 0
+    language: str
+    """That is spoken."""
+    steps: int
+    """Nodes and events so far."""
+    errors: int
+    """Silences, misunderstandings, failures so far."""
+    began: int
+    """When, in milliseconds since 1970."""
+    values: dict[str, Json]
+    """Of the variables."""
+    path: list[str]
+    """The questions on the way here."""
+    seen: list[str]
+    """The questions that were asked before."""
+    stage: Any
+    """What the present node keeps."""
+    silences: int
+    misses: int
+    session: str
+    written: bool
+    kept: str
+    """``message`` or ``call-back``: what the caller left."""
+    fell: str
+    """Which limit was reached."""
+    told: bool
+    """Agents know what was collected."""
+    route: dict[str, Any] | None
 
     def __init__(self, plan: Plan, state: MenuState, at: datetime) -> None:
-        """Read the state. Raises ``KeyError`` or ``TypeError`` if it is none of ours."""
-        get: Any = state.get
-        began: Any = state
+        """Read the state. Raises ``KeyError``, ``TypeError`` or ``ValueError`` if it is none of ours."""
         self.plan = plan
         self.at = at
-        self.node: str = began["node"]
-        self.language: str = began["language"]
-        self.steps: int = began["steps"]
-        self.errors: int = began["errors"]
-        self.began: int = began["began"]
-        self.values: dict[str, Json] = began["values"]
-        self.path: list[str] = began["path"]
-        self.stage: Any = get("stage")
-        self.session: str = get("session", "")
-        self.seen: list[str] = get("seen", ())
-        self.written: bool = get("written", False)
-        self.kept: str = get("kept", "")
-        self.fell: str = get("fell", "")
-        self.told: bool = get("told", False)
-        self.route: dict[str, Any] | None = get("route")
-        tries = get("tries")
-        self.silences: int = tries[0] if tries else 0
-        self.misses: int = tries[1] if tries else 0
+        self.node: Any = state["node"]
+        # A list, read and written at once: by name it took a quarter of a step.
+        walk: Any = state["walk"]
+        (
+            self.language,
+            self.steps,
+            self.errors,
+            self.began,
+            self.values,
+            self.path,
+            self.seen,
+            self.stage,
+            self.silences,
+            self.misses,
+            self.session,
+            self.written,
+            self.kept,
+            self.fell,
+            self.told,
+            self.route,
+        ) = walk
 
     # ---- where it stands
     @property
     def now_ms(self) -> int:
         """When it happens, in milliseconds since 1970."""
-        if not self._at_ms:
-            self._at_ms = int(self.at.timestamp() * 1_000)
-        return self._at_ms
+        return int(self.at.timestamp() * 1_000)
 
     def stay(self, name: str) -> None:
         """Be at a node that waits."""
@@ -218,30 +243,34 @@ class Walk:
         """Return the state that follows."""
         if self.end:
             return {"v": VERSION, "node": self.node, "end": self.end}
-        state: dict[str, Json] = {
+        return {
             "v": VERSION,
             "node": self.node,
-            "language": self.language,
-            "steps": self.steps,
-            "errors": self.errors,
-            "began": self.began,
-            "values": self.values,
-            "path": self.path,
+            "walk": (
+                self.language,
+                self.steps,
+                self.errors,
+                self.began,
+                self.values,
+                self.path,
+                self.seen,
+                self.stage,
+                self.silences,
+                self.misses,
+                self.session,
+                self.written,
+                self.kept,
+                self.fell,
+                self.told,
+                self.route,
+            ),
         }
-        if self.seen:
-            state["seen"] = self.seen
-        if self.silences or self.misses:
-            state["tries"] = (self.silences, self.misses)
-        if self.stage:
-            state["stage"] = self.stage
-        if self.session:
-            state["session"] = self.session
-        if self.written:
-            state["written"] = True
-        if self.kept or self.fell or self.told or self.route:
-            state.update(self._rest())
-        return state
 
-    def _rest(self) -> MenuState:
-        rest: dict[str, Json] = {"kept": self.kept, "fell": self.fell, "told": self.told, "route": self.route}
-        return {name: value for name, value in rest.items() if value}
+
+def first_state(language: str, began_ms: int, values: Mapping[str, Json], *, session: str, written: bool) -> MenuState:
+    """Return the state of an exchange before anything happened."""
+    return {
+        "v": VERSION,
+        "node": "",
+        "walk": (language, 0, 0, began_ms, values, (), (), None, 0, 0, session, written, "", "", False, None),
+    }

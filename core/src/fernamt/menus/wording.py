@@ -42,11 +42,15 @@ Phrase: TypeAlias = tuple[Segment, ...]
 def phrase(said: str | Sequence[Any]) -> Phrase:
     """Return a phrase: from text with ``{variable}`` or ``{variable:style}`` in it, or from a list of texts and recordings.
 
+    A tuple is a phrase already.
+
     Raises:
         ValueError: A place for a value is none.
     """
     if isinstance(said, str):
         return _parsed(said)
+    if isinstance(said, tuple):
+        return said
     found: list[Segment] = []
     for one in said:
         found += _parsed(one) if isinstance(one, str) else (one,)

@@ -23,6 +23,7 @@ from fernamt.menus.walk import Walk
 from fernamt.menus.wording import Miss
 from fernamt.model import Button
 from fernamt.session import (
+    Action,
     Gather,
     HangUp,
     Prompt,
@@ -195,6 +196,7 @@ class Translating(Listening):
             for language, key in node.keys.items()
             for word in (*node.words.get(language, ()), node.names.get(language, ""), key)
         )
+        self._ready: dict[tuple[bool, Miss, int], tuple[Action, ...]] = {}
         self._scripts = {one: Script({one: node.prompt[one]}, plan) for one in node.prompt}
         self._gather: dict[str, Any] = {
             "max_keys": 1,
@@ -208,13 +210,21 @@ class Translating(Listening):
 
     def ask(self, walk: Walk, miss: Miss = "", count: int = 0) -> None:
         """Ask in every language."""
+        key = (walk.written, miss, count)
+        if (ready := self._ready.get(key)) is not None:
+            walk.line = ready
+            return
         spoken = walk.language
         prompts: tuple[Prompt, ...] = ()
+        is_fixed = True
         for language, script in self._scripts.items():
             walk.language = language
             prompts += script.of(walk, miss, count)
+            is_fixed = is_fixed and script.is_fixed(walk, miss, count)
         walk.language = spoken
         walk.line = (Gather(prompts=prompts, **self._gather),)
+        if is_fixed:
+            self._ready[key] = walk.line
 
     def pressed(self, walk: Walk, keys: str) -> Station | None:
         """Take a key."""
