@@ -54,6 +54,10 @@ ROOMS = {
             " menus/walk menus/wording menus/writing"
         ),
     ),
+    "menus in writing": (
+        520,
+        "_runtime/dialogue _runtime/in_writing _runtime/pins _store/dialogues",
+    ),
     "equipment": (
         2_085,
         (

@@ -44,6 +44,7 @@ from fernamt._runtime.work import Worker
 from fernamt._store.blobs import BlobStore, open_blobs
 from fernamt._store.channels import ChannelState, Entrance, enter, note_state
 from fernamt._store.claims import void
+from fernamt._store.dialogues import OWNER as DIALOGUES
 from fernamt._store.engine import Store
 from fernamt._store.hints import Hints
 from fernamt._store.lock import FileLock
@@ -149,12 +150,14 @@ class App:
             blobs=self._blobs,
             look_up=equipment.services.look_up,
             clock=self._clock,
+            files=planned.menus,
         )
         hooks: dict[str, Hook] = {}
         for one in planned.channels:
             await self._add(one, reception, equipment, hooks)
         marking = [name for name, connector in self._connectors.items() if isinstance(connector, MarksRead)]
-        await self._writer.write(subscribe, subscriptions_of(planned.loaded, marking))
+        dialogues = self._exchange.dialogues()
+        await self._writer.write(subscribe, subscriptions_of(planned.loaded, marking, menus=bool(dialogues)))
         self._web.serve(hooks, down={one.section.id for one in planned.channels} - self._connectors.keys())
         self._web.served.also.append(Api(settings, planned.api, store=self._store, writer=self._writer).mount)
         host, port = settings.address
@@ -177,6 +180,8 @@ class App:
             reception, lambda channel: self._intakes[channel].line if channel in self._intakes else None
         )
         self._workers.append(Worker(PIECES, handlers, store=self._store, **work))
+        if dialogues:
+            self._workers.append(Worker(DIALOGUES, dialogues, store=self._store, **work))
         for worker in self._workers:
             self._woken.enter_context(self._hub.waking(worker.wake, worker.owner))
             self._begin(worker.owner, self._claims.hold(worker.owner, worker.run))
@@ -269,6 +274,8 @@ class App:
             return
         self._channels.append(supervised)
         self._connectors[section.id] = connector
+        if self._exchange is not None:
+            self._exchange.talk(line, section, intake.can)
         if turns is not None:
             turns.equip(connector)
         answers = connector if isinstance(connector, Answers) else None

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, Final
 
+from fernamt._runtime.dialogue import Dialogues, Talk
+from fernamt._runtime.pins import Pins
 from fernamt._runtime.script import Scribe
 from fernamt._runtime.turns import LooksUp, Turns
-from fernamt._runtime.walk import pinned_menus
+from fernamt._runtime.walk import PinnedMenu, pinned_menus
+from fernamt._runtime.work import Handler
 from fernamt._store.engine import Store
 from fernamt._store.reception import Line
 from fernamt._store.writer import Writes
 from fernamt.connector import Blobs, Clock
+from fernamt.menus import BuiltMenu
+from fernamt.outbound import Capabilities
 from fernamt.registry import Offers
 from fernamt.services import CustomerCard, FaqQuestion, HoursQuestion, Question
 from fernamt.settings import ChannelSection
+
+_NO_FILES: Final[Mapping[str, BuiltMenu]] = MappingProxyType({})
 
 
 class Exchange:
@@ -30,9 +39,15 @@ class Exchange:
         blobs: Blobs,
         look_up: LooksUp,
         clock: Clock,
+        files: Mapping[str, BuiltMenu] = _NO_FILES,
     ) -> None:
-        """*offers* are those of the plugins that were loaded, by name."""
+        """*offers* are those of the plugins that were loaded, by name; *files* the menus that channels name as files."""
         self._menus = pinned_menus(offers)
+        for name, menu in files.items():
+            self._menus[name] = PinnedMenu(name, name.partition(".")[0], menu, menu.digest)
+        nodes = {kind: node for offer in offers.values() for kind, node in offer.nodes.items()}
+        self._pins = Pins(self._menus, nodes, store)
+        self._talks: dict[str, Talk] = {}
         asked: Iterable[type[Question[Any]]] = (kind for offer in offers.values() for kind in offer.services)
         self._scribe = Scribe({FaqQuestion, HoursQuestion, CustomerCard, *asked})
         self._store = store
@@ -58,6 +73,30 @@ class Exchange:
         )
         self._made.append(turns)
         return turns
+
+    def talk(self, line: Line, section: ChannelSection, can: Callable[[], Capabilities]) -> None:
+        """Lead whoever writes on a channel through its menu, if it names one."""
+        if section.menu:
+            self._talks[line.id] = Talk(
+                line=line,
+                menu=section.menu,
+                language=section.language,
+                wait=timedelta(minutes=section.menu_wait_min),
+                can=can,
+            )
+
+    def dialogues(self) -> Mapping[str, Handler]:
+        """Return what carries out the tasks of menus in writing, by their kind; nothing where no channel has a menu."""
+        if not self._talks:
+            return {}
+        return Dialogues(
+            self._talks,
+            pins=self._pins,
+            scribe=self._scribe,
+            store=self._store,
+            look_up=self._look_up,
+            clock=self._clock,
+        ).handlers()
 
     async def stop(self) -> None:
         """End what is looked up and performed."""

@@ -21,7 +21,7 @@ from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.installed import Installed, OneFile, discover
 from fernamt.errors import FernamtError
 from fernamt.registry import ConnectorOffer, Draft, Factory, OfferRefused, Offers
-from fernamt.settings import CORE_KEYS, Settings, did_you_mean
+from fernamt.settings import CORE_KEYS, Settings, did_you_mean, is_menu_file
 from fernamt.settings.structure import check_class
 
 _OURS: Final = str(Path(hookspecs.__file__).parent)
@@ -112,8 +112,9 @@ class Loaded:
 
 def wanted(settings: Settings) -> tuple[str, ...]:
     """Return the names of the plugins that the settings use: those of the channels' kinds and menus, and the enabled ones."""
-    named = [name for section in settings.channels for name in (section.kind, section.menu) if name]
-    return tuple(sorted({name.partition(".")[0] for name in named} | {*settings.plugins_enabled}))
+    named = [name for section in settings.channels for name in (section.kind, section.menu)]
+    plugins = {name.partition(".")[0] for name in named if name and not is_menu_file(name)}
+    return tuple(sorted(plugins | {*settings.plugins_enabled}))
 
 
 def load(

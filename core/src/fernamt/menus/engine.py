@@ -43,11 +43,13 @@ class BuiltMenu:
         menus: _Menus = _NONE,
         questions: Mapping[str, type[Question[Any]]] = _NONE,
         watch: Watch | None = None,
+        sources: Mapping[str, str] = _NONE,
     ) -> None:
         """Compile it.
 
         *menus* are those that its ``sub-menu`` nodes enter, by the name that stands there; *questions* those that its ``lookup``
-        nodes may ask beside the core's; *watch* is for tests: it is told of stations and exits.
+        nodes may ask beside the core's; *watch* is for tests: it is told of stations and exits; *sources* are the files that it
+        was read from, its own first.
 
         Raises:
             MenuMistakes: With everything that keeps it from running.
@@ -56,6 +58,7 @@ class BuiltMenu:
             raise MenuMistakes(findings)
         self.definition = definition
         self.menus = dict(menus)
+        self.sources = dict(sources)
         self.questions = dict(questions)
         self.digest = hashlib.sha256(written_down(definition, menus)).hexdigest()
         self.plan = Plan(definition, {**_variables(menus), **definition.known})
@@ -78,6 +81,13 @@ class BuiltMenu:
         except _BROKEN as why:
             # Only a state that is none of ours, or a time without a zone, leads here.
             return self._sorry(state or {}, language, f"its state cannot be read: {type(why).__name__}")
+
+    def chooses(self, state: MenuState, text: str, *, at: datetime) -> bool:
+        """Say whether somebody who is asked to choose does so with these words. At any other question nobody does."""
+        try:
+            return "end" not in state and self.stations[str(state["node"])].knows(Walk(self.plan, state, at), text)
+        except _BROKEN:
+            return False
 
     # ---- the beginning
     def _begun(self, event: Happened, at: datetime, language: str) -> Step:
@@ -110,7 +120,9 @@ class BuiltMenu:
             raise ValueError(walk.language)
         station = self.stations[walk.node]
         walk.steps += station.is_counted
-        if not walk.fell and not station.is_person and walk.now_ms - walk.began > self._duration_ms:
+        # Who writes may take days: how long they are silent is for the runner to know.
+        is_timed = not (walk.fell or station.is_person or walk.written)
+        if is_timed and walk.now_ms - walk.began > self._duration_ms:
             return self._walked(walk, self._fallen(walk, "time"))
         return self._walked(walk, station.resume(walk, event))
 

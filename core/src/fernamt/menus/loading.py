@@ -56,7 +56,8 @@ def read_menu(
         ConfigErrors: With every mistake.
     """
     read = read_definition(path, nodes=nodes, questions=questions)
-    return BuiltMenu(read.definition, menus=read.menus, questions=questions)
+    sources = {name: path.with_name(name).read_text("utf-8") for name in (path.name, *read.menus)}
+    return BuiltMenu(read.definition, menus=read.menus, questions=questions, sources=sources)
 
 
 def read_definition(

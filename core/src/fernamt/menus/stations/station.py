@@ -60,6 +60,10 @@ class Station:
         # Nobody waits here: the state was made by another menu.
         raise ValueError(self.name)
 
+    def knows(self, walk: Walk, text: str) -> bool:
+        """Say whether it is a choice, and these words choose: other questions take any words."""
+        return False
+
     def helped(self, walk: Walk) -> Station | None:
         """Give help to whoever waits here."""
         return self

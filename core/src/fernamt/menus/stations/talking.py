@@ -154,6 +154,14 @@ class Choosing(Listening):
             return self._chosen(walk, choices)
         return self.reserved_words[walk.language].meaning(words) or self.missed(walk)
 
+    def knows(self, walk: Walk, text: str) -> bool:
+        """Say whether the words are those of an option, or such as every menu knows."""
+        words = words_of(text)
+        choices = self._words[walk.language].meaning(words)
+        if choices is not None:
+            return len({one.to.place for one in choices if one.open(walk)}) == 1
+        return self.reserved_words[walk.language].meaning(words) is not None
+
     def _chosen(self, walk: Walk, choices: tuple[_Choice, ...]) -> Station | None:
         open_ones = [one for one in choices if one.open(walk)]
         # Two options that mean the same are no answer.
@@ -233,6 +241,10 @@ class Translating(Listening):
     def said(self, walk: Walk, text: str) -> Station | None:
         """Take words."""
         return self._spoken(walk, self._words.meaning(words_of(text))) or self.missed(walk)
+
+    def knows(self, walk: Walk, text: str) -> bool:
+        """Say whether the words name a language."""
+        return self._words.meaning(words_of(text)) is not None
 
     def _spoken(self, walk: Walk, language: str | None) -> Station | None:
         if language is None:
