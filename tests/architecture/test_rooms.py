@@ -42,7 +42,7 @@ ROOMS = {
         ),
     ),
     "menus": (
-        1_900,
+        2_950,
         (
             "menus/checks menus/definition menus/engine menus/heard menus/linting menus/loading menus/node menus/nodes menus/people"
             " menus/questions menus/spoken menus/stations/building menus/stations/collecting menus/stations/foreign"
