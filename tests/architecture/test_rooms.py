@@ -51,9 +51,9 @@ ROOMS = {
         ),
     ),
     "equipment": (
-        2_000,
+        2_050,
         (
-            "_runtime/abilities _runtime/equipment _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/plan _runtime/reachable"
+            "_runtime/abilities _runtime/equipment _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/menufolder _runtime/plan _runtime/reachable"
             " _runtime/redact _runtime/supervisor _runtime/systemd _runtime/upkeep _store/engine settings/file settings/mistake settings/secret settings/source"
             " settings/structure"
         ),
