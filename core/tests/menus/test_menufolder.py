@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from core.tests.menus.test_loading import TOML
 from fernamt import BuiltMenu
 from fernamt._runtime.installed import discover
 from fernamt._runtime.loader import load
+
+from .test_loading import TOML
 
 
 @pytest.fixture
