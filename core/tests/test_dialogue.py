@@ -159,11 +159,11 @@ class House(AtWork):
 
     async def start(self, *, reached: Callable[[str], None] | None = None) -> None:
         await self.writer.write(subscribe, Subscriptions(wanted={SUBSCRIBER: HEARS}))
-        menus = {"shop.toml": PinnedMenu("shop.toml", "shop", self.menu, self.menu.digest)}
-        talk = Talk(line=self.line, menu="shop.toml", language="de", wait=timedelta(hours=1), can=lambda: self.can)
+        menus = {"menus.shop": PinnedMenu("menus.shop", "menus", self.menu, self.menu.digest)}
+        talk = Talk(line=self.line, menu="menus.shop", language="de", wait=timedelta(hours=1), can=lambda: self.can)
         dialogues = Dialogues(
             {self.line.id: talk},
-            pins=Pins(menus, {}, self.store),
+            pins=Pins(menus, self.store),
             scribe=Scribe({FaqQuestion, HoursQuestion, OrderQuestion}),
             store=self.store,
             look_up=self.look_up,
@@ -282,7 +282,7 @@ async def test_an_agent_sees_what_was_collected_and_who_should_take_it(house: Ho
     assert house.log()[-3:] == [
         ("menu", "order: 4711"),
         ("sent", "Ein Mensch übernimmt."),
-        ("handover", "The menu shop.toml hands over to support."),
+        ("handover", "The menu menus.shop hands over to support."),
     ]
 
 
@@ -292,7 +292,7 @@ async def test_a_service_that_fails_leads_where_the_menu_says(house: House) -> N
 
     house.orders = away
     await house.say("Hallo", "1", "4711")
-    assert house.log()[-1] == ("handover", "The menu shop.toml hands over to support.")
+    assert house.log()[-1] == ("handover", "The menu menus.shop hands over to support.")
 
 
 async def test_a_call_back_is_a_recorded_request_and_opens_the_conversation_when_the_menu_ends(house: House) -> None:
@@ -300,7 +300,7 @@ async def test_a_call_back_is_a_recorded_request_and_opens_the_conversation_when
     assert ("callback", "+491") in house.log()
     await house.be_silent()
     await house.be_silent()
-    assert house.log()[-2:] == [("sent", "Bis bald."), ("handover", "The menu shop.toml leaves this to a person.")]
+    assert house.log()[-2:] == [("sent", "Bis bald."), ("handover", "The menu menus.shop leaves this to a person.")]
     assert house.state() == "open"
 
 
@@ -361,7 +361,7 @@ async def test_a_persons_answer_that_comes_while_the_menu_thinks_is_before_it(ho
         return OrderStatus(state="sent")
 
     await house.say("Hallo", "1")
-    house.orders = lambda question: slow(question)
+    house.orders = slow
     await house.say("4711")
     assert house.said() == [MENU, "Welche Nummer hat sie?", "Ich bin da."]
 
@@ -417,7 +417,7 @@ async def test_choices_are_buttons_where_all_fit_and_one_of_an_older_question_as
 ) -> None:
     house.can = Capabilities(buttons=5)
     await house.say("Hallo")
-    [(data,)] = house.rows("SELECT data FROM content WHERE text = 'Worum geht es?'")
+    [(data,)] = house.rows("SELECT data FROM content WHERE text = ?", "Worum geht es?")
     assert '"Bestellung","1.1:1"' in data
     await house.say("", choice="1.1:1")
     await house.say("", choice="1.1:2")
@@ -443,12 +443,12 @@ async def test_a_channel_that_lets_machines_write_only_so_often_gets_a_person_in
 
 async def test_a_menu_that_is_gone_hands_its_customers_over(house: House) -> None:
     await house.say("Hallo")
-    await house.sql("DELETE FROM meta WHERE name LIKE 'menu:%'")
+    await house.sql("DELETE FROM meta WHERE name LIKE ?", "menu:%")
     await house.die()
     house.menu = house.read(SHOP.replace("Bis bald", "Auf bald"))
     await house.start()
     await house.say("1")
-    assert house.log()[-1] == ("handover", "The menu shop.toml could not go on: it is not loaded.")
+    assert house.log()[-1] == ("handover", "The menu menus.shop could not go on: it is not loaded.")
 
 
 async def test_a_menu_that_changed_disturbs_nobody_who_is_in_it(house: House) -> None:

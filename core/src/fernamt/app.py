@@ -150,7 +150,6 @@ class App:
             blobs=self._blobs,
             look_up=equipment.services.look_up,
             clock=self._clock,
-            files=planned.menus,
         )
         hooks: dict[str, Hook] = {}
         for one in planned.channels:

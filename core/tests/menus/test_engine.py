@@ -9,7 +9,6 @@ import attrs
 import pytest
 from attrs import frozen
 
-from core.tests.menus.small import NOW, SMALL, Caller, both, changed, with_nodes
 from fernamt import (
     AddEntry,
     Address,
@@ -59,6 +58,8 @@ from fernamt import (
     Visit,
     Wording,
 )
+
+from .small import NOW, SMALL, Caller, both, changed, with_nodes
 
 
 def entries(caller: Caller) -> dict[str, AddEntry]:

@@ -8,7 +8,6 @@ import attrs
 import pytest
 from attrs import frozen
 
-from core.tests.menus.small import NODES, SMALL, both, changed, with_nodes
 from fernamt import (
     AskNode,
     BranchNode,
@@ -30,6 +29,8 @@ from fernamt import (
     Voice,
 )
 from fernamt.menus.linting import LINTS, flaws, unable
+
+from .small import NODES, SMALL, both, changed, with_nodes
 
 
 @frozen

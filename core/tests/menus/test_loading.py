@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from core.tests.menus.small import Caller
 from fernamt import (
     Audio,
     BuiltMenu,
@@ -27,6 +26,8 @@ from fernamt import (
     read_menu,
 )
 from fernamt.settings import ConfigErrors
+
+from .small import Caller
 
 TOML = """
 id = "shop"

@@ -11,7 +11,6 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.tests.menus.walks import START, beginnings, definitions, events, gone, pauses
 from fernamt import (
     Action,
     AddEntry,
@@ -37,6 +36,8 @@ from fernamt._runtime.script import Scribe
 from fernamt._runtime.walk import ACTIONS_MAX, STATE_MAX_BYTES
 from fernamt.menus import engine
 from fernamt.menus.engine import GRACE, HOPS_MAX
+
+from .walks import START, beginnings, definitions, events, gone, pauses
 
 ENDS = {"person", "message", "call-back", "goodbye", "gone"}
 scribe = Scribe()

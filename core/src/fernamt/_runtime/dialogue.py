@@ -176,19 +176,7 @@ class Dialogues:
         """Go on after the first entry that concerns a menu."""
         seen = await asyncio.to_thread(self._seen, task, again=False)
         person = max((entry.n for entry in seen.entries if _is_end(entry)), default=0)
-        told = 0
-        advances: list[Advance] = []
-        memory: dict[str, Json] = dict(seen.memory)
-        for entry in seen.entries:
-            told = entry.n
-            if entry.n == person:
-                advances = await self._ended_by(task, seen, entry)
-                if entry.kind == "solved":
-                    memory = {}
-                break
-            if entry.n > person and (advance := await self._heard(task, seen, entry)) is not None:
-                advances = [advance]
-                break
+        told, advances, memory = await self._next(task, seen, person)
         more = bool(seen.entries) and told < seen.conversation.last_n
         by_person = bool(person) and told == person
         conversation = _conversation(task)
@@ -208,6 +196,18 @@ class Dialogues:
                 later(tx, task, told + 1)
 
         return Ending(also)
+
+    async def _next(self, task: Task, seen: Situation, person: int) -> tuple[int, list[Advance], dict[str, Json]]:
+        """Return up to which entry menus are told, with what follows from it, and what is to be remembered then."""
+        told = 0
+        for entry in seen.entries:
+            told = entry.n
+            if told == person:
+                advances = await self._ended_by(task, seen, entry)
+                return told, advances, {} if entry.kind == "solved" else dict(seen.memory)
+            if told > person and (advance := await self._heard(task, seen, entry)) is not None:
+                return told, [advance], dict(seen.memory)
+        return told, [], dict(seen.memory)
 
     def _commit(self, tx: Transaction, task: Task, advances: list[Advance], memory: dict[str, Json]) -> None:
         try:

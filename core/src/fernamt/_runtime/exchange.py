@@ -5,26 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from fernamt._runtime.dialogue import Dialogues, Talk
 from fernamt._runtime.pins import Pins
 from fernamt._runtime.script import Scribe
 from fernamt._runtime.turns import LooksUp, Turns
-from fernamt._runtime.walk import PinnedMenu, pinned_menus
+from fernamt._runtime.walk import pinned_menus
 from fernamt._runtime.work import Handler
 from fernamt._store.engine import Store
 from fernamt._store.reception import Line
 from fernamt._store.writer import Writes
 from fernamt.connector import Blobs, Clock
-from fernamt.menus import BuiltMenu
 from fernamt.outbound import Capabilities
 from fernamt.registry import Offers
 from fernamt.services import CustomerCard, FaqQuestion, HoursQuestion, Question
 from fernamt.settings import ChannelSection
-
-_NO_FILES: Final[Mapping[str, BuiltMenu]] = MappingProxyType({})
 
 
 class Exchange:
@@ -39,14 +35,10 @@ class Exchange:
         blobs: Blobs,
         look_up: LooksUp,
         clock: Clock,
-        files: Mapping[str, BuiltMenu] = _NO_FILES,
     ) -> None:
-        """*offers* are those of the plugins that were loaded, by name; *files* the menus that channels name as files."""
+        """*offers* are those of the plugins that were loaded, by name."""
         self._menus = pinned_menus(offers)
-        for name, menu in files.items():
-            self._menus[name] = PinnedMenu(name, name.partition(".")[0], menu, menu.digest)
-        nodes = {kind: node for offer in offers.values() for kind, node in offer.nodes.items()}
-        self._pins = Pins(self._menus, nodes, store)
+        self._pins = Pins(self._menus, store)
         self._talks: dict[str, Talk] = {}
         asked: Iterable[type[Question[Any]]] = (kind for offer in offers.values() for kind in offer.services)
         self._scribe = Scribe({FaqQuestion, HoursQuestion, CustomerCard, *asked})

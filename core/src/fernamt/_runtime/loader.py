@@ -19,9 +19,10 @@ from packaging.version import Version
 from fernamt import hookspecs
 from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.installed import Installed, OneFile, discover
+from fernamt._runtime.menufolder import MenuFolder
 from fernamt.errors import FernamtError
 from fernamt.registry import ConnectorOffer, Draft, Factory, OfferRefused, Offers
-from fernamt.settings import CORE_KEYS, Settings, did_you_mean, is_menu_file
+from fernamt.settings import CORE_KEYS, Settings, did_you_mean
 from fernamt.settings.structure import check_class
 
 _OURS: Final = str(Path(hookspecs.__file__).parent)
@@ -112,9 +113,8 @@ class Loaded:
 
 def wanted(settings: Settings) -> tuple[str, ...]:
     """Return the names of the plugins that the settings use: those of the channels' kinds and menus, and the enabled ones."""
-    named = [name for section in settings.channels for name in (section.kind, section.menu)]
-    plugins = {name.partition(".")[0] for name in named if name and not is_menu_file(name)}
-    return tuple(sorted(plugins | {*settings.plugins_enabled}))
+    named = [name for section in settings.channels for name in (section.kind, section.menu) if name]
+    return tuple(sorted({name.partition(".")[0] for name in named} | {*settings.plugins_enabled}))
 
 
 def load(
@@ -284,6 +284,8 @@ def _failed(one: Installed, cause: str, remedy: str, error: BaseException | None
 def _report(one: Installed) -> str:
     if isinstance(one.entry_point, OneFile):
         return f"Correct {one.distribution}"
+    if isinstance(one.entry_point, MenuFolder):
+        return f"fernamt menu check {one.distribution}/NAME.toml tells everything"
     return f"Report it to its author{': ' + one.issues if one.issues else ', or use another version'}"
 
 

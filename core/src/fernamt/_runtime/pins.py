@@ -11,6 +11,7 @@ import orjson
 import structlog
 from attrs import evolve
 
+from fernamt._runtime.menufolder import nodes_of
 from fernamt._runtime.walk import PinnedMenu
 from fernamt._store.engine import Store
 from fernamt._store.transaction import Transaction
@@ -24,10 +25,9 @@ _log = structlog.get_logger()
 class Pins:
     """Finds a menu as it was when a session began with it. Only what was read from files can be kept."""
 
-    def __init__(self, menus: Mapping[str, PinnedMenu], nodes: Mapping[str, type[Any]], store: Store) -> None:
-        """*menus* are those that were loaded, by name; *nodes* those of plugins, by kind."""
+    def __init__(self, menus: Mapping[str, PinnedMenu], store: Store) -> None:
+        """*menus* are those that were loaded, by name."""
         self._menus = menus
-        self._nodes = nodes
         self._store = store
         self._older: dict[str, PinnedMenu | None] = {}
 
@@ -58,7 +58,7 @@ class Pins:
         if not rows:
             return None
         try:
-            menu = _rebuilt(orjson.loads(rows[0][0]), self._nodes, questions)
+            menu = _rebuilt(orjson.loads(rows[0][0]), questions)
         except (FernamtError, OSError) as why:
             # A plugin whose node it has was taken away, or this version reads menus otherwise.
             _log.warning("older_menu_not_read", menu=name, reason=str(why))
@@ -69,9 +69,9 @@ class Pins:
         return made if current is None else evolve(current, menu=menu, digest=digest)
 
 
-def _rebuilt(sources: Mapping[str, str], nodes: Mapping[str, type[Any]], questions: Mapping[str, Any]) -> BuiltMenu:
+def _rebuilt(sources: Mapping[str, str], questions: Mapping[str, Any]) -> BuiltMenu:
     with tempfile.TemporaryDirectory() as folder:
         for name, text in sources.items():
             (Path(folder) / Path(name).name).write_text(text, "utf-8")
-        first = next(iter(sources))
-        return read_menu(Path(folder) / Path(first).name, nodes=nodes, questions=questions)
+        first = Path(folder) / Path(next(iter(sources))).name
+        return read_menu(first, nodes=nodes_of(first), questions=questions)

@@ -14,7 +14,6 @@ from fernamt._store.engine import Store
 from fernamt._store.plugin_tables import Owned, TablesRefused, migrate_tables
 from fernamt._store.transaction import is_outage
 from fernamt.connector import Channel
-from fernamt.menus import BuiltMenu, read_menu
 from fernamt.registry import Factory
 from fernamt.settings import (
     ApiSettings,
@@ -24,7 +23,6 @@ from fernamt.settings import (
     NoSettings,
     Settings,
     did_you_mean,
-    is_menu_file,
     read_settings,
     structure_section,
 )
@@ -54,8 +52,6 @@ class Plan:
     channels: tuple[PlannedChannel, ...]
     plugin_settings: Mapping[str, Any]
     api: ApiSettings = field(factory=ApiSettings)
-    menus: Mapping[str, BuiltMenu] = field(factory=dict)
-    """Those that channels name as files, by what stands there."""
 
     def migrated(self, store: Store) -> Plan:
         """Bring the tables of every plugin up to date, and return the plan without those whose tables cannot be. Blocks."""
@@ -105,7 +101,6 @@ def plan(settings: Settings, installed: tuple[Installed, ...] | None = None) -> 
     loaded = load(wanted(settings), discover(beside=settings.file) if installed is None else installed)
     mistakes: list[Mistake] = []
     channels = [_channel(settings, section, loaded, mistakes) for section in settings.channels]
-    menus = _menus(settings, loaded, mistakes)
     plugin_settings = {}
     for name, offers in loaded.offers.items():
         options = settings.plugin_sections.get(name, {})
@@ -122,7 +117,7 @@ def plan(settings: Settings, installed: tuple[Installed, ...] | None = None) -> 
         mistakes += found.mistakes
     if mistakes:
         raise ConfigErrors(mistakes)
-    return Plan(loaded=loaded, channels=tuple(channels), plugin_settings=plugin_settings, api=api, menus=menus)
+    return Plan(loaded=loaded, channels=tuple(channels), plugin_settings=plugin_settings, api=api)
 
 
 def _left(channel: PlannedChannel, loaded: Loaded) -> PlannedChannel:
@@ -136,27 +131,11 @@ def _left(channel: PlannedChannel, loaded: Loaded) -> PlannedChannel:
     return channel
 
 
-def _menus(settings: Settings, loaded: Loaded, mistakes: list[Mistake]) -> dict[str, BuiltMenu]:
-    """Read the menus that are files, each once."""
-    nodes = {kind: node for offers in loaded.offers.values() for kind, node in offers.nodes.items()}
-    found: dict[str, BuiltMenu] = {}
-    for name in sorted({one.menu for one in settings.channels if is_menu_file(one.menu)}):
-        try:
-            found[name] = read_menu(settings.file.parent / name, nodes=nodes)
-        except ConfigErrors as why:
-            mistakes += why.mistakes
-    return found
-
-
 def _channel(settings: Settings, section: ChannelSection, loaded: Loaded, mistakes: list[Mistake]) -> PlannedChannel:
     try:
         offer = loaded.connector(section.kind)
         own = structure_section(settings, f"channels.{section.id}", section.options, offer.settings)
-        if (
-            section.menu
-            and not is_menu_file(section.menu)
-            and section.menu not in (offered := loaded.menus(section.menu.partition(".")[0]))
-        ):
+        if section.menu and section.menu not in (offered := loaded.menus(section.menu.partition(".")[0])):
             fix = did_you_mean(section.menu, offered) or "That plugin offers no menu: remove the key"
             key = f"channels.{section.id}.menu"
             raise ConfigErrors([settings.mistake(key, f"there is no menu {section.menu!r}", fix)])

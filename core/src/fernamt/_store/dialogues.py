@@ -163,7 +163,7 @@ def take(tx: Transaction, one: Advance, memory: dict[str, Json]) -> None:
     memory[lane.name] = [one.move.call, wants_person and one.move.ends]
     if one.wait_us and not one.move.ends:
         plan_tasks(tx, [_errand(one, moved.standing.turn, tx.now_us + one.wait_us)], replace=True)
-    else:
+    elif not one.again:  # else this is the task of that key, and ends by itself
         cancel_task(tx, _key(lane, one.move.call))
 
 
@@ -226,8 +226,8 @@ def _forget_words(tx: Transaction, conversation: int, n: int) -> None:
     )
     for entry, raw, words in rows:
         known: dict[str, Any] = orjson.loads(words or "{}")
-        kept = {name: one for name, one in known.items() if name in _KEPT}
-        data = orjson.dumps(kept | {"secret": True}).decode()
+        kept = {name: known[name] for name in _KEPT & known.keys()}
+        data = orjson.dumps({**kept, "secret": True}).decode()
         tx.do.one("UPDATE content SET text = '', html = NULL, data = ?, raw = NULL WHERE entry = ?", (data, entry))
         if raw is not None:
             tx.do.one("DELETE FROM blob_ref WHERE owner = ?", (f"raw:{raw}",))

@@ -93,6 +93,7 @@ class Header:
     """What keys mean at every question, unless an option has them: ``repeat``, ``back``, ``top``, ``operator``, ``help``,
     ``language``."""
     limits: MenuLimits = MenuLimits()
+    """See below."""
     variables: Mapping[str, Variable] = field(factory=dict)
     """What it collects."""
 

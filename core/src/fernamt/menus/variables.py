@@ -29,7 +29,8 @@ class Variable:
     type: Type = "text"
     """``text``, ``digits``, ``number``, ``amount`` (12.90), ``date``, ``time`` (a moment) or ``flag`` (true or false)."""
     redact: Class = "open"
-    """``personal`` is kept for agents and masked elsewhere; ``secret`` lives only until the step that heard it ends."""
+    """``personal`` stands only in the words of entries, which an erasure deletes; ``secret`` lives only until the step that heard it
+    ends."""
 
 
 GIVEN: Final[Mapping[str, Variable]] = MappingProxyType(
@@ -166,10 +167,15 @@ class Condition:
     """Whether a variable is as it says; each key that is there must hold. One that is not known holds for no comparison."""
 
     variable: str
+    """Which one."""
     equals: Scalar | None = None
+    """It has this value."""
     one_of: tuple[Scalar, ...] = field(default=(), converter=_scalars)
+    """It has one of these values."""
     above: float | None = None
+    """It is a greater number, or amount."""
     below: float | None = None
+    """It is a smaller one."""
     known: bool | None = None
     """Whether there is a value at all."""
 

@@ -102,6 +102,7 @@ class Wording:
     """
 
     first: Phrase = field(converter=phrase)
+    """What is said."""
     again: Phrase = field(default=(), converter=phrase, kw_only=True)
     """When it is said once more in a row; else ``first``."""
     no_input: tuple[Phrase, ...] = field(default=(), converter=_phrases, kw_only=True)

@@ -9,7 +9,6 @@ from fernamt.settings.file import (
     NoSettings,
     Settings,
     channel_settings,
-    is_menu_file,
     read_settings,
     structure_section,
 )
@@ -37,7 +36,6 @@ __all__ = (
     "Words",
     "channel_settings",
     "did_you_mean",
-    "is_menu_file",
     "read_settings",
     "secrets_in",
     "structure_section",

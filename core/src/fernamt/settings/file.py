@@ -27,7 +27,7 @@ from fernamt.settings.wording import NoticeTemplate
 _T = TypeVar("_T")
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 _CHANNEL_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_MENU: Final = re.compile(r"[a-z][a-z0-9_-]*\.[a-z0-9-]+|[\w./-]+\.toml")
+_MENU: Final = re.compile(r"[a-z][a-z0-9_-]*\.[a-z0-9-]+")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)?")
 
@@ -72,15 +72,7 @@ def _kind(_: object, __: object, value: str) -> None:
 
 def _menu(_: object, __: object, value: str) -> None:
     if value and not _MENU.fullmatch(value):
-        raise ValueError(
-            "must be the name of a plugin, a dot and one of its menus, for instance shop.main, or a file, for instance"
-            " reception.toml"
-        )
-
-
-def is_menu_file(menu: str) -> bool:
-    """Say whether the ``menu`` of a channel is a file, not a plugin's."""
-    return menu.endswith(".toml")
+        raise ValueError("must be the name of a plugin, a dot and one of its menus, for instance shop.main")
 
 
 def _language(_: object, __: object, value: str) -> None:
@@ -123,7 +115,7 @@ class ChannelSection:
     reopen_days: float = field(default=14.0, validator=ge(0))
     """How long after its solution a conversation is reopened by an answer."""
     menu: str = field(default="", validator=_menu)
-    """Of whoever calls or writes here: ``<plugin>.<name>``, or a file beside this one, ``reception.toml``."""
+    """Of whoever calls or writes here, ``<plugin>.<name>``."""
     menu_wait_min: float = field(default=1_440.0, validator=[gt(0), le(43_200)])
     """In writing an answer is waited for so long, and once more after it was asked again."""
     language: str = field(default="", validator=_language)
@@ -207,9 +199,7 @@ class _Reading:
         }
         channels = [self.channel(name, table) for name, table in tables.items()]
         kinds = [kind for table in tables.values() if isinstance(kind := table.get("kind"), str)]
-        menus = [
-            menu for table in tables.values() if isinstance(menu := table.get("menu"), str) and not is_menu_file(menu)
-        ]
+        menus = [menu for table in tables.values() if isinstance(menu := table.get("menu"), str)]
         self.unused(sections, {*enabled, *(name.partition(".")[0] for name in (*kinds, *menus))})
         notices = NoticeReading(self.source, tables)
         notices.read(data.get("notices", {}))

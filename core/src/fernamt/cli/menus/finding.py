@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fernamt.cli.outcome import USAGE, Failure
 
@@ -21,27 +19,11 @@ def is_file(name: str) -> bool:
 def found_menu(name: str) -> BuiltMenu:
     """Return a menu, built. Raises ``ConfigErrors`` with all mistakes of a file, and ``Failure`` where there is no such menu."""
     if is_file(name):
+        from fernamt._runtime.menufolder import nodes_of
         from fernamt.menus import read_menu
 
         return read_menu(Path(name), nodes=nodes_of(Path(name)))
     return _of_plugin(name)
-
-
-def nodes_of(path: Path) -> Mapping[str, type[Any]]:
-    """Return the nodes of the plugins whose kinds stand in a file. What cannot be loaded is missing, and told by the reader."""
-    try:
-        tables = tomllib.loads(path.read_text("utf-8")).get("nodes", {})
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(tables, Mapping):
-        return {}
-    kinds = [str(one.get("kind", "")) for one in tables.values() if isinstance(one, Mapping)]
-    plugins = {kind.partition(".")[0] for kind in kinds if "." in kind}
-    if not plugins:
-        return {}
-    from fernamt._runtime.loader import load
-
-    return {kind: node for offers in load(plugins).offers.values() for kind, node in offers.nodes.items()}
 
 
 def _of_plugin(name: str) -> BuiltMenu:
