@@ -202,7 +202,7 @@ def _wants_person(tx: Transaction, one: Advance) -> bool:
 
 
 def _errand(one: Advance, turn: int, due_us: int) -> Errand:
-    data = {"channel": one.lane.line.id, "call": one.move.call, "turn": turn, "again": one.again}
+    data: dict[str, Json] = {"channel": one.lane.line.id, "call": one.move.call, "turn": turn, "again": one.again}
     return Errand(
         owner=OWNER,
         kind="silence",
