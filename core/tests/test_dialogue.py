@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from fernamt._runtime.dialogue import Dialogues, Talk
+from fernamt._runtime.dialogue import Dialogues
+from fernamt._runtime.leading import Talk
 from fernamt._runtime.pins import Pins
 from fernamt._runtime.script import Scribe
 from fernamt._runtime.walk import PinnedMenu

@@ -21,25 +21,29 @@ ROOMS = {
         "connector effects errors hookspecs http inbound menu model outbound registry services session",
     ),
     "the way of a message": (
-        3_600,
+        3_604,
         (
-            "_runtime/answer _runtime/claims _runtime/clock _runtime/context _runtime/hooks _runtime/intake _runtime/lanes"
+            "_runtime/answer _runtime/claims _runtime/context _runtime/hooks _runtime/intake _runtime/lanes"
             " _runtime/outbox _runtime/outcome _runtime/queue _runtime/rate _runtime/recorder _runtime/sending"
-            " _runtime/storable _runtime/web _store/blobs _store/channels _store/claims"
-            " _store/conversations _store/correspondence _store/deliveries _store/desk _store/lock _store/names"
-            " _store/people _store/postgres _store/receipts _store/received _store/reception _store/refusals _store/sqlite"
-            " _store/statements _store/transaction _store/writer"
+            " _runtime/storable _runtime/web _store/blobs _store/claims"
+            " _store/conversations _store/correspondence _store/deliveries _store/desk _store/details _store/names"
+            " _store/people _store/postgres _store/receipts _store/reception _store/refusals _store/sqlite"
+            " _store/statements _store/submission _store/transaction _store/writer"
         ),
     ),
     "built upon it": (
-        3_500,
+        4_100,
         (
-            "_runtime/duties _runtime/effects _runtime/exchange _runtime/feed _runtime/fitting _runtime/hub _runtime/marking"
-            " _runtime/minutes _runtime/performing _runtime/reconciler _runtime/script _runtime/served _runtime/services _runtime/sources"
+            "_runtime/consent_words _runtime/duties _runtime/effects _runtime/exchange _runtime/feed _runtime/fitting _runtime/gathering _runtime/hub _runtime/marking"
+            " _runtime/minutes _runtime/performing _runtime/quiet _runtime/reconciler _runtime/script _runtime/served _runtime/services _runtime/sources"
             " _runtime/teller _runtime/turns _runtime/walk _runtime/work _store/acknowledgements _store/answered _store/automatic _store/consents _store/effects _store/erasure _store/feed"
-            " _store/links _store/notices _store/plugin_tables _store/pointers _store/reading _store/reconciliation _store/sessions _store/sources"
-            " _store/subscriptions _store/tasks"
+            " _store/hints _store/links _store/opting _store/piece_events _store/pieces _store/plugin_tables _store/pointers _store/reading _store/reconciliation _store/sessions _store/sources"
+            " _store/subscriptions _store/tasks _store/verdicts"
         ),
+    ),
+    "notices": (
+        660,
+        "_runtime/notice_rows _store/notices settings/notices settings/wording",
     ),
     "menus": (
         2_950,
@@ -51,20 +55,20 @@ ROOMS = {
         ),
     ),
     "menus in writing": (
-        520,
-        "_runtime/dialogue _runtime/in_writing _runtime/pins _store/dialogues",
+        540,
+        "_runtime/dialogue _runtime/in_writing _runtime/leading _runtime/pins _store/dialogues",
     ),
     "equipment": (
-        2_050,
+        2_145,
         (
-            "_runtime/abilities _runtime/equipment _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/menufolder _runtime/plan _runtime/reachable"
-            " _runtime/redact _runtime/supervisor _runtime/systemd _runtime/upkeep _store/engine settings/file settings/mistake settings/secret settings/source"
+            "_runtime/abilities _runtime/clock _runtime/equipment _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/menufolder _runtime/plan _runtime/reachable"
+            " _runtime/redact _runtime/supervisor _runtime/systemd _runtime/upkeep _store/channels _store/engine _store/lock settings/file settings/mistake settings/quiet settings/secret settings/source"
             " settings/structure"
         ),
     ),
 }
-APART = {"app", "cli", "testing", "views", "tables", "migrations", "__main__"}
-"""The composition root, the commands, what commands show, the kit, the schema and its history."""
+APART = {"app", "api", "cli", "testing", "views", "tables", "migrations", "__main__"}
+"""The composition root, the API, the commands, what commands show, the kit, the schema and its history."""
 
 SOURCES = [file for member in MEMBERS for file in modules(package(member))]
 

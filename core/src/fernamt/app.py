@@ -44,7 +44,6 @@ from fernamt._runtime.work import Worker
 from fernamt._store.blobs import BlobStore, open_blobs
 from fernamt._store.channels import ChannelState, Entrance, enter, note_state
 from fernamt._store.claims import void
-from fernamt._store.dialogues import OWNER as DIALOGUES
 from fernamt._store.engine import Store
 from fernamt._store.hints import Hints
 from fernamt._store.lock import FileLock
@@ -155,8 +154,7 @@ class App:
         for one in planned.channels:
             await self._add(one, reception, equipment, hooks)
         marking = [name for name, connector in self._connectors.items() if isinstance(connector, MarksRead)]
-        dialogues = self._exchange.dialogues()
-        await self._writer.write(subscribe, subscriptions_of(planned.loaded, marking, menus=bool(dialogues)))
+        await self._writer.write(subscribe, subscriptions_of(planned.loaded, marking, menus=self._exchange.leads))
         self._web.serve(hooks, down={one.section.id for one in planned.channels} - self._connectors.keys())
         self._web.served.also.append(Api(settings, planned.api, store=self._store, writer=self._writer).mount)
         host, port = settings.address
@@ -179,8 +177,7 @@ class App:
             reception, lambda channel: self._intakes[channel].line if channel in self._intakes else None
         )
         self._workers.append(Worker(PIECES, handlers, store=self._store, **work))
-        if dialogues:
-            self._workers.append(Worker(DIALOGUES, dialogues, store=self._store, **work))
+        self._workers += self._exchange.workers(**work)
         for worker in self._workers:
             self._woken.enter_context(self._hub.waking(worker.wake, worker.owner))
             self._begin(worker.owner, self._claims.hold(worker.owner, worker.run))
@@ -273,10 +270,8 @@ class App:
             return
         self._channels.append(supervised)
         self._connectors[section.id] = connector
-        if self._exchange is not None:
-            self._exchange.talk(line, section, intake.can)
-        if turns is not None:
-            turns.equip(connector)
+        if turns is not None and self._exchange is not None:
+            self._exchange.equip(turns, section, connector, intake.can)
         answers = connector if isinstance(connector, Answers) else None
         for webhook in webhooks:
             hook = Hook(channel=section.id, plugin=planned.plugin, webhook=webhook, intake=intake, answers=answers)

@@ -113,9 +113,17 @@ class Registry:
         """
         _put(self._offers.jobs, name, run, _named("job", name))
 
-    def service(self, question: type[Question[_A]], answer: Callable[[Any, PluginContext[Any]], Awaitable[_A]]) -> None:
-        """Answer questions of a type; of two plugins that do, both are refused."""
+    def service(
+        self,
+        question: type[Question[_A]],
+        answer: Callable[[Any, PluginContext[Any]], Awaitable[_A]],
+        *,
+        default: bool = False,
+    ) -> None:
+        """Answer questions of a type; of two plugins that do, both are refused. A *default* is asked where nobody else answers."""
         _put(self._offers.services, question, answer, f"service {question.__name__}")
+        if default:
+            self._offers.defaults.add(question)
 
     def tables(self, *, prefix: str, migrations: str) -> None:
         """Keep own tables: all names begin with *prefix*, a name in snake case that begins with the plugin's.
@@ -183,6 +191,8 @@ class Offers:
     subscribers: dict[str, SubscriberOffer] = field(factory=dict)
     jobs: dict[str, RunJob] = field(factory=dict)
     services: dict[type[Question[Any]], Answer] = field(factory=dict)
+    defaults: set[type[Question[Any]]] = field(factory=set)
+    """Those of the services that step back behind another plugin's."""
     tables: TablesOffer | None = None
 
 

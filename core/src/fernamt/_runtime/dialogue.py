@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-import orjson
 import structlog
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from fernamt._runtime.consent_words import STOPPED_MARK, word_of
-from fernamt._runtime.in_writing import answered, is_stale, own_words, spoken, written_out
+from fernamt._runtime.in_writing import written_out
+from fernamt._runtime.leading import Case, Leading, Step, Talk, fault
 from fernamt._runtime.minutes import is_secret
 from fernamt._runtime.pins import Pins
 from fernamt._runtime.script import Scribe, Script
 from fernamt._runtime.turns import LooksUp
-from fernamt._runtime.walk import MenuFault, PinnedMenu, walk
+from fernamt._runtime.walk import MenuFault
 from fernamt._runtime.work import Ending, Handler
 from fernamt._store.dialogues import (
     SUBSCRIBER,
@@ -33,116 +33,21 @@ from fernamt._store.dialogues import (
     take,
 )
 from fernamt._store.engine import Store
-from fernamt._store.reception import Line
-from fernamt._store.sessions import Move, Standing
+from fernamt._store.sessions import Move
 from fernamt._store.subscriptions import Situation, situation
 from fernamt._store.tasks import Task
 from fernamt._store.transaction import Transaction
 from fernamt.connector import Clock
-from fernamt.effects import Effect
-from fernamt.errors import ChannelError, Unreachable, Unsupported
-from fernamt.menus import BuiltMenu, Place, PlaceQuestion
-from fernamt.model import Address, Entry, Json, moment
-from fernamt.outbound import Capabilities
-from fernamt.services import Question
+from fernamt.errors import Unreachable, Unsupported
+from fernamt.model import Address, Entry, Json
 from fernamt.session import (
-    HangUp,
-    Happened,
-    HungUp,
-    LineAction,
-    LookedUp,
-    LookUp,
-    LookUpFailed,
     Pressed,
-    Prompt,
     Said,
-    Say,
-    Silence,
-    Started,
-    Transfer,
-    Transferred,
 )
 
-ROUNDS_MAX: Final = 24
-"""So many look-ups and transfers may follow one message."""
-SILENCES_MAX: Final = 64
-"""So often a menu is told of silence before it counts as one that never ends."""
-FIRST_WORDS_MAX: Final = 200
-"""A longer first message is read by people: a word out of it is no choice."""
 _AT_ONCE: Final = 100
 _MICROSECOND: Final = timedelta(microseconds=1)
-_SORRY: Final[Mapping[str, str]] = {
-    "de": "Hier geht es gerade nicht automatisch weiter. Jemand von uns liest Ihre Nachricht und meldet sich.",
-    "en": "This cannot go on automatically just now. Somebody of us reads your message and will get back to you.",
-}
 _log = structlog.get_logger()
-
-
-@frozen(kw_only=True)
-class Talk:
-    """A channel on which a menu leads whoever writes."""
-
-    line: Line
-    menu: str
-    """``<plugin>.<name>``, or the name of a file."""
-    language: str
-    wait: timedelta
-    """So long an answer is waited for, twice."""
-    can: Callable[[], Capabilities]
-
-
-@frozen(kw_only=True)
-class _Step:
-    """What came of something that happened to a menu."""
-
-    state: str
-    script: Script
-    written: str
-    """The script, as it is stored."""
-    said: tuple[LineAction, ...] = ()
-    """What the customer reads, in order."""
-    effects: tuple[Effect, ...] = ()
-    ends: bool = False
-    to: str = ""
-    """To whom it was handed over."""
-
-
-@frozen(kw_only=True)
-class _Case:
-    """One entry, or one silence, in one lane."""
-
-    talk: Talk
-    seen: Situation
-    at: Situated
-    entry: Entry
-    author: str
-    name: str
-    """Of the menu."""
-    pinned: PinnedMenu | None
-    key: str
-    """Of what happened."""
-    script: Script = field(factory=lambda: Script(()))
-
-    @property
-    def origin(self) -> Standing | None:
-        """Where the lane's session stands; ``None``: one begins."""
-        moved = self.at.moved
-        return None if moved is None or moved.standing.ended else moved.standing
-
-    @property
-    def call(self) -> str:
-        return self.at.call if self.origin is not None else self.at.lane.call(self.entry.n)
-
-    @property
-    def language(self) -> str:
-        return (
-            self.origin.language if self.origin is not None else self.seen.conversation.language or self.talk.language
-        )
-
-    def tag(self, further: int = 0) -> str:
-        """Return what marks the buttons of the present turn, or of a *further* one."""
-        turn = 0 if self.origin is None else self.origin.turn
-        return f"{self.call.rpartition(':')[2]}.{turn + further}"
 
 
 class Dialogues:
@@ -163,8 +68,7 @@ class Dialogues:
         self._pins = pins
         self._scribe = scribe
         self._store = store
-        self._look_up = look_up
-        self._clock = clock
+        self._leads = Leading(scribe, look_up, clock)
         self._refused: dict[str, str] = {}
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -231,12 +135,12 @@ class Dialogues:
         if case.origin is None:
             if stops or case.at.is_over or case.at.is_taken or _is_machine(entry) or self._is_consent(talk, entry):
                 return None
-            return await self._committed(task, case, self._begun)
+            return await self._committed(task, case, self._leads.begun)
         if stops:
-            return await self._committed(task, case, lambda one: self._gone(one, "caller"))
+            return await self._committed(task, case, lambda one: self._leads.gone(one, "caller"))
         if _is_machine(entry) or self._is_consent(talk, entry):
             return None
-        return await self._committed(task, case, self._answered)
+        return await self._committed(task, case, self._leads.answered)
 
     def _is_consent(self, talk: Talk, entry: Entry) -> bool:
         return talk.can().opt_out_words and bool(word_of(entry.text))
@@ -255,7 +159,9 @@ class Dialogues:
         if origin is None or case.call != task.data["call"] or origin.turn != task.data["turn"]:
             return Ending()
         again = bool(task.data["again"])
-        advance = await self._committed(task, case, self._ended_in_silence if again else self._silent, again=True)
+        advance = await self._committed(
+            task, case, self._leads.ended_in_silence if again else self._leads.silent, again=True
+        )
         conversation = _conversation(task)
 
         def also(tx: Transaction) -> None:
@@ -276,145 +182,31 @@ class Dialogues:
                 continue
             case = await self._case(talk, seen, entry, author)
             if case.origin is not None and (
-                one := await self._committed(task, case, lambda case: self._gone(case, "us"))
+                one := await self._committed(task, case, lambda case: self._leads.gone(case, "us"))
             ):
                 found.append(one)
         return found
 
-    # ---- what a menu says
-    async def _begun(self, case: _Case) -> _Step:
-        started = Started("", Address.parse(case.author), channel=case.talk.line.id, session=case.call, written=True)
-        first = await self._through(case, "null", started)
-        words = own_words(case.entry)
-        if first.ends or len(words) > FIRST_WORDS_MAX or not self._chooses(case, first.state, words):
-            return first
-        # Whoever says at once what they want is not asked for it.
-        return _after(first, await self._through(case, first.state, Said(words)))
-
-    async def _answered(self, case: _Case) -> _Step | None:
-        origin = case.origin
-        assert origin is not None
-        asked = case.script.actions[-1] if case.script.actions else None
-        if is_stale(case.entry, case.tag()):
-            return self._same(case)
-        what: Happened = answered(case.entry, asked)
-        if case.entry.at < moment(origin.at_us) and not self._chooses(case, origin.state, own_words(case.entry)):
-            return None  # written before the question could be read: no answer to it
-        return await self._through(case, origin.state, what, secret=is_secret(case.script, what))
-
-    def _chooses(self, case: _Case, state: str, words: str) -> bool:
-        menu = self._menu(case).menu
-        return isinstance(menu, BuiltMenu) and menu.chooses(orjson.loads(state), words, at=case.entry.at)
-
-    async def _silent(self, case: _Case) -> _Step:
-        return await self._through(case, _state(case), Silence())
-
-    async def _ended_in_silence(self, case: _Case) -> _Step:
-        """Let a menu whose last question nobody answered come to its end: nobody is asked a third time."""
-        state = _state(case)
-        effects: tuple[Effect, ...] = ()
-        for _ in range(SILENCES_MAX):
-            step = await self._through(case, state, Silence())
-            state, effects = step.state, (*effects, *step.effects)
-            if step.ends:
-                return _Step(
-                    state=state, script=step.script, written=step.written, said=step.said, effects=effects, ends=True,
-                    to=step.to,
-                )  # fmt: skip
-        raise MenuFault("it asks on for ever, whoever answers")
-
-    async def _gone(self, case: _Case, by: str) -> _Step:
-        """End it without a word; what was collected is noted."""
-        try:
-            return await self._through(case, _state(case), HungUp(by))
-        except MenuFault:
-            return _Step(state=_state(case), script=Script(()), written="[]", ends=True)
-
-    def _same(self, case: _Case) -> _Step:
-        """Say the present question once more: a button of an older one was pressed."""
-        said, origin = spoken(case.script.actions), case.origin
-        assert origin is not None
-        return _Step(state=origin.state, script=case.script, written=origin.actions, said=said)
-
-    def _menu(self, case: _Case) -> PinnedMenu:
-        if case.pinned is None:
-            raise MenuFault("it is not loaded")
-        return case.pinned
-
-    async def _through(self, case: _Case, state: str, what: Happened, *, secret: bool = False) -> _Step:
-        """Ask the menu until it waits for the customer or ends: look-ups are answered, and whoever is asked for is a person."""
-        pinned, at = self._menu(case), case.entry.at if case.key.isdigit() else self._clock.now()
-        said: list[LineAction] = []
-        effects: list[Effect] = []
-        to = ""
-        for _ in range(ROUNDS_MAX):
-            walked = walk(pinned, state, what, at=at, language=case.language, scribe=self._scribe, secret=secret)
-            state, secret = walked.state, False
-            effects += walked.effects
-            if to or isinstance(what, HungUp):
-                return _Step(
-                    state=state, script=Script(()), written="[]", said=tuple(said), effects=tuple(effects), ends=True,
-                    to=to,
-                )  # fmt: skip
-            said += spoken(walked.actions)
-            last = walked.actions[-1]
-            if walked.look_up is not None:
-                what, at = await self._asked(walked.look_up), self._clock.now()
-            elif isinstance(last, Transfer):
-                to, what, at = last.to or "a person", Transferred("answered"), self._clock.now()
-            else:
-                ends = isinstance(last, HangUp)
-                return _Step(
-                    state=state, script=Script(walked.actions), written=walked.script, said=tuple(said),
-                    effects=tuple(effects), ends=ends,
-                )  # fmt: skip
-        raise MenuFault("it looks up without an end")
-
-    async def _asked(self, look_up: LookUp) -> LookedUp | LookUpFailed:
-        question: Question[Any] = look_up.question
-        if isinstance(question, PlaceQuestion):
-            # Who writes need not wait in line: their conversation does.
-            return LookedUp(Place(position=0, agent=f"team:{question.queue}"))
-        try:
-            async with asyncio.timeout(look_up.timeout_s):
-                return LookedUp(await self._look_up(question, timeout_s=look_up.timeout_s))
-        except TimeoutError:
-            return LookUpFailed(f"there was no answer within {look_up.timeout_s:g} s")
-        except ChannelError as why:
-            return LookUpFailed(why.reason)
-
     # ---- what is committed
     async def _committed(
-        self, task: Task, case: _Case, make: Callable[[_Case], Any], *, again: bool = False
+        self, task: Task, case: Case, make: Callable[[Case], Any], *, again: bool = False
     ) -> Advance | None:
         reason = self._refused.pop(task.key, "")
         try:
             if reason:
                 raise MenuFault(reason)
-            step: _Step | None = await make(case)
+            step: Step | None = await make(case)
             if step is None:
                 return None
-            step = await self._within_limit(case, step)
+            step = await self._leads.within_limit(case, step)
         except MenuFault as why:
             _log.error(
                 "menu_failed", menu=case.name, channel=case.talk.line.id, reason=str(why), exc_info=why.__cause__
             )
-            return self._advance(case, _fault(case), faulty=str(why))
+            return self._advance(case, fault(case), faulty=str(why))
         return self._advance(case, step, again=again)
 
-    async def _within_limit(self, case: _Case, step: _Step) -> _Step:
-        """Hand over rather than ask what the channel would not bring any more: it lets machines write only so often a day."""
-        most = case.talk.can().automatic_per_day
-        if most is None or step.ends or case.at.today < most - 1:
-            return step
-        last = await self._through(case, step.state, HungUp("us"))
-        said = () if case.at.today >= most else _sorry(case)
-        return _Step(
-            state=last.state, script=Script(()), written="[]", said=said, effects=(*step.effects, *last.effects), ends=True,
-            to="a person",
-        )  # fmt: skip
-
-    def _advance(self, case: _Case, step: _Step, *, again: bool = False, faulty: str = "") -> Advance:
+    def _advance(self, case: Case, step: Step, *, again: bool = False, faulty: str = "") -> Advance:
         talk, origin, menu = case.talk, case.origin, case.name
         words = written_out(step.said, talk.can(), case.tag(1))
         plugin = menu.partition(".")[0]
@@ -456,14 +248,14 @@ class Dialogues:
         )
 
     # ---- what is known
-    async def _case(self, talk: Talk, seen: Situation, entry: Entry, author: str, *, key: str = "") -> _Case:
+    async def _case(self, talk: Talk, seen: Situation, entry: Entry, author: str, *, key: str = "") -> Case:
         def look() -> Situated:
             with self._store.read() as connection:
                 do = self._store.statements(connection)
                 return situated(do, talk.line, int(seen.conversation.id), author, seen.memory)
 
         at = await asyncio.to_thread(look)
-        case = _Case(
+        case = Case(
             talk=talk,
             seen=seen,
             at=at,
@@ -477,7 +269,7 @@ class Dialogues:
         name, digest = (talk.menu, "") if origin is None else (origin.menu, origin.digest)
         pinned = await asyncio.to_thread(self._pins.menu_of, name, digest)
         script = Script(()) if origin is None else self._scribe.read(origin.actions)
-        return _Case(
+        return Case(
             talk=talk,
             seen=seen,
             at=at,
@@ -501,29 +293,7 @@ class Dialogues:
         return str(rows[0][0]) if rows else ""
 
 
-def _after(first: _Step, then: _Step) -> _Step:
-    """Return two steps as one; of the first only what was said beside its question."""
-    return _Step(
-        state=then.state, script=then.script, written=then.written, said=(*first.said[:-1], *then.said),
-        effects=(*first.effects, *then.effects), ends=then.ends, to=then.to,
-    )  # fmt: skip
-
-
-def _fault(case: _Case) -> _Step:
-    return _Step(state=_state(case), script=Script(()), written="[]", said=_sorry(case), ends=True)
-
-
-def _sorry(case: _Case) -> tuple[LineAction, ...]:
-    spoken_here = case.language.partition("-")[0].lower()
-    chosen = [spoken_here] if spoken_here in _SORRY else list(_SORRY)
-    return (Say(tuple(Prompt(text=_SORRY[one], language=one) for one in chosen)),)
-
-
-def _state(case: _Case) -> str:
-    return "null" if case.origin is None else case.origin.state
-
-
-def _kept_secret(case: _Case) -> bool:
+def _kept_secret(case: Case) -> bool:
     what = Pressed("") if case.entry.data.get("choice") else Said("")
     return is_secret(case.script, what)
 

@@ -123,6 +123,11 @@ class Turns:
         self._asking: dict[str, _Asking] = {}
         self._warned = False
 
+    @property
+    def line(self) -> Line:
+        """The channel, as far as the store needs to know it."""
+        return self._line
+
     def equip(self, connector: Connector) -> None:
         """Bring turns that no request waits for through *connector*, if it can."""
         if isinstance(connector, Performs):
