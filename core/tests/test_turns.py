@@ -194,7 +194,7 @@ async def test_the_menu_gets_its_own_state_back(house: House) -> None:
     await turns.turn(house.event(Pressed("1")))
 
     assert tree.heard == [
-        (None, Started(""), "de-CH"),
+        (None, Started("", Address("phone", "+49301"), "line", "c1"), "de-CH"),
         ({"steps": 1, "path": ["Started"]}, Pressed("1"), "de-CH"),
     ]
 
@@ -297,7 +297,7 @@ async def test_whatever_comes_first_a_menu_meets_the_beginning(house: House) -> 
     tree = Tree(MAIN)
 
     assert spoken(await house.runner(tree).turn(house.event(Pressed("2"), turn=7))) == ["hello", "1 or 2?", "Gather"]
-    assert [event for _, event, _ in tree.heard] == [Started("")]
+    assert [event for _, event, _ in tree.heard] == [Started("", Address("phone", "+49301"), "line", "c1")]
     assert house.kinds() == ["call", "step"]
 
 

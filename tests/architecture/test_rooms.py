@@ -45,10 +45,23 @@ ROOMS = {
         660,
         "_runtime/notice_rows _store/notices settings/notices settings/wording",
     ),
-    "equipment": (
-        2_085,
+    "menus": (
+        2_950,
         (
-            "_runtime/abilities _runtime/clock _runtime/equipment _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/plan _runtime/reachable"
+            "menus/checks menus/definition menus/engine menus/heard menus/linting menus/loading menus/node menus/nodes menus/people"
+            " menus/questions menus/spoken menus/stations/building menus/stations/collecting menus/stations/foreign"
+            " menus/stations/listening menus/stations/people menus/stations/querying menus/stations/station menus/stations/talking menus/variables"
+            " menus/walk menus/wording menus/writing"
+        ),
+    ),
+    "menus in writing": (
+        540,
+        "_runtime/dialogue _runtime/in_writing _runtime/leading _runtime/pins _store/dialogues",
+    ),
+    "equipment": (
+        2_145,
+        (
+            "_runtime/abilities _runtime/clock _runtime/equipment _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/menufolder _runtime/plan _runtime/reachable"
             " _runtime/redact _runtime/supervisor _runtime/systemd _runtime/upkeep _store/channels _store/engine _store/lock settings/file settings/mistake settings/quiet settings/secret settings/source"
             " settings/structure"
         ),

@@ -17,11 +17,13 @@ from fernamt.testing.rules import RULES
 from tests.docs.blocks import ROOT
 
 TIERS = json.loads((ROOT / "docs" / "plugins" / "tiers.json").read_text())
+# The kit judges channels: what offers none has no tier.
 PROJECTS = {
     project["name"]: (file.parent, project)
     for kind in ("plugins", "examples")
     for file in sorted(ROOT.glob(f"{kind}/*/pyproject.toml"))
     if (project := tomllib.loads(file.read_text())["project"]).get("entry-points", {}).get("fernamt")
+    and any(offers.connectors for offers in load(list(project["entry-points"]["fernamt"])).offers.values())
 }
 
 

@@ -154,7 +154,7 @@ class App:
         for one in planned.channels:
             await self._add(one, reception, equipment, hooks)
         marking = [name for name, connector in self._connectors.items() if isinstance(connector, MarksRead)]
-        await self._writer.write(subscribe, subscriptions_of(planned.loaded, marking))
+        await self._writer.write(subscribe, subscriptions_of(planned.loaded, marking, menus=self._exchange.leads))
         self._web.serve(hooks, down={one.section.id for one in planned.channels} - self._connectors.keys())
         self._web.served.also.append(Api(settings, planned.api, store=self._store, writer=self._writer).mount)
         host, port = settings.address
@@ -177,6 +177,7 @@ class App:
             reception, lambda channel: self._intakes[channel].line if channel in self._intakes else None
         )
         self._workers.append(Worker(PIECES, handlers, store=self._store, **work))
+        self._workers += self._exchange.workers(**work)
         for worker in self._workers:
             self._woken.enter_context(self._hub.waking(worker.wake, worker.owner))
             self._begin(worker.owner, self._claims.hold(worker.owner, worker.run))
@@ -269,8 +270,8 @@ class App:
             return
         self._channels.append(supervised)
         self._connectors[section.id] = connector
-        if turns is not None:
-            turns.equip(connector)
+        if turns is not None and self._exchange is not None:
+            self._exchange.equip(turns, section, connector, intake.can)
         answers = connector if isinstance(connector, Answers) else None
         for webhook in webhooks:
             hook = Hook(channel=section.id, plugin=planned.plugin, webhook=webhook, intake=intake, answers=answers)

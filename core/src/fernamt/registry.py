@@ -80,6 +80,18 @@ class Registry:
         """Offer what can talk in turns; a channel chooses it with ``menu = "<plugin>.<name>"``."""
         _put(self._offers.menus, name, menu, _named("menu", name))
 
+    def node(self, kind: str, node: type[Any]) -> None:
+        """Offer a node for menus that others write: a frozen attrs class that is a :class:`fernamt.Node`, its fields the keys.
+
+        The kind is the plugin's name, a dot and one more word; in TOML it stands as ``kind = "<plugin>.<word>"``.
+        """
+        plugin, dot, word = kind.partition(".")
+        if plugin != self._offers.plugin or not dot or not _NAME.fullmatch(word):
+            raise OfferRefused(f"node {kind!r} must be {self._offers.plugin!r}, a dot and a word")
+        if not all(hasattr(node, one) for one in ("exits", "enter", "resume", "__attrs_attrs__")):
+            raise OfferRefused(f"node {kind!r} must be an attrs class with exits, enter and resume")
+        _put(self._offers.nodes, kind, node, f"node {kind!r}")
+
     def subscriber(self, name: str, subscriber: Subscriber, *, entries: Collection[str]) -> None:
         """Be told of entries of these kinds, in order within a conversation, each once, from the first start on.
 
@@ -101,9 +113,17 @@ class Registry:
         """
         _put(self._offers.jobs, name, run, _named("job", name))
 
-    def service(self, question: type[Question[_A]], answer: Callable[[Any, PluginContext[Any]], Awaitable[_A]]) -> None:
-        """Answer questions of a type; of two plugins that do, both are refused."""
+    def service(
+        self,
+        question: type[Question[_A]],
+        answer: Callable[[Any, PluginContext[Any]], Awaitable[_A]],
+        *,
+        default: bool = False,
+    ) -> None:
+        """Answer questions of a type; of two plugins that do, both are refused. A *default* is asked where nobody else answers."""
         _put(self._offers.services, question, answer, f"service {question.__name__}")
+        if default:
+            self._offers.defaults.add(question)
 
     def tables(self, *, prefix: str, migrations: str) -> None:
         """Keep own tables: all names begin with *prefix*, a name in snake case that begins with the plugin's.
@@ -167,9 +187,12 @@ class Offers:
     connectors: dict[str, ConnectorOffer] = field(factory=dict)
     commands: dict[str, Callable[..., int]] = field(factory=dict)
     menus: dict[str, Menu] = field(factory=dict)
+    nodes: dict[str, type[Any]] = field(factory=dict)
     subscribers: dict[str, SubscriberOffer] = field(factory=dict)
     jobs: dict[str, RunJob] = field(factory=dict)
     services: dict[type[Question[Any]], Answer] = field(factory=dict)
+    defaults: set[type[Question[Any]]] = field(factory=set)
+    """Those of the services that step back behind another plugin's."""
     tables: TablesOffer | None = None
 
 

@@ -41,6 +41,8 @@ class Hours:
     is_open: bool
     reason: str
     changes_at: datetime | None
+    occasion: str = ""
+    """Why it is not as usual: ``holiday`` or ``special``, a day of the company's own."""
 
 
 @frozen(kw_only=True)

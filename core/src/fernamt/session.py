@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fernamt.effects import Effect
-from fernamt.model import Address, Attachment, ChannelId
+from fernamt.model import Address, Attachment, Button, ChannelId
 from fernamt.services import Question
 
 
@@ -25,9 +25,14 @@ class Prompt:
 # What happened on the line.
 @frozen
 class Started:
-    """The exchange began; *called* is the number or page that was reached."""
+    """The exchange began; *called* is the number or page that was reached. What a connector leaves away, the core fills in."""
 
     called: str
+    caller: Address | None = None
+    channel: str = ""
+    session: str = ""
+    written: bool = field(default=False, kw_only=True)
+    """It is read and typed, not heard and spoken."""
 
 
 @frozen
@@ -123,6 +128,8 @@ class Gather:
     next_timeout_s: float = 3.0
     sensitive: bool = False
     """Never logged, recorded or stored in clear."""
+    buttons: tuple[Button, ...] = ()
+    """The choices where they are read: as buttons, or numbered by their values, which come back as ``Pressed``."""
 
 
 @frozen(kw_only=True)

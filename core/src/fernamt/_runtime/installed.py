@@ -19,6 +19,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from fernamt._runtime import menufolder
+from fernamt._runtime.menufolder import MenuFolder
+
 GROUP: Final = "fernamt"
 FOLDER: Final = "plugins.d"
 _ISSUES: Final = {"issues", "issue tracker", "bug tracker", "tracker", "bugs"}
@@ -61,7 +64,7 @@ class Installed:
     requires: tuple[str, ...] = ()
     issues: str = ""
     """Where its faults are reported, if it says so."""
-    entry_point: EntryPoint | OneFile = field(repr=False, eq=False)
+    entry_point: EntryPoint | OneFile | MenuFolder = field(repr=False, eq=False)
 
     def unfit(self, ours: Version) -> tuple[str, str] | None:
         """Return why the plugin was not written for the core of version *ours*, and the remedy; ``None``: it was.
@@ -92,10 +95,11 @@ class Installed:
 def discover(entry_points: Iterable[EntryPoint] | None = None, *, beside: Path | None = None) -> tuple[Installed, ...]:
     """Return every installed plugin, by name, without importing any. Without *entry_points*: of this environment.
 
-    *beside* is the configuration: the plugins of one file that lie beside it are told, too.
+    *beside* is the configuration: the plugins of one file that lie beside it are told, too, and its menus.
     """
     found = importlib.metadata.entry_points(group=GROUP) if entry_points is None else entry_points
-    alone = () if beside is None else _alone(beside.absolute().parent / FOLDER)
+    folder = None if beside is None else beside.absolute().parent
+    alone = [] if folder is None else [*_alone(folder / FOLDER), *_menus(folder / menufolder.FOLDER)]
     return tuple(sorted([*map(_described, found), *alone], key=lambda one: (one.name, one.distribution)))
 
 
@@ -111,6 +115,21 @@ def _alone(folder: Path) -> list[Installed]:
         )
         for path in folder.glob("*.py")
         if not path.name.startswith((".", "_"))
+    ]
+
+
+def _menus(folder: Path) -> list[Installed]:
+    if not menufolder.menu_files(folder):
+        return []
+    return [
+        Installed(
+            name=menufolder.PLUGIN,
+            distribution=menufolder.FOLDER,
+            version="",
+            summary="Menus of this company",
+            requires=("fernamt",),
+            entry_point=MenuFolder(folder),
+        )
     ]
 
 

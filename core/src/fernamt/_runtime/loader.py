@@ -19,6 +19,7 @@ from packaging.version import Version
 from fernamt import hookspecs
 from fernamt._runtime.hooks import Plugins
 from fernamt._runtime.installed import Installed, OneFile, discover
+from fernamt._runtime.menufolder import MenuFolder
 from fernamt.errors import FernamtError
 from fernamt.registry import ConnectorOffer, Draft, Factory, OfferRefused, Offers
 from fernamt.settings import CORE_KEYS, Settings, did_you_mean
@@ -283,6 +284,8 @@ def _failed(one: Installed, cause: str, remedy: str, error: BaseException | None
 def _report(one: Installed) -> str:
     if isinstance(one.entry_point, OneFile):
         return f"Correct {one.distribution}"
+    if isinstance(one.entry_point, MenuFolder):
+        return f"fernamt menu check {one.distribution}/NAME.toml tells everything"
     return f"Report it to its author{': ' + one.issues if one.issues else ', or use another version'}"
 
 

@@ -30,6 +30,9 @@ class Services:
             for question, answer in offers[name].services.items():
                 self._answers.setdefault(question, []).append((name, answer))
         for question, answers in self._answers.items():
+            own = [(name, answer) for name, answer in answers if question not in offers[name].defaults]
+            self._answers[question] = own or answers
+        for question, answers in self._answers.items():
             if len(answers) > 1:
                 _log.error("service_refused", question=question.__name__, plugins=[name for name, _ in answers])
 

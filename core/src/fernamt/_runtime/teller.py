@@ -14,6 +14,7 @@ from fernamt._runtime.marking import reading
 from fernamt._runtime.storable import storable_text
 from fernamt._runtime.work import Ending, Handler, Worker
 from fernamt._store.conversations import NEW
+from fernamt._store.dialogues import HEARS, SUBSCRIBER
 from fernamt._store.effects import Asking, apply_effects, route
 from fernamt._store.engine import Store
 from fernamt._store.reading import READ_BY, READER
@@ -150,8 +151,11 @@ class Router:
             return situation(self._store.statements(connection), "", conversation, first=first, again=True, limit=1)
 
 
-def subscriptions_of(loaded: Loaded, marking: Collection[str] = ()) -> Subscriptions:
-    """Return who is to be told of what, as the plugins say that were loaded; *marking*: channels that say what was read."""
+def subscriptions_of(loaded: Loaded, marking: Collection[str] = (), *, menus: bool = False) -> Subscriptions:
+    """Return who is to be told of what, as the plugins say that were loaded.
+
+    *marking*: channels that say what was read; *menus*: there are channels on which a menu answers.
+    """
     wanted = {
         f"{plugin}.{name}": offer.kinds
         for plugin, offers in loaded.offers.items()
@@ -161,6 +165,8 @@ def subscriptions_of(loaded: Loaded, marking: Collection[str] = ()) -> Subscript
         wanted["core"] = frozenset({NEW})
     if marking:
         wanted[READER] = READ_BY
+    if menus:
+        wanted[SUBSCRIBER] = HEARS
     return Subscriptions(wanted=wanted, kept={failure.name for failure in loaded.failures})
 
 

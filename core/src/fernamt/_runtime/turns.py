@@ -123,6 +123,11 @@ class Turns:
         self._asking: dict[str, _Asking] = {}
         self._warned = False
 
+    @property
+    def line(self) -> Line:
+        """The channel, as far as the store needs to know it."""
+        return self._line
+
     def equip(self, connector: Connector) -> None:
         """Bring turns that no request waits for through *connector*, if it can."""
         if isinstance(connector, Performs):
@@ -311,6 +316,7 @@ class Turns:
                 return Walked(state="null", actions=(), script="[]")
             # Whatever came first, a menu meets the beginning.
             what = what if isinstance(what, Started) else Started("")
+            what = evolve(what, caller=event.address, channel=self._line.id, session=event.session)
         elif origin.digest != pinned.digest:
             raise MenuFault("it was changed while the call was under way")
         state = "null" if origin is None else origin.state

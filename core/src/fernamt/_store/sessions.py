@@ -85,6 +85,8 @@ class Move:
     """Whose menu made the step."""
     effects: tuple[Effect, ...] = ()
     """What it asked for beside the line; storable."""
+    conversation: int = 0
+    """Where an exchange begins; 0: in what the person has open on the channel, as a call does."""
     instead_of: bytes = b""
     """The key of an event whose answer is not given yet: it gets this turn, and so will its repeats."""
 
@@ -174,7 +176,8 @@ class _Plan:
         people = [(self._people.known(one.address), one.line.number) for one in beginning]
         places = [(person[0], channel, PLACE) for person, channel in people if person is not None]
         origins = [one.origin for one in moves if one.origin is not None]
-        self._conversations.look_up(places, {origin.conversation for origin in origins})
+        wanted = {one.conversation for one in moves if one.conversation}
+        self._conversations.look_up(places, wanted | {origin.conversation for origin in origins})
         self._known = set(tx.do.known([one.key for one in moves]))
         self._turns = tx.do.session_turns([origin.id for origin in origins])
         self._calls: set[tuple[int, str]] = set()
@@ -212,11 +215,13 @@ class _Plan:
     def _begun(self, one: Move) -> tuple[ConversationRow, Standing]:
         author, customer = self._people.number(one.address, evidence="called")
         conversations, channel = self._conversations, one.line.number
-        row = conversations.at((author, channel, PLACE))
-        if row is None or not conversations.goes_on(row, one.line.reopen_days):
-            row = conversations.open(customer, (author, channel, PLACE))
-        elif row.state == ConversationState.SOLVED:
-            conversations.enter(row, "reopened")
+        row = conversations.get(one.conversation, None) if one.conversation else None
+        if row is None:
+            row = conversations.at((author, channel, PLACE))
+            if row is None or not conversations.goes_on(row, one.line.reopen_days):
+                row = conversations.open(customer, (author, channel, PLACE))
+            elif row.state == ConversationState.SOLVED:
+                conversations.enter(row, "reopened")
         standing = Standing(
             id=self._tx.do.next_id("session"),
             address=author,

@@ -122,9 +122,10 @@ def _told(one: Installed, configuration: Path) -> PluginInfo:
     from packaging.version import Version
 
     from fernamt._runtime.installed import OneFile
+    from fernamt._runtime.menufolder import MenuFolder
 
     unfit = one.unfit(Version(importlib.metadata.version("fernamt")))
-    if isinstance(one.entry_point, OneFile):
+    if isinstance(one.entry_point, OneFile | MenuFolder):
         place = one.entry_point.path
     else:
         place = Path(str(one.entry_point.dist.locate_file(""))) if one.entry_point.dist else Path()

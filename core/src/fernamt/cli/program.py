@@ -22,6 +22,8 @@ from fernamt.cli.frame import called, frame
 from fernamt.cli.inbox import inbox
 from fernamt.cli.installing import add, remove
 from fernamt.cli.links import merge, split, undo
+from fernamt.cli.menus.command import check_menu, play_menu, show_menu, try_menu
+from fernamt.cli.menus.starting import new_menu
 from fernamt.cli.notices import cancel_run, new_notices, notices, results, show_run
 from fernamt.cli.notify import notify
 from fernamt.cli.outcome import DONE, USAGE, ending
@@ -52,6 +54,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., int], ...]]] = {
 }
 _AUTHORS: Final = "For authors of plugins"
 _NEW: Final = "Make something of your own.\n\nExample: fernamt new connector acme --by webhook"
+_MENU: Final = "Check, show, try and test a menu.\n\nExample: fernamt menu check reception.toml"
 _BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("quarantine", "show", show_item),
     ("quarantine", "done", mark_done),
@@ -64,6 +67,11 @@ _BELOW: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("notices", "cancel", cancel_run),
     ("new", "connector", connector),
     ("new", "notices", new_notices),
+    ("new", "menu", new_menu),
+    ("menu", "check", check_menu),
+    ("menu", "show", show_menu),
+    ("menu", "try", try_menu),
+    ("menu", "test", play_menu),
     ("plugins", "check", check_plugin),
     ("plugins", "info", info),
     ("plugins", "add", add),
@@ -83,6 +91,9 @@ def program() -> App:
     new = frame("new", _NEW)
     new.group = (authors,)
     app.command(new)
+    menu = frame("menu", _MENU)
+    menu.group = (authors,)
+    app.command(menu)
     for function in (dev, replay):
         app.command(function, group=authors, help_epilogue="")
     for above, name, function in _BELOW:

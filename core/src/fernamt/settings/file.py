@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import attrs
 from attrs import Factory, field, frozen
-from attrs.validators import ge, gt
+from attrs.validators import ge, gt, le
 
 from fernamt.model import ChannelId
 from fernamt.settings.mistake import ConfigErrors, Finding, Mistake, Wrong, did_you_mean
@@ -41,6 +41,7 @@ CORE_KEYS: Final = (
     "reopen_days",
     "media_max_mb",
     "menu",
+    "menu_wait_min",
     "language",
 )
 """The keys of ``[channels.<id>]`` that are the core's; every other one is the plugin's."""
@@ -114,7 +115,9 @@ class ChannelSection:
     reopen_days: float = field(default=14.0, validator=ge(0))
     """How long after its solution a conversation is reopened by an answer."""
     menu: str = field(default="", validator=_menu)
-    """Of live exchanges that begin here, ``<plugin>.<name>``."""
+    """Of whoever calls or writes here, ``<plugin>.<name>``."""
+    menu_wait_min: float = field(default=1_440.0, validator=[gt(0), le(43_200)])
+    """In writing an answer is waited for so long, and once more after it was asked again."""
     language: str = field(default="", validator=_language)
     """That they begin in."""
     media_max_mb: float = field(default=100.0, validator=gt(0))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast, get_args, get_origin
 
 import attrs
@@ -41,17 +42,26 @@ def structure(
     folder: Path,
     environ: Mapping[str, str],
     also_known: Sequence[str] = (),
+    hooks: Mapping[type, Callable[[Any], Any]] = MappingProxyType({}),
 ) -> tuple[_T | None, list[Finding]]:
     """Return *raw* as an instance of *cls* and no findings, or ``None`` and all that is wrong with it.
 
     Secrets are resolved (a relative ``file:`` begins at *folder*) and the validators of every field are run, whatever is
-    wrong with its neighbours. *also_known* are keys that somebody else took out before; they are suggested, too.
+    wrong with its neighbours. *also_known* are keys that somebody else took out before; they are suggested, too. *hooks* make
+    values of classes that are written in a way of their own; they raise :class:`Wrong`.
     """
-    hook = _converter(folder, environ).get_structure_hook(cls)
+    converter = _converter(folder, environ)
+    for kind, make in hooks.items():
+        converter.register_structure_hook(kind, _by(make))
+    hook = converter.get_structure_hook(cls)
     try:
         return cast("_T", hook(raw, cls)), []
     except Exception as why:  # noqa: BLE001 - converters and validators of the class are a plugin's code
         return None, list(_findings(why, (), also_known))
+
+
+def _by(make: Callable[[Any], Any]) -> _Hook:
+    return lambda raw, _: make(raw)
 
 
 def check_class(cls: type[object]) -> None:

@@ -1,5 +1,6 @@
 """What tests of plugins need. Public."""
 
+from fernamt.testing.calls import Call, CallFailed, Coverage, Exchange, Played, read_calls
 from fernamt.testing.client import loopback_http
 from fernamt.testing.conformance import ConnectorConformance
 from fernamt.testing.context import FakeBlobs, FakeClock, FakeContext, FakeIntake, SkewedClock
@@ -23,7 +24,11 @@ from fernamt.testing.trouble import (
 from fernamt.testing.webhooks import FaultyWebhooks, WebhookFaults
 
 __all__ = (
+    "Call",
+    "CallFailed",
     "ConnectorConformance",
+    "Coverage",
+    "Exchange",
     "FakeBlobs",
     "FakeClock",
     "FakeContext",
@@ -35,6 +40,7 @@ __all__ = (
     "Holds",
     "HoldsHistory",
     "HoldsMedia",
+    "Played",
     "Poisons",
     "ProviderCall",
     "ProviderFault",
@@ -49,5 +55,6 @@ __all__ = (
     "WireFault",
     "local_only",
     "loopback_http",
+    "read_calls",
     "settings_table",
 )

@@ -1,0 +1,65 @@
+"""The menus that a business writes itself: the files in ``menus.d`` beside the configuration, as the offers of one plugin."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+from attrs import frozen
+
+from fernamt.hookspecs import hookimpl
+from fernamt.registry import Registry
+
+FOLDER: Final = "menus.d"
+PLUGIN: Final = "menus"
+_CALLERS: Final = ".calls.toml"
+
+
+@frozen
+class MenuFolder:
+    """Where they are: what an entry point is to an installed plugin."""
+
+    path: Path
+
+    @property
+    def value(self) -> str:
+        """What it is called where an entry point names its module."""
+        return FOLDER
+
+    def load(self) -> SimpleNamespace:
+        """Return the plugin that offers them: ``reception.toml`` as ``menus.reception``."""
+
+        @hookimpl
+        def fernamt_register(registry: Registry) -> None:
+            from fernamt.menus import read_menu
+
+            for file in menu_files(self.path):
+                registry.menu(file.stem, read_menu(file, nodes=nodes_of(file)))
+
+        return SimpleNamespace(fernamt_register=fernamt_register)
+
+
+def menu_files(folder: Path) -> tuple[Path, ...]:
+    """Return the menus of a folder; those who call them lie beside them."""
+    files = sorted(folder.glob("*.toml"))
+    return tuple(one for one in files if not one.name.endswith(_CALLERS) and not one.name.startswith((".", "_")))
+
+
+def nodes_of(file: Path) -> Mapping[str, type[Any]]:
+    """Return the nodes of the plugins whose kinds stand in a menu. What cannot be loaded is missing, and told by its reader."""
+    try:
+        tables = tomllib.loads(file.read_text("utf-8")).get("nodes", {})
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(tables, Mapping):
+        return {}
+    kinds = [str(one.get("kind", "")) for one in tables.values() if isinstance(one, Mapping)]
+    plugins = {kind.partition(".")[0] for kind in kinds if "." in kind} - {PLUGIN}
+    if not plugins:
+        return {}
+    from fernamt._runtime.loader import load
+
+    return {kind: node for offers in load(plugins).offers.values() for kind, node in offers.nodes.items()}

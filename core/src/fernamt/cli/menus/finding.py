@@ -1,0 +1,45 @@
+"""The menu that a command is about: a file, or ``<plugin>.<name>``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fernamt.cli.outcome import USAGE, Failure
+
+if TYPE_CHECKING:
+    from fernamt.menus import BuiltMenu
+
+
+def is_file(name: str) -> bool:
+    """Say whether a file is meant."""
+    return name.endswith(".toml") or "/" in name
+
+
+def found_menu(name: str) -> BuiltMenu:
+    """Return a menu, built. Raises ``ConfigErrors`` with all mistakes of a file, and ``Failure`` where there is no such menu."""
+    if is_file(name):
+        from fernamt._runtime.menufolder import nodes_of
+        from fernamt.menus import read_menu
+
+        return read_menu(Path(name), nodes=nodes_of(Path(name)))
+    return _of_plugin(name)
+
+
+def _of_plugin(name: str) -> BuiltMenu:
+    from fernamt._runtime.loader import PluginFailed, load_one
+    from fernamt.menus import BuiltMenu
+    from fernamt.settings import did_you_mean
+
+    plugin, _, short = name.partition(".")
+    try:
+        menus = load_one(plugin).menus
+    except PluginFailed as why:
+        raise Failure(f"{why} A file is named by its path: ./{name}.toml", USAGE) from None
+    known = [f"{plugin}.{one}" for one in menus]
+    if short not in menus:
+        raise Failure(f"There is no menu {name!r}. {did_you_mean(name, known) or 'That plugin offers none.'}", USAGE)
+    menu = menus[short]
+    if not isinstance(menu, BuiltMenu):
+        raise Failure(f"{name} is written in Python of its own, so nothing is known of its nodes.")
+    return menu

@@ -1,0 +1,93 @@
+"""A menu in the terminal, with its author as the caller and as every service."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import datetime
+from typing import Any, Final
+
+from fernamt.cli.outcome import DONE
+from fernamt.cli.screen import say, show
+from fernamt.cli.words import harmless
+from fernamt.menus import BuiltMenu
+from fernamt.session import Happened, LookUp, LookUpFailed
+from fernamt.testing import Call, CallFailed, Exchange
+
+_KEYS: Final = re.compile(r"[0-9*#]+")
+_HELP: Final = "keys: 1 · words: just type · silence: empty line · /record /answered /busy /no-answer /wait 20 /hang up"
+
+
+class Trying:
+    """One exchange with whoever sits here."""
+
+    def __init__(self, menu: BuiltMenu, *, language: str, written: bool, caller: str) -> None:
+        at = datetime.now().astimezone().isoformat()
+        call = Call(name="you", language=language, at=at, caller=caller, written=written, does=())
+        self._exchange = Asking(menu, call)
+
+    def run(self) -> int:
+        """Play until somebody hangs up."""
+        exchange = self._exchange
+        say(_HELP)
+        exchange.begin()
+        while True:
+            self._show()
+            if exchange.is_over:
+                assert exchange.state is not None
+                say(f"It is over: {exchange.state['end']}.")
+                return DONE
+            line = _typed("> ")
+            if line is None:
+                line = "/hang up"
+            try:
+                exchange.do(self._word(line))
+            except (CallFailed, ValueError) as why:
+                say(f"{why}. {_HELP}")
+
+    def _word(self, line: str) -> str:
+        if line.startswith("/"):
+            return line[1:]
+        if not line:
+            return "silence"
+        return f"press {line}" if _KEYS.fullmatch(line) else f"say {line}"
+
+    def _show(self) -> None:
+        for line in self._exchange.lines:
+            if not line.startswith(">"):
+                show(harmless(line))
+        self._exchange.lines.clear()
+
+
+class Asking(Exchange):
+    """An exchange whose services are whoever sits here."""
+
+    def answer(self, asked: LookUp) -> Happened:
+        """Ask for the answer; the lines before it are shown first."""
+        for line in self.lines:
+            if not line.startswith(">"):
+                show(harmless(line))
+        self.lines.clear()
+        show(harmless(f"  ? {asked.question}"))
+        typed = _typed("  JSON, true, false, or empty: nobody answers > ")
+        if not typed:
+            return LookUpFailed("nobody answers that")
+        try:
+            value: Any = json.loads(typed)
+        except ValueError:
+            value = typed
+        name = type(asked.question).__name__
+        known = {"HoursQuestion": "hours", "FaqQuestion": "faq", "OrderQuestion": "order", "CustomerCard": "customer"}
+        self.call.answers.clear()  # type: ignore[attr-defined]
+        self.call.answers[known.get(name, "place" if name == "PlaceQuestion" else name)] = value  # type: ignore[index]
+        return super().answer(asked)
+
+
+def _typed(ask: str) -> str | None:
+    """Return a line that was typed; ``None``: there are no more."""
+    if sys.stdin.isatty():
+        sys.stderr.write(ask)
+        sys.stderr.flush()
+    line = sys.stdin.readline()
+    return line.strip() if line else None
