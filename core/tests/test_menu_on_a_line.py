@@ -80,7 +80,9 @@ def runner(house: House, definition: MenuDefinition = SMALL) -> Turns:
 
 
 def event(what: Any, turn: int | None = None) -> SessionEvent:
-    return SessionEvent(key=f"{type(what).__name__}:{turn}", session="c1", turn=turn, address=ANN, at=datetime.now(UTC), what=what)
+    return SessionEvent(
+        key=f"{type(what).__name__}:{turn}", session="c1", turn=turn, address=ANN, at=datetime.now(UTC), what=what
+    )
 
 
 async def test_a_call_goes_through_a_menu_and_an_agent_sees_what_was_collected(house: House) -> None:

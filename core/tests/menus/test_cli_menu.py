@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -187,3 +189,10 @@ def test_boxes_of_a_picture_lie_apart_and_every_node_has_one(shop: Path) -> None
 def test_a_menu_that_is_not_there_is_told(name: str, says: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["menu", "show", name]) in (2, 78)
     assert says in capsys.readouterr().err
+
+
+def test_whoever_runs_the_daemon_needs_no_pytest_to_play_a_menu() -> None:
+    command = "import sys, fernamt.testing, fernamt.cli.menus.trying; print('pytest' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+
+    assert said.stdout == "False\n"

@@ -100,7 +100,7 @@ class Header:
 
 @frozen(kw_only=True)
 class MenuDefinition(Header):
-    """A menu: data, and nothing that runs."""
+    """A menu: data, and nothing that runs. The fields of its header are the keys at the top of a file."""
 
     nodes: Mapping[str, AnyNode]
     """By name."""

@@ -63,7 +63,7 @@ class BuiltMenu:
         self._languages = frozenset(definition.languages)
         self._steps = definition.limits.steps
         self._errors = definition.limits.errors
-        self._duration_ms = int(definition.limits.duration_s * 1_000)
+        self._duration_ms = definition.limits.duration_s * 1_000
 
     def step(self, state: MenuState | None, event: Happened, *, at: datetime, language: str) -> Step:
         """Return what follows; see :meth:`fernamt.Menu.step`. It never raises, whatever state and event are."""
@@ -110,7 +110,7 @@ class BuiltMenu:
             raise ValueError(walk.language)
         station = self.stations[walk.node]
         walk.steps += station.is_counted
-        if not walk.fell and not station.is_person and walk.now_ms - walk.began > self._duration_ms:
+        if not (walk.fell or station.is_person) and walk.at.timestamp() * 1_000 - walk.began > self._duration_ms:
             return self._walked(walk, self._fallen(walk, "time"))
         return self._walked(walk, station.resume(walk, event))
 
