@@ -110,7 +110,10 @@ class BuiltMenu:
             raise ValueError(walk.language)
         station = self.stations[walk.node]
         walk.steps += station.is_counted
-        if not (walk.fell or station.is_person) and walk.at.timestamp() * 1_000 - walk.began > self._duration_ms:
+        if (
+            not (walk.fell or walk.written or station.is_person)
+            and walk.at.timestamp() * 1_000 - walk.began > self._duration_ms
+        ):
             return self._walked(walk, self._fallen(walk, "time"))
         return self._walked(walk, station.resume(walk, event))
 

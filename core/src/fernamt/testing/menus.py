@@ -62,13 +62,6 @@ class MenuConformance:
 
             assert heard == recorded.read_text("utf-8")
 
-    def test_who_reads_and_types_gets_there_too(self) -> None:
-        """But for what can only be spoken."""
-        menu = self.menu()
-        calls = [attrs.evolve(one, written=True) for one in read_calls(self.calls) if "record" not in one.does]
-
-        assert [f"{one.call.name}: {one.problem}" for one in played(menu, calls) if one.problem] == []
-
     def _played(self, coverage: Coverage, language: str) -> list[Played]:
         calls = [one for one in read_calls(self.calls) if one.language in ("", language)]
         return played(coverage.menu, [attrs.evolve(one, language=language) for one in calls])
