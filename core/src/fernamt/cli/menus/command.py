@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import Parameter
 
+from fernamt.cli.menus.binding import bound
 from fernamt.cli.menus.finding import found_menu, is_file
-from fernamt.cli.options import Json
+from fernamt.cli.options import COMMON, Common, Json
 from fernamt.cli.outcome import DONE, FAILED, Failure
 
 if TYPE_CHECKING:
@@ -29,23 +30,25 @@ def check_menu(
     *,
     without: Annotated[tuple[Lack, ...], Parameter(name="--without")] = (),
     json: Json = False,
+    common: Common = COMMON,
 ) -> int:
     """Look for every fault of a menu.
 
     That it can run at all; that every node can be reached and every outcome leads on; that nobody walks in circles uncounted;
-    that every language is complete; that a person can be reached; and what a channel cannot do.
+    that every language is complete; that a person can be reached; and what the channels cannot do that the configuration binds to it.
 
     Example: fernamt menu check reception.toml
 
     Args:
         menu: A file, or a plugin's menu by its name, for instance voice_ivr.reception.
-        without: What the channel lacks that it is meant for: transfer, record or speech. May be given several times.
+        without: What another channel lacks that it is meant for: transfer, record or speech. May be given several times.
         json: Print a JSON object with ok and flaws (rule, place, line, problem, fix).
+        common: What every command takes.
     """
     from fernamt.cli.screen import say, show, show_json
     from fernamt.cli.words import counted, harmless
 
-    found = flaws_of(menu, without)
+    found = flaws_of(menu, without, common.config)
     if json:
         show_json({"ok": not found, "flaws": found})
     else:
@@ -56,7 +59,7 @@ def check_menu(
     return FAILED if found else DONE
 
 
-def flaws_of(menu: str, without: Sequence[Lack] = ()) -> list[dict[str, str | int]]:
+def flaws_of(menu: str, without: Sequence[Lack], configuration: Path) -> list[dict[str, str | int]]:
     """Return the flaws of a menu, in the order of their lines. Raises as ``found_menu``, but not for mistakes of a file."""
     from fernamt.menus.linting import flaws, unable
     from fernamt.outbound import Voice
@@ -68,10 +71,10 @@ def flaws_of(menu: str, without: Sequence[Lack] = ()) -> list[dict[str, str | in
         return [_mistaken(one) for one in why.mistakes]
     found = list(flaws(built.definition, built.menus, built.questions))
     if without:
-        voice = Voice(
-            transfer="transfer" not in without, record="record" not in without, speech="speech" not in without
-        )
-        found += unable(built.definition, "this channel", voice)
+        line = Voice(transfer="transfer" not in without, record="record" not in without, speech="speech" not in without)
+        found += unable(built.definition, "this channel", line)
+    for channel, voice in bound(menu, configuration):
+        found += unable(built.definition, channel, voice)
     return sorted((_placed(menu, one) for one in found), key=lambda one: (one["line"], one["place"]))
 
 
