@@ -230,3 +230,4 @@ def test_what_a_bound_channel_cannot_do_is_told(shop: Path, capsys: pytest.Captu
         code = main(["menu", "check", "menus.d/shop.toml"])
         told = capsys.readouterr().out
         assert (code, "trunk cannot record" in told) == ((1, True) if menu == "menus.shop" else (0, False))
+    assert main(["menu", "check", "menus.shop"]) == 0

@@ -66,7 +66,7 @@ def flaws_of(menu: str, without: Sequence[Lack], configuration: Path) -> list[di
     from fernamt.settings import ConfigErrors
 
     try:
-        built = found_menu(menu)
+        built = found_menu(menu, configuration)
     except ConfigErrors as why:
         return [_mistaken(one) for one in why.mistakes]
     found = list(flaws(built.definition, built.menus, built.questions))
@@ -98,6 +98,7 @@ def show_menu(
     *,
     svg: Annotated[Path | None, Parameter(show_default=False)] = None,
     json: Json = False,
+    common: Common = COMMON,
 ) -> int:
     """Show a menu as a picture: Mermaid on stdout, or SVG in a file.
 
@@ -107,13 +108,14 @@ def show_menu(
         menu: A file, or a plugin's menu by its name.
         svg: Write a picture there instead.
         json: Print its nodes instead: name, kind, and exits with where they lead.
+        common: What every command takes.
     """
     from fernamt.cli.menus.drawing import mermaid
     from fernamt.cli.menus.drawing import svg as drawn
     from fernamt.cli.screen import say, show_json
     from fernamt.menus.definition import kind_of
 
-    definition = found_menu(menu).definition
+    definition = found_menu(menu, common.config).definition
     if json:
         nodes = [
             {"name": name, "kind": kind_of(node), "exits": definition.exits(name)}
@@ -136,6 +138,7 @@ def play_menu(
     record: bool = False,
     whole: bool = False,
     json: Json = False,
+    common: Common = COMMON,
 ) -> int:
     """Play callers from a file, and say which nodes and exits nobody has seen.
 
@@ -148,14 +151,15 @@ def play_menu(
         calls: The callers; without it the file beside the menu, reception.calls.toml.
         record: Write what was heard as the transcript, to be read once and compared from then on.
         whole: Fail unless every node and every exit was seen.
-        json: Print a JSON object with calls (name, problem, transcript), coverage and missed.
+        json: Print a JSON object with calls (name, problem, transcript), problems, coverage and missed.
+        common: What every command takes.
     """
     from fernamt.cli.screen import say, show, show_json
     from fernamt.cli.words import counted, harmless
     from fernamt.testing import Coverage, read_calls
 
     place = calls or beside(menu)
-    coverage = Coverage(found_menu(menu))
+    coverage = Coverage(found_menu(menu, common.config))
     played = play_all(coverage, read_calls(place))
     golden = place.with_suffix(".txt")
     text = transcript(played)
@@ -214,6 +218,7 @@ def try_menu(
     language: str = "",
     written: bool = False,
     caller: str = "phone:+4930123456",
+    common: Common = COMMON,
 ) -> int:
     """Play a menu in the terminal.
 
@@ -227,8 +232,9 @@ def try_menu(
         language: That the exchange begins in; without it the menu's first.
         written: Read and type instead of listening: as on a channel of messages.
         caller: Who calls; empty: nobody knows.
+        common: What every command takes.
     """
     from fernamt.cli.menus.trying import Trying
 
-    built: BuiltMenu = found_menu(menu)
+    built: BuiltMenu = found_menu(menu, common.config)
     return Trying(built, language=language, written=written, caller=caller).run()
