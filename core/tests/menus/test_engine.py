@@ -549,3 +549,20 @@ def test_who_reads_is_handed_over_at_once_and_may_take_their_time() -> None:
 )
 def test_words_are_made_comparable(text: str, words: tuple[str, ...]) -> None:
     assert words_of(text) == words
+
+
+def test_options_may_share_a_key_each_on_its_condition() -> None:
+    known, unknown = (Condition(variable="state", known=one) for one in (True, False))
+    choices = (
+        Option(key="1", label=both("a"), to="bye", when=(known,)),
+        Option(key="1", label=both("b"), to="message", when=(unknown,)),
+    )
+    menu = changed("main", options=choices)
+    caller = Caller(menu)
+    caller.does(Pressed("1"))
+
+    assert caller.node == "message"
+    assert {one: menu.nodes["main"].exits[one] for one in ("option 1/1", "option 1/2")} == {
+        "option 1/1": "bye",
+        "option 1/2": "message",
+    }
