@@ -66,7 +66,7 @@ class BuiltMenu:
         self._languages = frozenset(definition.languages)
         self._steps = definition.limits.steps
         self._errors = definition.limits.errors
-        self._duration_ms = int(definition.limits.duration_s * 1_000)
+        self._duration_ms = definition.limits.duration_s * 1_000
 
     def step(self, state: MenuState | None, event: Happened, *, at: datetime, language: str) -> Step:
         """Return what follows; see :meth:`fernamt.Menu.step`. It never raises, whatever state and event are."""
