@@ -105,6 +105,8 @@ class Model:
             first = self.acknowledged.setdefault(key, now)
             if key in self._pieces and first.conversation is None:
                 self.acknowledged[key] = first = now  # it waited for the others
+            elif key in self._pieces and now.conversation is None:
+                first = now  # it was committed before the others came, and told after them
             if (first.conversation, first.n) != (now.conversation, now.n):
                 raise Broken(f"{key} was acknowledged as {first}, and now as {now}")
             if not now.repeat:
