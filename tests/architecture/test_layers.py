@@ -78,6 +78,12 @@ def test_the_door_opens_without_the_heavy_libraries() -> None:
     assert run_python(f"import fernamt, sys; print(*{heavy} & set(sys.modules))") == ""
 
 
+def test_the_door_and_the_commands_open_without_what_menus_are_made_of() -> None:
+    opened = "import fernamt.cli.program, sys; fernamt.cli.program.program()"
+
+    assert run_python(f"{opened}; print(*[m for m in sys.modules if m.startswith('fernamt.menus')])") == ""
+
+
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
 def test_the_tests_of_a_plugin_enter_by_the_public_door_too(plugin: Path) -> None:
     inner = [

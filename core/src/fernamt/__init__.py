@@ -3,6 +3,9 @@
 This is the one public door: a plugin imports from here and from ``fernamt.testing``, and from nothing else.
 """
 
+import importlib
+import typing
+
 from fernamt.connector import (
     Answers,
     Backfills,
@@ -71,46 +74,6 @@ from fernamt.inbound import (
     Unparsed,
 )
 from fernamt.menu import Menu, MenuState, Step
-from fernamt.menus import (
-    AnswerNode,
-    AskNode,
-    Audio,
-    BranchNode,
-    BuiltMenu,
-    CallbackNode,
-    Case,
-    Condition,
-    ConsentNode,
-    HangUpNode,
-    HoursNode,
-    LanguageNode,
-    Leave,
-    LookupNode,
-    MenuDefinition,
-    MenuLimits,
-    MenuMistakes,
-    MenuNode,
-    Node,
-    Option,
-    OrderQuestion,
-    OrderStatus,
-    Place,
-    PlaceQuestion,
-    QueueNode,
-    RouteNode,
-    SayNode,
-    Stay,
-    SubMenuNode,
-    SurveyNode,
-    SurveyQuestion,
-    TextbackNode,
-    TransferNode,
-    Variable,
-    Visit,
-    VoicemailNode,
-    Wording,
-    read_menu,
-)
 from fernamt.model import (
     INLINE_MAX_BYTES,
     Address,
@@ -165,6 +128,48 @@ from fernamt.session import (
     Turn,
 )
 from fernamt.settings import Secret, channel_settings
+
+if typing.TYPE_CHECKING:
+    from fernamt.menus import (
+        AnswerNode,
+        AskNode,
+        Audio,
+        BranchNode,
+        BuiltMenu,
+        CallbackNode,
+        Case,
+        Condition,
+        ConsentNode,
+        HangUpNode,
+        HoursNode,
+        LanguageNode,
+        Leave,
+        LookupNode,
+        MenuDefinition,
+        MenuLimits,
+        MenuMistakes,
+        MenuNode,
+        Node,
+        Option,
+        OrderQuestion,
+        OrderStatus,
+        Place,
+        PlaceQuestion,
+        QueueNode,
+        RouteNode,
+        SayNode,
+        Stay,
+        SubMenuNode,
+        SurveyNode,
+        SurveyQuestion,
+        TextbackNode,
+        TransferNode,
+        Variable,
+        Visit,
+        VoicemailNode,
+        Wording,
+        read_menu,
+    )
 
 __all__ = (
     "Accepted",
@@ -343,3 +348,12 @@ __all__ = (
     "hookimpl",
     "read_menu",
 )
+
+
+def __getattr__(name: str) -> object:
+    """Return what menus are made of: they are many classes, and most commands start without one."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(importlib.import_module("fernamt.menus"), name)
+    globals()[name] = found
+    return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -187,3 +189,45 @@ def test_boxes_of_a_picture_lie_apart_and_every_node_has_one(shop: Path) -> None
 def test_a_menu_that_is_not_there_is_told(name: str, says: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["menu", "show", name]) in (2, 78)
     assert says in capsys.readouterr().err
+
+
+def test_whoever_runs_the_daemon_needs_no_pytest_to_play_a_menu() -> None:
+    command = "import sys, fernamt.testing, fernamt.cli.menus.trying; print('pytest' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+
+    assert said.stdout == "False\n"
+
+
+LINE = """
+from attrs import frozen
+from fernamt import Capabilities, OutboundMessage, Registry, Sent, Unsupported, Voice, hookimpl
+
+@frozen(kw_only=True)
+class Settings:
+    pass
+
+class Line:
+    def __init__(self, channel, context):
+        pass
+    def capabilities(self):
+        return Capabilities(voice=Voice(transfer=True, record=False, speech=True))
+    async def send(self, message: OutboundMessage) -> Sent:
+        raise Unsupported("a telephone")
+
+@hookimpl
+def fernamt_register(registry: Registry) -> None:
+    registry.connector("line", settings=Settings, factory=Line, about="A line")
+"""
+
+
+def test_what_a_bound_channel_cannot_do_is_told(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder, name, text in (("plugins.d", "line.py", LINE), ("menus.d", "shop.toml", shop.read_text())):
+        shop.with_name(folder).mkdir()
+        (shop.with_name(folder) / name).write_text(text)
+    for menu in ("menus.shop", "menus.other"):
+        shop.with_name("fernamt.toml").write_text(f'[channels.trunk]\nkind = "line"\nmenu = "{menu}"\n')
+        capsys.readouterr()
+        code = main(["menu", "check", "menus.d/shop.toml"])
+        told = capsys.readouterr().out
+        assert (code, "trunk cannot record" in told) == ((1, True) if menu == "menus.shop" else (0, False))
+    assert main(["menu", "check", "menus.shop"]) == 0

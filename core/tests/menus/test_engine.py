@@ -58,6 +58,7 @@ from fernamt import (
     Visit,
     Wording,
 )
+from fernamt.menus.heard import words_of
 
 from .small import NOW, SMALL, Caller, both, changed, with_nodes
 
@@ -516,3 +517,52 @@ def test_a_state_of_another_version_ends_in_words() -> None:
     step = BuiltMenu(SMALL).step({"v": 99}, Pressed("1"), at=NOW, language="de")
 
     assert isinstance(step.actions[-1], HangUp)
+
+
+def test_who_reads_is_handed_over_at_once_and_may_take_their_time() -> None:
+    menu = attrs.evolve(
+        with_nodes(queue=QUEUE, callback=CALLBACK), entry="main", fallback="queue", limits=MenuLimits(duration_s=30)
+    )
+    caller = Caller(menu, written=True)
+    caller.does(Pressed("2"), after_s=3_600)
+    assert caller.node == "main"
+    caller.does(Pressed("0"))
+    assert caller.step.actions[-1] == Transfer(to="queue:all", timeout_s=20.0)
+    caller.does(Transferred("no-answer"))
+    assert caller.node == "message"
+    caller.does(Said("Bitte schreiben Sie mir."))
+
+    assert (entries(caller)["voicemail"].text, caller.end) == ("Bitte schreiben Sie mir.", "message")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Öffnungszeiten?", ("oeffnungszeiten",)),
+        ("STRASSE  Straße", ("strasse", "strasse")),
+        ("Café, s'il vous plaît", ("cafe", "s", "il", "vous", "plait")),
+        ("Zwo, drei & four #", ("2", "3", "4", "#")),
+        ("Счёт, пожалуйста", ("счет", "пожалуиста")),
+        ("", ()),
+        ("x" * 600, ("x" * 500,)),
+    ],
+)
+def test_words_are_made_comparable(text: str, words: tuple[str, ...]) -> None:
+    assert words_of(text) == words
+
+
+def test_options_may_share_a_key_each_on_its_condition() -> None:
+    known, unknown = (Condition(variable="state", known=one) for one in (True, False))
+    choices = (
+        Option(key="1", label=both("a"), to="bye", when=(known,)),
+        Option(key="1", label=both("b"), to="message", when=(unknown,)),
+    )
+    menu = changed("main", options=choices)
+    caller = Caller(menu)
+    caller.does(Pressed("1"))
+
+    assert caller.node == "message"
+    assert {one: menu.nodes["main"].exits[one] for one in ("option 1/1", "option 1/2")} == {
+        "option 1/1": "bye",
+        "option 1/2": "message",
+    }

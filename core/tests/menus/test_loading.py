@@ -149,6 +149,13 @@ def test_what_can_be_read_is_looked_at_beside_what_cannot(tmp_path: Path) -> Non
     assert [key for _, key, _ in mistakes(written(tmp_path, text))] == ["entry", "nodes.message.kind"]
 
 
+def test_where_an_option_leads_wrong_is_its_own_line(tmp_path: Path) -> None:
+    text = TOML.replace('to = "message"', 'to = "mesage"')
+    line = 1 + text[: text.index('to = "mesage"')].count("\n")
+
+    assert mistakes(written(tmp_path, text)) == [(line, "nodes.main.options.0.to", "there is no node 'mesage'")]
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "problem"),
     [

@@ -9,8 +9,9 @@ import pytest
 from fernamt import BuiltMenu
 from fernamt._runtime.installed import discover
 from fernamt._runtime.loader import load
+from fernamt.registry import Draft, OfferRefused
 
-from .test_loading import TOML
+from .test_loading import TOML, Quiz
 
 
 @pytest.fixture
@@ -40,3 +41,19 @@ def test_a_menu_with_a_mistake_says_where_it_is_and_who_tells_more(configuration
 
     assert "shop.toml:4: entry: there is no node 'mein'" in failure.cause
     assert "fernamt menu check menus.d/NAME.toml" in failure.remedy
+
+
+def test_a_plugin_offers_nodes_under_its_own_name_and_nothing_that_is_none() -> None:
+    draft = Draft("acme")
+    draft.node("acme.quiz", Quiz)
+    for kind, node in (
+        ("acme.quiz", Quiz),
+        ("other.quiz", Quiz),
+        ("acme", Quiz),
+        ("acme.Quiz", Quiz),
+        ("acme.str", str),
+    ):
+        with pytest.raises(OfferRefused):
+            draft.node(kind, node)
+
+    assert draft.finished().nodes == {"acme.quiz": Quiz}

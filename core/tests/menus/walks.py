@@ -198,9 +198,15 @@ words = st.sampled_from(
      "wiederholen", "30. November 2026", "", "äöüß\u0301 ☃", "zehn", "12,90"]
 )  # fmt: skip
 events: st.SearchStrategy[Happened] = st.one_of(
-    st.builds(Pressed, st.sampled_from(["1", "2", "3", "0", "*", "#", "", "4711", "4711#", "12", "30112026", "x"])),
+    st.builds(
+        Pressed,
+        st.sampled_from(
+            ["1", "2", "3", "0", "*", "#", "", "9" * 5_000, "\u0663", "4711", "4711#", "12", "30112026", "x"]
+        ),
+    ),
     st.builds(Said, words, st.sampled_from([1.0, 0.9, 0.1])),
     st.builds(Said, st.text(max_size=20)),
+    st.just(Said("9" * 20_000)),
     st.just(Silence()),
     st.just(Silence()),
     st.just(Finished()),

@@ -1,40 +1,37 @@
-"""Every shipped menu, in both languages: callers see all of it, end where they should, and hear what was read once."""
+"""Every shipped menu keeps every rule, and callers see all of it, in both languages."""
 
 from pathlib import Path
 
-import attrs
-import pytest
-
 import fernamt_voice_ivr
-from fernamt import read_menu
-from fernamt.testing import Coverage, Exchange, read_calls
+from fernamt import BuiltMenu, read_menu
+from fernamt.testing import MenuConformance
 
 CALLS = Path(__file__).parent / "calls"
 MENUS = Path(fernamt_voice_ivr.__file__).parent / "menus"
 
 
-@pytest.mark.parametrize("language", ["de", "en"])
-@pytest.mark.parametrize("name", fernamt_voice_ivr.MENUS)
-def test_callers_see_every_node_and_every_exit_and_hear_what_was_recorded(
-    name: str, language: str, request: pytest.FixtureRequest
-) -> None:
-    coverage = Coverage(read_menu(MENUS / f"{name}.toml"))
-    calls = [one for one in read_calls(CALLS / f"{name}.calls.toml") if one.language in ("", language)]
-    played = [Exchange(coverage.menu, attrs.evolve(one, language=language)).play() for one in calls]
-    heard = "\n".join(f"# {one.call.name}\n{one.transcript}" for one in played)
-    recorded = CALLS / f"{name}.{language}.txt"
-    if request.config.getoption("--fernamt-record"):
-        recorded.write_text(heard)
+class TestReception(MenuConformance):
+    calls = CALLS / "reception.calls.toml"
 
-    assert {one.call.name: one.problem for one in played if one.problem} == {}
-    assert coverage.missed == ()
-    assert heard == recorded.read_text()
+    def menu(self) -> BuiltMenu:
+        return read_menu(MENUS / "reception.toml")
 
 
-@pytest.mark.parametrize("name", fernamt_voice_ivr.MENUS)
-def test_who_reads_and_types_gets_there_too(name: str) -> None:
-    menu = read_menu(MENUS / f"{name}.toml")
-    calls = [one for one in read_calls(CALLS / f"{name}.calls.toml") if "record" not in one.does]
-    written = [Exchange(menu, attrs.evolve(one, written=True)).play() for one in calls]
+class TestOrderStatus(MenuConformance):
+    calls = CALLS / "order-status.calls.toml"
 
-    assert {one.call.name: one.problem for one in written if one.problem} == {}
+    def menu(self) -> BuiltMenu:
+        return read_menu(MENUS / "order-status.toml")
+
+
+class TestSurvey(MenuConformance):
+    calls = CALLS / "survey.calls.toml"
+
+    def menu(self) -> BuiltMenu:
+        return read_menu(MENUS / "survey.toml")
+
+
+def test_every_menu_that_is_offered_is_proved_here() -> None:
+    proved = {one.calls.name.removesuffix(".calls.toml") for one in (TestReception, TestOrderStatus, TestSurvey)}
+
+    assert proved == set(fernamt_voice_ivr.MENUS)

@@ -85,7 +85,18 @@ def _targets(definition: MenuDefinition, name: str) -> Iterator[Finding]:
     for way, target in definition.nodes[name].exits.items():
         if target and target not in definition.nodes and target not in TARGETS:
             known = [*definition.nodes, *TARGETS]
-            yield Finding(("nodes", name, *way.split(" ")), f"there is no node {target!r}", did_you_mean(target, known))
+            place = ("nodes", name, *key_of(definition.nodes[name], way))
+            yield Finding(place, f"there is no node {target!r}", did_you_mean(target, known))
+
+
+def key_of(node: Any, way: str) -> tuple[str, ...]:
+    """Return the path of the key, below its node, that says where an exit leads."""
+    kind, _, which = way.partition(" ")
+    if isinstance(node, MenuNode) and kind == "option":
+        return "options", str(node.ways.index(way)), "to"
+    if isinstance(node, BranchNode) and kind == "case":
+        return "cases", str(int(which) - 1), "to"
+    return (way,)
 
 
 def _foreign(node: Any, place: tuple[str, ...]) -> Iterator[Finding]:

@@ -60,7 +60,7 @@ class MenuLimits:
     steps: int = field(default=200, validator=[ge(10), le(10_000)])
     """So many nodes and events."""
     duration_s: float = field(default=1_800.0, validator=[ge(10), le(86_400)])
-    """So long it takes; waiting for a person does not count."""
+    """So long it takes. Waiting for a person does not count, and nothing does where it is read: people answer when they can."""
     errors: int = field(default=10, validator=[ge(1), le(100)])
     """So often it is silent, not understood, or a service fails."""
 
@@ -100,7 +100,7 @@ class Header:
 
 @frozen(kw_only=True)
 class MenuDefinition(Header):
-    """A menu: data, and nothing that runs."""
+    """A menu: data, and nothing that runs. The fields of its header are the keys at the top of a file."""
 
     nodes: Mapping[str, AnyNode]
     """By name."""

@@ -66,7 +66,7 @@ class BuiltMenu:
         self._languages = frozenset(definition.languages)
         self._steps = definition.limits.steps
         self._errors = definition.limits.errors
-        self._duration_ms = int(definition.limits.duration_s * 1_000)
+        self._duration_ms = definition.limits.duration_s * 1_000
 
     def step(self, state: MenuState | None, event: Happened, *, at: datetime, language: str) -> Step:
         """Return what follows; see :meth:`fernamt.Menu.step`. It never raises, whatever state and event are."""
@@ -121,8 +121,10 @@ class BuiltMenu:
         station = self.stations[walk.node]
         walk.steps += station.is_counted
         # Who writes may take days: how long they are silent is for the runner to know.
-        is_timed = not (walk.fell or station.is_person or walk.written)
-        if is_timed and walk.now_ms - walk.began > self._duration_ms:
+        if (
+            not (walk.fell or walk.written or station.is_person)
+            and walk.at.timestamp() * 1_000 - walk.began > self._duration_ms
+        ):
             return self._walked(walk, self._fallen(walk, "time"))
         return self._walked(walk, station.resume(walk, event))
 

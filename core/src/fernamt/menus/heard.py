@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 _T = TypeVar("_T")
 SAID_MAX: Final = 500
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe"})
-_WORD: Final = re.compile(r"[a-z0-9*#]+")
+_WORD: Final = re.compile(r"[^\W_]+|[*#]")
 _DIGITS: Final[Mapping[str, str]] = {
     **dict(
         zip(

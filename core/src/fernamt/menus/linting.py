@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from fernamt.menus.checks import Menus, Questions, broken, prompts_of, values_in
+from fernamt.menus.checks import Menus, Questions, broken, key_of, prompts_of, values_in
 from fernamt.menus.definition import KINDS, PERSONS, AnyNode, MenuDefinition
 from fernamt.menus.heard import RESERVED_WORDS, words_of
 from fernamt.menus.nodes import AnswerNode, AskNode, Hearing, MenuNode
@@ -65,7 +65,8 @@ def _outcomes(definition: MenuDefinition) -> Iterator[Finding]:
         for way, target in definition.nodes[name].exits.items():
             if target in ("", "@operator", definition.fallback):
                 fix = "Lead it somewhere else: to voicemail, a call-back, or a goodbye that says what happens"
-                yield Finding(("nodes", name, *way.split(" ")), "the fallback leads back to itself here", fix)
+                place = ("nodes", name, *key_of(definition.nodes[name], way))
+                yield Finding(place, "the fallback leads back to itself here", fix)
 
 
 def _waits(node: AnyNode) -> bool:

@@ -88,8 +88,14 @@ class MenuNode(Hearing):
     @property
     def exits(self) -> Mapping[str, str]:
         """The options by their keys, or their numbers, and what misses lead to."""
-        chosen = {f"option {one.key or at}": one.to for at, one in enumerate(self.options, 1)}
+        chosen = dict(zip(self.ways, (one.to for one in self.options), strict=True))
         return {**chosen, **super().exits}
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The exit of each option. Several that share a key, each on its condition, are told apart by their place."""
+        keys = [one.key or str(at) for at, one in enumerate(self.options, 1)]
+        return tuple(f"option {key}" + f"/{at}" * (keys.count(key) > 1) for at, key in enumerate(keys, 1))
 
 
 @frozen(kw_only=True)

@@ -48,7 +48,10 @@ class TransferNode(BuiltIn):
 
 @frozen(kw_only=True)
 class QueueNode(BuiltIn):
-    """Waits for an agent, says the place and about how long, and offers to call back and keep the place."""
+    """Waits for an agent, says the place and about how long, and offers to call back and keep the place.
+
+    Where it is read nobody has to wait: it is handed over at once, as a transfer to ``queue:<name>``.
+    """
 
     kind: ClassVar[str] = "queue"
     queue: str

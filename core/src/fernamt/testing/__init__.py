@@ -5,6 +5,7 @@ from fernamt.testing.client import loopback_http
 from fernamt.testing.conformance import ConnectorConformance
 from fernamt.testing.context import FakeBlobs, FakeClock, FakeContext, FakeIntake, SkewedClock
 from fernamt.testing.guard import local_only
+from fernamt.testing.menus import MenuConformance
 from fernamt.testing.provider import FaultyProvider, ProviderCall, ProviderFault
 from fernamt.testing.proxy import FaultProxy, WireFault
 from fernamt.testing.readme import settings_table
@@ -40,6 +41,7 @@ __all__ = (
     "Holds",
     "HoldsHistory",
     "HoldsMedia",
+    "MenuConformance",
     "Played",
     "Poisons",
     "ProviderCall",

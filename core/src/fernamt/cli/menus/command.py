@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import Parameter
 
+from fernamt.cli.menus.binding import bound
 from fernamt.cli.menus.finding import found_menu, is_file
-from fernamt.cli.options import Json
+from fernamt.cli.options import COMMON, Common, Json
 from fernamt.cli.outcome import DONE, FAILED, Failure
 
 if TYPE_CHECKING:
@@ -29,23 +30,25 @@ def check_menu(
     *,
     without: Annotated[tuple[Lack, ...], Parameter(name="--without")] = (),
     json: Json = False,
+    common: Common = COMMON,
 ) -> int:
     """Look for every fault of a menu.
 
     That it can run at all; that every node can be reached and every outcome leads on; that nobody walks in circles uncounted;
-    that every language is complete; that a person can be reached; and what a channel cannot do.
+    that every language is complete; that a person can be reached; and what the channels cannot do that the configuration binds to it.
 
     Example: fernamt menu check reception.toml
 
     Args:
         menu: A file, or a plugin's menu by its name, for instance voice_ivr.reception.
-        without: What the channel lacks that it is meant for: transfer, record or speech. May be given several times.
+        without: What another channel lacks that it is meant for: transfer, record or speech. May be given several times.
         json: Print a JSON object with ok and flaws (rule, place, line, problem, fix).
+        common: What every command takes.
     """
     from fernamt.cli.screen import say, show, show_json
     from fernamt.cli.words import counted, harmless
 
-    found = flaws_of(menu, without)
+    found = flaws_of(menu, without, common.config)
     if json:
         show_json({"ok": not found, "flaws": found})
     else:
@@ -56,22 +59,22 @@ def check_menu(
     return FAILED if found else DONE
 
 
-def flaws_of(menu: str, without: Sequence[Lack] = ()) -> list[dict[str, str | int]]:
+def flaws_of(menu: str, without: Sequence[Lack], configuration: Path) -> list[dict[str, str | int]]:
     """Return the flaws of a menu, in the order of their lines. Raises as ``found_menu``, but not for mistakes of a file."""
     from fernamt.menus.linting import flaws, unable
     from fernamt.outbound import Voice
     from fernamt.settings import ConfigErrors
 
     try:
-        built = found_menu(menu)
+        built = found_menu(menu, configuration)
     except ConfigErrors as why:
         return [_mistaken(one) for one in why.mistakes]
     found = list(flaws(built.definition, built.menus, built.questions))
     if without:
-        voice = Voice(
-            transfer="transfer" not in without, record="record" not in without, speech="speech" not in without
-        )
-        found += unable(built.definition, "this channel", voice)
+        line = Voice(transfer="transfer" not in without, record="record" not in without, speech="speech" not in without)
+        found += unable(built.definition, "this channel", line)
+    for channel, voice in bound(menu, configuration):
+        found += unable(built.definition, channel, voice)
     return sorted((_placed(menu, one) for one in found), key=lambda one: (one["line"], one["place"]))
 
 
@@ -95,6 +98,7 @@ def show_menu(
     *,
     svg: Annotated[Path | None, Parameter(show_default=False)] = None,
     json: Json = False,
+    common: Common = COMMON,
 ) -> int:
     """Show a menu as a picture: Mermaid on stdout, or SVG in a file.
 
@@ -104,13 +108,14 @@ def show_menu(
         menu: A file, or a plugin's menu by its name.
         svg: Write a picture there instead.
         json: Print its nodes instead: name, kind, and exits with where they lead.
+        common: What every command takes.
     """
     from fernamt.cli.menus.drawing import mermaid
     from fernamt.cli.menus.drawing import svg as drawn
     from fernamt.cli.screen import say, show_json
     from fernamt.menus.definition import kind_of
 
-    definition = found_menu(menu).definition
+    definition = found_menu(menu, common.config).definition
     if json:
         nodes = [
             {"name": name, "kind": kind_of(node), "exits": definition.exits(name)}
@@ -133,6 +138,7 @@ def play_menu(
     record: bool = False,
     whole: bool = False,
     json: Json = False,
+    common: Common = COMMON,
 ) -> int:
     """Play callers from a file, and say which nodes and exits nobody has seen.
 
@@ -145,14 +151,15 @@ def play_menu(
         calls: The callers; without it the file beside the menu, reception.calls.toml.
         record: Write what was heard as the transcript, to be read once and compared from then on.
         whole: Fail unless every node and every exit was seen.
-        json: Print a JSON object with calls (name, problem, transcript), coverage and missed.
+        json: Print a JSON object with calls (name, problem, transcript), problems, coverage and missed.
+        common: What every command takes.
     """
     from fernamt.cli.screen import say, show, show_json
     from fernamt.cli.words import counted, harmless
     from fernamt.testing import Coverage, read_calls
 
     place = calls or beside(menu)
-    coverage = Coverage(found_menu(menu))
+    coverage = Coverage(found_menu(menu, common.config))
     played = play_all(coverage, read_calls(place))
     golden = place.with_suffix(".txt")
     text = transcript(played)
@@ -211,6 +218,7 @@ def try_menu(
     language: str = "",
     written: bool = False,
     caller: str = "phone:+4930123456",
+    common: Common = COMMON,
 ) -> int:
     """Play a menu in the terminal.
 
@@ -224,8 +232,9 @@ def try_menu(
         language: That the exchange begins in; without it the menu's first.
         written: Read and type instead of listening: as on a channel of messages.
         caller: Who calls; empty: nobody knows.
+        common: What every command takes.
     """
     from fernamt.cli.menus.trying import Trying
 
-    built: BuiltMenu = found_menu(menu)
+    built: BuiltMenu = found_menu(menu, common.config)
     return Trying(built, language=language, written=written, caller=caller).run()

@@ -56,10 +56,8 @@ def arrows(definition: MenuDefinition) -> list[Arrow]:
 
 def _label(node: Any, way: str, definition: MenuDefinition) -> str:
     if isinstance(node, MenuNode) and way.startswith("option "):
-        key = way.removeprefix("option ")
-        chosen = next((one for at, one in enumerate(node.options, 1) if (one.key or str(at)) == key), None)
-        if chosen is not None:
-            return f"{key} {chosen.label.get(definition.languages[0], '')}".strip()
+        chosen = node.options[node.ways.index(way)]
+        return f"{way.removeprefix('option ')} {chosen.label.get(definition.languages[0], '')}".strip()
     if isinstance(node, BranchNode) and way.startswith("case "):
         return " and ".join(one.variable for one in node.cases[int(way.removeprefix("case ")) - 1].when)
     return "" if way == "to" else way.replace("_", " ")

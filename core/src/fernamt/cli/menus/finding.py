@@ -16,24 +16,30 @@ def is_file(name: str) -> bool:
     return name.endswith(".toml") or "/" in name
 
 
-def found_menu(name: str) -> BuiltMenu:
-    """Return a menu, built. Raises ``ConfigErrors`` with all mistakes of a file, and ``Failure`` where there is no such menu."""
+def found_menu(name: str, configuration: Path) -> BuiltMenu:
+    """Return a menu, built; *configuration* is where ``menus.d`` lies beside.
+
+    Raises:
+        ConfigErrors: With all mistakes of a file.
+        Failure: There is no such menu.
+    """
     if is_file(name):
         from fernamt._runtime.menufolder import nodes_of
         from fernamt.menus import read_menu
 
         return read_menu(Path(name), nodes=nodes_of(Path(name)))
-    return _of_plugin(name)
+    return _of_plugin(name, configuration)
 
 
-def _of_plugin(name: str) -> BuiltMenu:
+def _of_plugin(name: str, configuration: Path) -> BuiltMenu:
+    from fernamt._runtime.installed import discover
     from fernamt._runtime.loader import PluginFailed, load_one
     from fernamt.menus import BuiltMenu
     from fernamt.settings import did_you_mean
 
     plugin, _, short = name.partition(".")
     try:
-        menus = load_one(plugin).menus
+        menus = load_one(plugin, discover(beside=configuration)).menus
     except PluginFailed as why:
         raise Failure(f"{why} A file is named by its path: ./{name}.toml", USAGE) from None
     known = [f"{plugin}.{one}" for one in menus]

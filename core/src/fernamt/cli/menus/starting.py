@@ -10,12 +10,15 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from fernamt.cli.options import COMMON, Common
 from fernamt.cli.outcome import DONE, USAGE, Failure
 
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-def new_menu(name: str, /, *, folder: Annotated[Path, Parameter(show_default=False)] = Path()) -> int:
+def new_menu(
+    name: str, /, *, folder: Annotated[Path, Parameter(show_default=False)] = Path(), common: Common = COMMON
+) -> int:
     """Make a menu of your own: German and English, with callers that test it.
 
     Two files: NAME.toml and NAME.calls.toml. Neither may exist; nothing else is touched.
@@ -24,7 +27,8 @@ def new_menu(name: str, /, *, folder: Annotated[Path, Parameter(show_default=Fal
 
     Args:
         name: Of the menu: small letters and digits, joined by hyphens.
-        folder: Where to put them; without it this one.
+        folder: Where to put them; without it this one. The daemon looks into menus.d beside its configuration.
+        common: What every command takes.
     """
     from fernamt.cli.screen import say, show
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fernamt.menus.heard import NO, RESERVED_WORDS, YES, Words, by_language, words_of
+from fernamt.menus.heard import NO, RESERVED_WORDS, SAID_MAX, YES, Words, by_language, words_of
 from fernamt.menus.node import exit_names
 from fernamt.menus.nodes import Hearing
 from fernamt.menus.stations.station import Scope, Script, Station
@@ -15,6 +15,8 @@ from fernamt.model import Button
 from fernamt.session import Finished, Gather, Happened, Pressed, Said, Silence
 
 NO_KEYS: Final[Mapping[str, Station]] = {}
+KEYS_MAX: Final = 80
+"""More keys are no answer to anything."""
 LIKELY_MAX: Final = 40
 """So many words are named to a recogniser."""
 
@@ -68,11 +70,11 @@ class Listening(Station):
         """Take keys and words, and count what is none."""
         kind = type(event)
         if kind is Pressed:
-            return self.pressed(walk, event.keys)  # type: ignore[union-attr]
+            return self.pressed(walk, event.keys[:KEYS_MAX])  # type: ignore[union-attr]
         if kind is Said:
             if event.confidence < self.node.min_confidence:  # type: ignore[union-attr]
                 return self.missed(walk)
-            return self.said(walk, event.text)  # type: ignore[union-attr]
+            return self.said(walk, event.text[:SAID_MAX])  # type: ignore[union-attr]
         if kind is Silence or kind is Finished:
             return self.silent(walk)
         return self.strange(walk)

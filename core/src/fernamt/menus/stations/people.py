@@ -117,7 +117,10 @@ class Queueing(Station):
         """Take a place."""
         walk.stay(self.name)
         walk.tell()
-        walk.stage = {"since": walk.now_ms, "polls": 0, "phase": "place"}
+        walk.stage = {"since": walk.now_ms, "polls": 0, "phase": "dial" if walk.written else "place"}
+        if walk.written:
+            walk.line = (Transfer(to=f"queue:{self.node.queue}", timeout_s=self.node.timeout_s),)
+            return None
         return self._place(walk)
 
     def _place(self, walk: Walk) -> Station | None:
@@ -147,7 +150,7 @@ class Queueing(Station):
             if event == Transferred("answered"):
                 walk.end, walk.line = "person", _ANSWERED
                 return None
-            return self._place(walk)
+            return self._exits["overflow"] if walk.written else self._place(walk)
         if phase == "place":
             if isinstance(event, LookedUp) and isinstance(event.answer, Place):
                 return self._told(walk, event.answer)

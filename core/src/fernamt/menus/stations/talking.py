@@ -85,7 +85,7 @@ class Choosing(Listening):
         super().link(scope)
         node, languages = self.node, scope.definition.languages
         self._choices = tuple(
-            _Choice(scope.way(self.name, f"option {one.key or at}", one.to), one.when, {
+            _Choice(scope.way(self.name, node.ways[at - 1], one.to), one.when, {
                 language: Button(one.label.get(language) or next(iter(one.label.values())), one.key or str(at))
                 for language in languages
             })
