@@ -321,7 +321,7 @@ async def test_people_and_conversations_have_lanes_of_their_own(house: House) ->
 
 
 @pytest.mark.parametrize("more", [{"automatic": True}, {"automatic": True, "silent": True}])
-async def test_a_machine_starts_no_menu_and_gets_no_answer_within_one(house: House, more: dict[str, bool]) -> None:
+async def test_a_machine_starts_no_menu_and_gets_no_answer_within_one(house: House, more: dict[str, Any]) -> None:
     await house.say("I am away", **more)
     assert house.said() == []
     await house.say("Hallo")

@@ -21,6 +21,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 Factory: TypeAlias = Callable[[Channel[Any], ConnectorContext], Connector]
 RunJob: TypeAlias = Callable[[Job, PluginContext[Any]], Awaitable[Sequence[Effect]]]
+_Answers: TypeAlias = Callable[[Any, PluginContext[Any]], Awaitable[_A]]
 Answer: TypeAlias = Callable[[Any, PluginContext[Any]], Awaitable[Any]]
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PREFIX: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -113,13 +114,7 @@ class Registry:
         """
         _put(self._offers.jobs, name, run, _named("job", name))
 
-    def service(
-        self,
-        question: type[Question[_A]],
-        answer: Callable[[Any, PluginContext[Any]], Awaitable[_A]],
-        *,
-        default: bool = False,
-    ) -> None:
+    def service(self, question: type[Question[_A]], answer: _Answers[_A], *, default: bool = False) -> None:
         """Answer questions of a type; of two plugins that do, both are refused. A *default* is asked where nobody else answers."""
         _put(self._offers.services, question, answer, f"service {question.__name__}")
         if default:

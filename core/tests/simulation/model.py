@@ -102,11 +102,7 @@ class Model:
         last: dict[str, int] = {}
         for event, now in zip(events, accepted, strict=True):
             key = channel, getattr(event, "key", "")
-            first = self.acknowledged.setdefault(key, now)
-            if key in self._pieces and first.conversation is None:
-                self.acknowledged[key] = first = now  # it waited for the others
-            elif key in self._pieces and now.conversation is None:
-                first = now  # it was committed before the others came, and told after them
+            first = self._first_said(key, now)
             if (first.conversation, first.n) != (now.conversation, now.n):
                 raise Broken(f"{key} was acknowledged as {first}, and now as {now}")
             if not now.repeat:
@@ -239,6 +235,16 @@ class Model:
             if earlier.state == "queued" and released:
                 continue
             raise Broken(f"delivery {row.id} overtook {earlier}")
+
+    def _first_said(self, key: tuple[int, str], now: Accepted) -> Accepted:
+        """Return what was said of an event first; of a piece that waited for the others, what was said of their message."""
+        first = self.acknowledged.setdefault(key, now)
+        if key not in self._pieces:
+            return first
+        if first.conversation is None:
+            self.acknowledged[key] = first = now
+        # That it waits may be told after they came: it was committed before.
+        return now if now.conversation is None else first
 
     # ---- at the end
     def judge(self, give_up_s: float) -> None:

@@ -123,13 +123,14 @@ class Context:
 
 async def test_what_is_not_configured_says_so_and_where() -> None:
     context: Any = Context(settings=Services())
-    for ask, question, said in (
+    asked: list[tuple[Any, Any, str]] = [
         (services.hours, HoursQuestion(calendar="shop", at=at("2026-11-30T09:00+01:00")), "calendars.shop"),
         (services.answers, FaqQuestion(text="Versand", language="de"), "answers"),
         (services.order, OrderQuestion(number="1"), "orders_url"),
-    ):
+    ]
+    for ask, question, said in asked:
         with pytest.raises(Unsupported, match=said):
-            await ask(question, context)  # type: ignore[operator]
+            await ask(question, context)
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,10 @@ class BuiltMenu:
         station = self.stations[walk.node]
         walk.steps += station.is_counted
         # Who writes may take days: how long they are silent is for the runner to know.
-        is_timed = not (walk.fell or station.is_person or walk.written)
-        if is_timed and walk.now_ms - walk.began > self._duration_ms:
+        if (
+            not (walk.fell or walk.written or station.is_person)
+            and walk.at.timestamp() * 1_000 - walk.began > self._duration_ms
+        ):
             return self._walked(walk, self._fallen(walk, "time"))
         return self._walked(walk, station.resume(walk, event))
 
