@@ -28,7 +28,6 @@ _WHOLE: Final = attrgetter(*(column.name for column in fields(ConversationRow)))
 _MOVED: Final = attrgetter("state", "last_n", "last_entry", "changed_at", "id")
 Place: TypeAlias = tuple[int, int, str]
 """Where a message comes in: of whom (an address), on which channel, at which place there."""
-_SOLVED: Final = ConversationState.SOLVED
 _TOLD: Final = ConversationState.TOLD
 """Looked up once: a member of an enumeration costs as much as the rest of a comparison."""
 EVERYBODY: Final = 0
@@ -104,7 +103,7 @@ class Conversations:
 
     def goes_on(self, row: ConversationRow, reopen_days: float) -> bool:
         """Say whether a message still joins: it is not solved, or was not long ago."""
-        return row.state != _SOLVED or row.changed_at >= self._now_us - reopen_days * _DAY_US
+        return row.state != ConversationState.SOLVED or row.changed_at >= self._now_us - reopen_days * _DAY_US
 
     # ---- change
     def open(self, customer: int, place: Place | None) -> ConversationRow:
@@ -182,9 +181,8 @@ class Conversations:
 
     def write(self) -> None:
         """Plan the rows of the conversations themselves: only now is known how far they moved."""
-        row = self._rows.__getitem__
-        self._batch.rows("insert conversation").extend(map(_WHOLE, map(row, sorted(self._new))))
-        self._batch.rows("move conversation").extend(map(_MOVED, map(row, sorted(self._moved))))
+        self._batch.rows("insert conversation").extend([_WHOLE(self._rows[one]) for one in sorted(self._new)])
+        self._batch.rows("move conversation").extend([_MOVED(self._rows[one]) for one in sorted(self._moved)])
         for place, number in self._opened.items():
             # A plain insert where there was nothing: of two runners the unique row stops one, who looks again and joins.
             self._batch.add("put thread" if place in self._threads else "insert thread", (*place, number))
