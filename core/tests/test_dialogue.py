@@ -25,7 +25,7 @@ from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.subscriptions import Subscriptions, subscribe
 from fernamt._store.writer import Writer
 from fernamt.errors import Unreachable
-from fernamt.inbound import Received, Thread
+from fernamt.inbound import Consent, Received, Thread
 from fernamt.menus import BuiltMenu, OrderQuestion, OrderStatus, read_menu
 from fernamt.model import Address
 from fernamt.outbound import Capabilities
@@ -342,6 +342,15 @@ async def test_words_of_consent_never_reach_a_menu_and_end_what_is_under_way(hou
     assert house.rows("SELECT ended_at IS NOT NULL FROM session") in ([(1,)], [(True,)])
     await house.say("START")
     assert house.said() == [MENU]
+
+
+async def test_who_stopped_messages_and_writes_again_is_for_a_person_to_read(house: House) -> None:
+    await house.say("Hallo")
+    stopped = Consent(key="stopped", address=Address.parse(ANN), allowed=False)
+    await house.writer.write(Reception(Names(house.store.keys())), Submission(line=house.line, events=(stopped,)))
+    await house.say("1", "2")
+    assert house.said() == [MENU]
+    assert (house.state(), house.waits()) == ("open", False)
 
 
 async def test_a_persons_answer_silences_the_menu_and_what_was_collected_is_noted(house: House) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def test_a_customer_is_led_by_mail_to_a_person_who_sees_what_was_collected(
 
     def reads(count: int) -> str:
         mails = dovecot.wait_for_mails(ann.user, count)
-        part = email.message_from_bytes(mails[count - 1], policy=email.policy.default).get_body(("plain",))  # type: ignore[attr-defined]
+        part = email.message_from_bytes(mails[count - 1], policy=email.policy.default).get_body(("plain",))
+        assert part is not None
         return str(part.get_content())
 
     # It is killed when the step is made and nothing of it is committed: the same step is made by the next one.
@@ -113,7 +115,7 @@ async def test_a_customer_is_led_by_sms_and_stop_ends_it(tmp_path: Path, free_po
             assert await asyncio.to_thread(daemon.stop) == 0
         finally:
             await asyncio.to_thread(daemon.kill)
-    assert [text for text in smsc.arrived if "drücken" in text] == []
+    assert max(Counter(smsc.arrived).values()) == 1
 
 
 def stopped_in_the_middle(daemon: Daemon, smsc: Smsc, loop: asyncio.AbstractEventLoop) -> None:
@@ -132,10 +134,11 @@ def stopped_in_the_middle(daemon: Daemon, smsc: Smsc, loop: asyncio.AbstractEven
     until_said("1 Meine Bestellung")
     writes("STOP")
     until_said("keine Nachrichten mehr")
+    assert daemon.told("work") == []
     before = len(sent())
     writes("3")
-    until(lambda: entries(daemon)[before:] and any(one["text"] == "3" for one in entries(daemon)))
-    until(lambda: not daemon.told("work"))
-    assert [
-        it["state"] for one in sent()[before:] for it in one["deliveries"] if it["state"] in ("sent", "delivered")
-    ] == []
+    until(lambda: any(one["text"] == "3" for one in entries(daemon)))
+    # It is for a person to read: the menu has been told of it when nothing is to be done any more.
+    until(lambda: daemon.told("work") == [])
+    assert len(sent()) == before
+    assert daemon.told("inbox")[0]["state"] == "open"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -33,6 +34,7 @@ from fernamt._store.dialogues import (
     take,
 )
 from fernamt._store.engine import Store
+from fernamt._store.names import Names
 from fernamt._store.sessions import Move
 from fernamt._store.subscriptions import Situation, situation
 from fernamt._store.tasks import Task
@@ -68,6 +70,7 @@ class Dialogues:
         self._pins = pins
         self._scribe = scribe
         self._store = store
+        self._names = Names(store.keys())
         self._leads = Leading(scribe, look_up, clock)
         self._refused: dict[str, str] = {}
 
@@ -131,7 +134,7 @@ class Dialogues:
         if talk is None or entry.kind != "received":
             return None
         case = await self._case(talk, seen, entry, entry.author)
-        stops = STOPPED_MARK in _marks(entry)
+        stops = case.at.is_stopped or STOPPED_MARK in _marks(entry)
         if case.origin is None:
             if stops or case.at.is_over or case.at.is_taken or _is_machine(entry) or self._is_consent(talk, entry):
                 return None
@@ -159,9 +162,10 @@ class Dialogues:
         if origin is None or case.call != task.data["call"] or origin.turn != task.data["turn"]:
             return Ending()
         again = bool(task.data["again"])
-        advance = await self._committed(
-            task, case, self._leads.ended_in_silence if again else self._leads.silent, again=True
-        )
+        make: Callable[[Case], Any] = self._leads.ended_in_silence if again else self._leads.silent
+        if case.at.is_stopped:
+            make = partial(self._leads.gone, by="caller")
+        advance = await self._committed(task, case, make, again=True)
         conversation = _conversation(task)
 
         def also(tx: Transaction) -> None:
@@ -231,7 +235,7 @@ class Dialogues:
         if faulty:
             handover, text = {"menu": menu}, f"The menu {menu} could not go on: {faulty}."
         elif step.to:
-            team = step.to.removeprefix("team:")
+            team = step.to.removeprefix("team:").removeprefix("queue:")
             handover, text = {"menu": menu, "to": step.to}, f"The menu {menu} hands over to {team}."
         return Advance(
             move=move,
@@ -252,7 +256,7 @@ class Dialogues:
         def look() -> Situated:
             with self._store.read() as connection:
                 do = self._store.statements(connection)
-                return situated(do, talk.line, int(seen.conversation.id), author, seen.memory)
+                return situated(do, self._names, talk.line, int(seen.conversation.id), author, seen.memory)
 
         at = await asyncio.to_thread(look)
         case = Case(

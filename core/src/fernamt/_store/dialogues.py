@@ -13,8 +13,10 @@ import orjson
 from attrs import field, frozen
 
 from fernamt._store.automatic import automatic_since
+from fernamt._store.consents import said_by, why_not
 from fernamt._store.conversations import EVERYBODY
 from fernamt._store.desk import Composition, compose
+from fernamt._store.names import Names
 from fernamt._store.reception import Line
 from fernamt._store.sessions import Move, Moved, Outcome, event_hash, move, standing_of
 from fernamt._store.statements import Statements
@@ -22,7 +24,7 @@ from fernamt._store.subscriptions import advance, remember
 from fernamt._store.tasks import Errand, Task, cancel_task, plan_tasks
 from fernamt._store.transaction import Transaction
 from fernamt.errors import Unsupported
-from fernamt.model import Button, Json
+from fernamt.model import Button, Json, Purpose
 
 SUBSCRIBER: Final = "core-menus.writing"
 OWNER: Final = "work:core-menus"
@@ -69,6 +71,8 @@ class Situated:
     """It ended with a person: no other begins before the conversation is solved."""
     is_taken: bool = False
     """A person writes here, or it is a room: no menu begins."""
+    is_stopped: bool = False
+    """The person wants no messages here: what a menu says would not reach them."""
     today: int = 0
     """So many automatic messages the person got within the last 24 hours."""
 
@@ -103,7 +107,9 @@ class Advance:
         return self.move.plugin
 
 
-def situated(do: Statements, line: Line, conversation: int, author: str, memory: Mapping[str, Any]) -> Situated:
+def situated(
+    do: Statements, names: Names, line: Line, conversation: int, author: str, memory: Mapping[str, Any]
+) -> Situated:
     """Return how it stands in the lane of *author*, with what was remembered of the conversation."""
     found = do.rows("SELECT id FROM address WHERE handle = ?", (author,))
     lane = Lane(conversation=conversation, line=line, address=found[0][0] if found else 0)
@@ -114,6 +120,7 @@ def situated(do: Statements, line: Line, conversation: int, author: str, memory:
         moved=standing_of(do, line.number, call) if call else None,
         is_over=bool(over),
         is_taken=not found or _is_taken(do, conversation),
+        is_stopped=bool(why_not(said_by(do, names, line.number, [author]), author, Purpose.REPLY)),
         today=automatic_since(do, lane.address, line.number, do.now_us() - _DAY_US, conversation=conversation),
     )
 
