@@ -443,6 +443,7 @@ class Dice:
 
     exits: Mapping[str, str]
     mood: str = "good"
+    fills: str = "state"
 
     def enter(self, visit: Visit) -> Stay | Leave:
         if self.mood == "bad":
@@ -455,7 +456,7 @@ class Dice:
         assert isinstance(memory, Mapping)
         if event == Pressed(str(memory["wanted"])):
             said = Say((visit.prompt({"de": "Richtig!"}),))
-            return Leave("right", actions=(said,), values={"state": "won"})
+            return Leave("right", actions=(said,), values={self.fills: "won"})
         return Leave("wrong")
 
 
@@ -472,6 +473,14 @@ def test_a_strangers_node_that_fails_leads_to_a_person() -> None:
     menu = attrs.evolve(with_nodes(dice=Dice(mood="bad", exits={"right": "told", "wrong": "bye"})), entry="dice")
 
     assert Caller(menu).node == "person"
+
+
+def test_a_strangers_node_that_fills_a_variable_of_no_menu_has_failed() -> None:
+    dice = Dice(exits={"right": "told", "failed": "message"}, fills="stat")
+    caller = Caller(attrs.evolve(with_nodes(dice=dice), entry="dice"))
+    caller.does(Pressed("4"))
+
+    assert caller.node == "message"
 
 
 # ---- limits

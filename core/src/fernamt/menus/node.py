@@ -89,7 +89,7 @@ class Leave:
     actions: tuple[Action, ...] = field(default=(), kw_only=True)
     """Only what is said, and effects: nothing that waits."""
     values: Mapping[str, Json] = field(default=NOTHING, repr=False, kw_only=True)
-    """Variables of the menu that are known from now on."""
+    """Variables of the menu that are known from now on; one that the menu does not have is a mistake of the node."""
 
 
 Outcome: TypeAlias = Stay | Leave
@@ -98,6 +98,8 @@ Outcome: TypeAlias = Stay | Leave
 @runtime_checkable
 class Node(Protocol):
     """A plugin's own node: a frozen attrs class, registered with :meth:`fernamt.Registry.node`; its fields are keys in TOML.
+
+    Pictures of a menu show the class attribute ``kind``, if it has one, else the name of the class.
 
     Pure, and asked again about the same event after a crash or a lost race. If it raises, or returns what it must not, the
     menu goes on by its exit ``failed``, or to the fallback.
