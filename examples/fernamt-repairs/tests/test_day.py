@@ -51,6 +51,14 @@ def test_the_first_day_is_open_and_tomorrow_at_the_earliest(keys: dict[str, Any]
 
 
 @pytest.mark.parametrize(
+    "keys", [{"zone": "Berlin"}, {"weekdays": ()}, {"notice_days": -1}, {"pages": 0}, {"tries": 0}, {"prompt": {}}]
+)
+def test_what_cannot_work_is_refused_when_the_menu_is_read(keys: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(keys))):
+        Day(**{"prompt": ASKED, "into": "day", "to": "next", **keys})
+
+
+@pytest.mark.parametrize(
     ("event", "chosen"),
     [
         (Pressed("2"), "2026-12-02"),

@@ -66,5 +66,7 @@ def nodes_of(file: Path, *, even_of_failed: bool = False) -> Mapping[str, type[A
     from fernamt._runtime.loader import load
 
     loaded = load(plugins)
-    left = loaded.failures if even_of_failed else ()
-    return {kind: node for one in (*loaded.offers.values(), *left) for kind, node in one.nodes.items()}
+    found: list[Mapping[str, type[Any]]] = [offers.nodes for offers in loaded.offers.values()]
+    if even_of_failed:
+        found += [failure.nodes for failure in loaded.failures]
+    return {kind: node for nodes in found for kind, node in nodes.items()}

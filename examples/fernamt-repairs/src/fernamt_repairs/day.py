@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any, ClassVar, Final, Literal, TypeAlias
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from attrs import evolve, field, frozen
 from attrs.validators import ge, le, min_len
@@ -23,6 +23,11 @@ OPERATOR: Final = "0"
 HORIZON_DAYS: Final = 60
 _SURE: Final = 0.4
 """Words that were recognised less surely are not understood, as in the nodes of the core."""
+
+
+def _known(_: object, __: object, zone: str) -> None:
+    if zone not in available_timezones():
+        raise ValueError(f"there is no time zone {zone!r}: write for instance Europe/Berlin")
 
 
 @frozen
@@ -65,7 +70,7 @@ class Day:
     """How often other days are offered: so many times three."""
     tries: int = field(default=3, validator=[ge(1), le(9)])
     """So often it is asked; silence and what was not understood are counted apart."""
-    zone: str = field(default="Europe/Berlin", converter=str)
+    zone: str = field(default="Europe/Berlin", validator=_known)
     """In which it is today."""
     to: str
     none: str = ""
