@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from fernamt import Finished, Gather, Happened, Leave, Pressed, Said, Silence, Stay, Visit
+from fernamt import Finished, Gather, Happened, Leave, Pressed, Said, Silence, Stay, Visit, Wording
 from fernamt_repairs.day import Day
 
 MONDAY = datetime(2026, 11, 30, 9, tzinfo=UTC)
-ASKED = {"de": "Wann?", "en": "When?"}
+ASKED = {"de": Wording("Wann?"), "en": Wording("When?", no_input=["Hello?"])}
+
+WHEN = {"de": "Wann?", "en": "When?"}
 
 
 def day(**keys: Any) -> Day:
@@ -88,6 +90,14 @@ def test_a_key_or_a_weekday_means_one_day_or_it_is_asked_again(event: Happened, 
         assert (outcome.by, outcome.values) == ("to", {"day": chosen})
 
 
+def test_after_a_silence_it_is_asked_in_the_words_for_that() -> None:
+    asked = day().enter(visit())
+    assert isinstance(asked, Stay)
+
+    assert gather(day().resume(visit(memory=asked.memory), Silence())).prompts[0].text == "Hello?"
+    assert gather(day().resume(visit(memory=asked.memory), Pressed("9"))).prompts[0].text == "When?"
+
+
 def test_midnight_does_not_change_what_a_key_means() -> None:
     asked = day().enter(visit(datetime(2026, 11, 30, 22, 59, 50, tzinfo=UTC)))
     assert isinstance(asked, Stay)
@@ -111,8 +121,8 @@ def test_choices_are_spoken_to_the_ear_and_shown_to_the_eye(language: str, heard
     spoken = gather(day().enter(visit(language=language)))
     shown = gather(day().enter(visit(language=language, written=True)))
 
-    assert [one.text for one in spoken.prompts] == [ASKED[language], heard]
-    assert [one.text for one in shown.prompts] == [ASKED[language]]
+    assert [one.text for one in spoken.prompts] == [WHEN[language], heard]
+    assert [one.text for one in shown.prompts] == [WHEN[language]]
     assert spoken.buttons == shown.buttons
 
 

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo, available_timezones
 from attrs import evolve, field, frozen
 from attrs.validators import ge, le, min_len
 
-from fernamt import AddEntry, Button, Gather, Happened, Json, Leave, Pressed, Prompt, Said, Stay, Visit
+from fernamt import AddEntry, Button, Gather, Happened, Json, Leave, Pressed, Prompt, Said, Stay, Visit, Wording
 from fernamt_repairs.tongue import Tongue, tongue_of
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Miss: TypeAlias = Literal["", "no_input", "no_match"]
 WEEKDAYS: Final[tuple[Weekday, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 A_PAGE: Final = 3
 """So many days are offered at once: nobody keeps more in mind."""
@@ -56,8 +57,8 @@ class Day:
 
     kind: ClassVar = "repairs.day"
 
-    prompt: Mapping[str, str] = field(validator=min_len(1))
-    """The question, by language; the days follow it."""
+    prompt: Mapping[str, Wording] = field(validator=min_len(1))
+    """The question, by language; the days follow it. ``again`` goes before later days."""
     into: str
     """A variable of type ``date``."""
     weekdays: tuple[Weekday, ...] = field(default=WEEKDAYS[:5], validator=min_len(1))
@@ -100,7 +101,11 @@ class Day:
                 return self._missed(visit, memory)
             case _:
                 memory = evolve(memory, silences=memory.silences + 1)
-                return Leave("no_input") if memory.silences >= self.tries else self._offer(visit, memory)
+                return (
+                    Leave("no_input")
+                    if memory.silences >= self.tries
+                    else self._offer(visit, memory, "no_input", memory.silences)
+                )
 
     # ---- what is chosen
     def _chosen(self, visit: Visit, memory: Memory, key: str) -> Stay | Leave:
@@ -115,7 +120,9 @@ class Day:
 
     def _missed(self, visit: Visit, memory: Memory) -> Stay | Leave:
         memory = evolve(memory, misses=memory.misses + 1)
-        return Leave("no_match") if memory.misses >= self.tries else self._offer(visit, memory)
+        return (
+            Leave("no_match") if memory.misses >= self.tries else self._offer(visit, memory, "no_match", memory.misses)
+        )
 
     # ---- what is offered
     def _days(self, memory: Memory) -> list[date]:
@@ -128,17 +135,18 @@ class Day:
             if WEEKDAYS[day.weekday()] in self.weekdays and day not in self.closed:
                 yield day
 
-    def _offer(self, visit: Visit, memory: Memory) -> Stay | Leave:
+    def _offer(self, visit: Visit, memory: Memory, miss: Miss = "", count: int = 0) -> Stay | Leave:
         days = self._days(memory)
         if not days or memory.page >= self.pages:
             return Leave("none")
         tongue = tongue_of(visit.language)
+        said = visit.says(self.prompt, miss, count or memory.page)
         buttons = [Button(tongue.day(day), str(at)) for at, day in enumerate(days, 1)]
         buttons.append(Button(tongue.later, LATER))
-        return Stay((self._asked(visit, tongue, tuple(buttons)),), memory=memory.kept())
+        return Stay((self._asked(visit, tongue, said, tuple(buttons)),), memory=memory.kept())
 
-    def _asked(self, visit: Visit, tongue: Tongue, buttons: tuple[Button, ...]) -> Gather:
-        prompts = [visit.prompt(self.prompt)]
+    def _asked(self, visit: Visit, tongue: Tongue, said: tuple[Prompt, ...], buttons: tuple[Button, ...]) -> Gather:
+        prompts = list(said)
         if not visit.written:
             offered = " ".join(tongue.press.format(label=one.label, key=one.value) for one in buttons)
             prompts.append(Prompt(text=offered, language=visit.language))

@@ -48,6 +48,7 @@ class Foreign(Station):
             written=bool(walk.written),
             values={**walk.values, **(walk.secrets or {})},
             memory=memory,
+            render=walk.rendered,
         )
         node = self.node
         try:
