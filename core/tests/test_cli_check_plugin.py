@@ -113,7 +113,9 @@ def test_what_cannot_be_checked_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     assert "its pyproject.toml names no project" in capsys.readouterr().err
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     assert main(["plugins", "check", str(tmp_path)]) == 1
-    assert "has no conformance tests" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "has no conformance tests" in said
+    assert "MenuConformance" in said
     (tmp_path / "pyproject.toml").write_text(f'{PROJECT}[project.entry-points.fernamt]\nimagined = "imagined"\n')
     assert main(["plugins", "check", str(tmp_path)]) == 1
     said = capsys.readouterr().err

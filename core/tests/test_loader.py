@@ -15,6 +15,7 @@ import pytest
 
 from fernamt._runtime.installed import Installed, discover
 from fernamt._runtime.loader import Loaded, PluginFailed, load, load_one, wanted
+from fernamt._runtime.menufolder import nodes_of
 from fernamt.settings import ChannelSection, Settings
 
 HEAD = """
@@ -273,6 +274,14 @@ BROKEN = {
         "fernamt_register failed: NameError: name 'Never' is not defined",
         "Report it",
     ),
+    "its node cannot be filled": (
+        HEAD
+        + "@attrs.frozen\nclass Odd:\n    when: complex\n    exits: dict[str, str]\n"
+        + "    def enter(self, visit): ...\n    def resume(self, visit, event): ...\n"
+        + "@hookimpl\ndef fernamt_register(registry):\n    registry.node('broken.odd', Odd)",
+        "fernamt_register failed: StructureHandlerNotFoundError: Unsupported type: <class 'complex'>",
+        "Report it",
+    ),
     "its settings take a key of the core": (
         HEAD
         + "@attrs.frozen\nclass Odd:\n    name: str\n    kind: str\n"
@@ -282,6 +291,29 @@ BROKEN = {
         "Report it",
     ),
 }
+
+
+QUIZ = """
+@attrs.frozen
+class Quiz:
+    exits: dict[str, str]
+    def enter(self, visit): ...
+    def resume(self, visit, event): ...
+
+@hookimpl
+def fernamt_register(registry):
+    registry.node("acme.quiz", Quiz)
+    raise ValueError("its own menu has a mistake")
+"""
+
+
+def test_a_menu_is_checked_with_the_nodes_of_the_plugin_that_it_keeps_from_loading(site: Site, tmp_path: Path) -> None:
+    site.install("acme", HEAD + QUIZ)
+    menu = tmp_path / "menu.toml"
+    menu.write_text('[nodes.quiz]\nkind = "acme.quiz"\n')
+
+    assert set(nodes_of(menu, even_of_failed=True)) == {"acme.quiz"}
+    assert nodes_of(menu) == {}
 
 
 @pytest.mark.parametrize("way", BROKEN)

@@ -7,7 +7,9 @@ import errno
 import pickle
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
+from datetime import date
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +31,7 @@ from fernamt.settings import (
 )
 from fernamt.settings.secret import HOW_TO_REFER
 from fernamt.settings.source import scan
-from fernamt.settings.structure import check_class
+from fernamt.settings.structure import check_class, structure
 
 
 class Security(Enum):
@@ -415,6 +417,20 @@ def test_a_section_becomes_its_class_with_secrets_resolved(tmp_path: Path) -> No
         login=Login(user="support", password=Secret("hunter2"), scopes=("read",)),
     )
     assert sorted(secrets_in(value)) == ["hunter2", "t0ken"]
+
+
+@frozen
+class Calendar:
+    closed: tuple[date, ...]
+
+
+def test_a_date_is_written_without_quotes_and_without_a_time() -> None:
+    raw = tomllib.loads("closed = [2026-12-24, 2026-12-24T08:00:00, '2026-12-24', 2026]")["closed"]
+    value, found = structure({"closed": raw}, Calendar, folder=Path(), environ={})
+
+    assert structure({"closed": raw[:1]}, Calendar, folder=Path(), environ={}) == (Calendar((date(2026, 12, 24),)), [])
+    assert value is None
+    assert [(one.path, one.problem) for one in found] == [(("closed", str(at)), "must be a date") for at in (1, 2, 3)]
 
 
 def test_all_mistakes_of_a_section_come_at_once(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ from fernamt import (
     Wording,
 )
 from fernamt.menus.heard import words_of
+from fernamt.menus.linting import flaws
 
 from .small import NOW, SMALL, Caller, both, changed, with_nodes
 
@@ -443,6 +444,7 @@ class Dice:
 
     exits: Mapping[str, str]
     mood: str = "good"
+    fills: str = "state"
 
     def enter(self, visit: Visit) -> Stay | Leave:
         if self.mood == "bad":
@@ -455,7 +457,7 @@ class Dice:
         assert isinstance(memory, Mapping)
         if event == Pressed(str(memory["wanted"])):
             said = Say((visit.prompt({"de": "Richtig!"}),))
-            return Leave("right", actions=(said,), values={"state": "won"})
+            return Leave("right", actions=(said,), values={self.fills: "won"})
         return Leave("wrong")
 
 
@@ -472,6 +474,38 @@ def test_a_strangers_node_that_fails_leads_to_a_person() -> None:
     menu = attrs.evolve(with_nodes(dice=Dice(mood="bad", exits={"right": "told", "wrong": "bye"})), entry="dice")
 
     assert Caller(menu).node == "person"
+
+
+@frozen(kw_only=True)
+class Herald:
+    """Says its prompt as the core's nodes do."""
+
+    prompt: Mapping[str, Wording]
+    exits: Mapping[str, str]
+
+    def enter(self, visit: Visit) -> Stay | Leave:
+        return Leave("to", actions=(Say(visit.says(self.prompt)),), values={"state": "told"})
+
+    def resume(self, visit: Visit, event: Happened) -> Stay | Leave:
+        return Leave("to")
+
+
+def test_a_strangers_node_says_its_prompts_with_the_variables_of_the_menu() -> None:
+    said = {"de": Wording("Um {now:time}."), "en": Wording("At {now:time}.")}
+    menu = attrs.evolve(with_nodes(herald=Herald(prompt=said, exits={"to": "told"})), entry="herald")
+
+    assert Caller(menu, "en").heard.startswith("At Mon")
+    assert [one for one in flaws(menu, {}, {}) if one.rule == "language"] == []
+    half = attrs.evolve(with_nodes(herald=Herald(prompt={"de": said["de"]}, exits={"to": "told"})), entry="herald")
+    assert [one.path[:3] for one in flaws(half, {}, {}) if one.rule == "language"] == [("nodes", "herald", "prompt")]
+
+
+def test_a_strangers_node_that_fills_a_variable_of_no_menu_has_failed() -> None:
+    dice = Dice(exits={"right": "told", "failed": "message"}, fills="stat")
+    caller = Caller(attrs.evolve(with_nodes(dice=dice), entry="dice"))
+    caller.does(Pressed("4"))
+
+    assert caller.node == "message"
 
 
 # ---- limits

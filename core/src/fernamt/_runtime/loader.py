@@ -40,6 +40,8 @@ class PluginFailure:
     remedy: str
     error: BaseException | None = field(default=None, repr=False, eq=False)
     """For the log."""
+    nodes: Mapping[str, type[Any]] = field(factory=dict, repr=False, eq=False)
+    """Which it had offered before it failed: so that its author's own menu can be checked while it has mistakes."""
 
     def __str__(self) -> str:
         origin = f" ({' '.join(filter(None, (self.distribution, self.version)))})" if self.distribution else ""
@@ -197,6 +199,8 @@ def _offered(one: Installed, plugin: Any) -> Offers:
                 raise OfferRefused(
                     f"the settings of {kind!r} have keys that are the core's: {', '.join(sorted(clash))}"
                 )
+        for node in offers.nodes.values():
+            check_class(node)
         if offers.settings is not None:
             check_class(offers.settings)
     except (PluginFailed, KeyboardInterrupt):
@@ -204,7 +208,8 @@ def _offered(one: Installed, plugin: Any) -> Offers:
     except OfferRefused as why:
         raise _failed(one, str(why), _report(one), why) from None
     except BaseException as why:  # noqa: BLE001 - a plugin's border: SystemExit must not end the daemon either
-        raise _failed(one, f"fernamt_register failed: {_said(why)}", _report(one), why) from None
+        failed = _failed(one, f"fernamt_register failed: {_said(why)}", _report(one), why).failure
+        raise PluginFailed(attrs.evolve(failed, nodes=draft.finished().nodes)) from None
     return offers
 
 

@@ -48,8 +48,11 @@ def menu_files(folder: Path) -> tuple[Path, ...]:
     return tuple(one for one in files if not one.name.endswith(_CALLERS) and not one.name.startswith((".", "_")))
 
 
-def nodes_of(file: Path) -> Mapping[str, type[Any]]:
-    """Return the nodes of the plugins whose kinds stand in a menu. What cannot be loaded is missing, and told by its reader."""
+def nodes_of(file: Path, *, even_of_failed: bool = False) -> Mapping[str, type[Any]]:
+    """Return the nodes of the plugins whose kinds stand in a menu. What cannot be loaded is missing, and told by its reader.
+
+    *even_of_failed*: those, too, of a plugin that failed after it had offered them. Its own menu may be why.
+    """
     try:
         tables = tomllib.loads(file.read_text("utf-8")).get("nodes", {})
     except (OSError, ValueError):
@@ -62,4 +65,8 @@ def nodes_of(file: Path) -> Mapping[str, type[Any]]:
         return {}
     from fernamt._runtime.loader import load
 
-    return {kind: node for offers in load(plugins).offers.values() for kind, node in offers.nodes.items()}
+    loaded = load(plugins)
+    found: list[Mapping[str, type[Any]]] = [offers.nodes for offers in loaded.offers.values()]
+    if even_of_failed:
+        found += [failure.nodes for failure in loaded.failures]
+    return {kind: node for nodes in found for kind, node in nodes.items()}

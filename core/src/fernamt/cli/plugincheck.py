@@ -158,7 +158,8 @@ def examined(name: str) -> Checked:
     if not tests.is_file():
         raise Failure(
             f"{distribution} has no conformance tests: write {tests}, with a subclass of fernamt.testing.ConnectorConformance,"
-            f" or name another file in {folder / _QUALITY}"
+            f" or name another file in {folder / _QUALITY}. A package without channels has no tier;"
+            " what proves its menus is fernamt.testing.MenuConformance"
         )
     verdicts, trouble = _run(folder, tests)
     lines = tuple(RuleLine(**{one.name: verdict[one.name] for one in RuleLine.__attrs_attrs__}) for verdict in verdicts)

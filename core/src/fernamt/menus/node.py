@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 from attrs import field, frozen
 
+from fernamt.menus.wording import Miss, Phrase, Segment, Value, Wording, joined, spoken_as
 from fernamt.model import NOTHING, Json
 from fernamt.session import Action, Happened, Prompt
 
@@ -66,6 +67,26 @@ class Visit:
     memory: Json = field(default=None, repr=False)
     """What the node kept when it last stayed."""
 
+    render: Callable[[Phrase], tuple[Prompt, ...]] | None = field(default=None, repr=False, eq=False)
+    """How the menu says a phrase with its variables; the core gives it. Without it, as in a test, they are said as they are."""
+
+    def says(self, said: Mapping[str, Wording], miss: Miss = "", count: int = 0) -> tuple[Prompt, ...]:
+        """Return what a prompt of the node says here, as the core's nodes do.
+
+        A field ``Mapping[str, Wording]`` is written like any prompt, and ``fernamt menu check`` wants it in every language. *miss*
+        is ``no_input`` or ``no_match`` the *count*-th time; without one, *count* is how often it was said before.
+        """
+        language = self.language if self.language in said else next(iter(said))
+        phrase = said[language].chosen(miss, count, written=self.written)
+        if self.render is not None:
+            return self.render(phrase)
+        return joined([self._plain(one) for one in phrase])
+
+    def _plain(self, segment: Segment) -> Prompt:
+        if isinstance(segment, Value):
+            return Prompt(text=str(self.values.get(segment.name, "")), language=self.language)
+        return spoken_as(segment, self.language, written=self.written)
+
     def prompt(self, said: Mapping[str, str]) -> Prompt:
         """Return the text in this language, else the first one."""
         language = self.language if self.language in said else next(iter(said))
@@ -89,7 +110,7 @@ class Leave:
     actions: tuple[Action, ...] = field(default=(), kw_only=True)
     """Only what is said, and effects: nothing that waits."""
     values: Mapping[str, Json] = field(default=NOTHING, repr=False, kw_only=True)
-    """Variables of the menu that are known from now on."""
+    """Variables of the menu that are known from now on; one that the menu does not have is a mistake of the node."""
 
 
 Outcome: TypeAlias = Stay | Leave
@@ -98,6 +119,8 @@ Outcome: TypeAlias = Stay | Leave
 @runtime_checkable
 class Node(Protocol):
     """A plugin's own node: a frozen attrs class, registered with :meth:`fernamt.Registry.node`; its fields are keys in TOML.
+
+    Pictures of a menu show the class attribute ``kind``, if it has one, else the name of the class.
 
     Pure, and asked again about the same event after a crash or a lost race. If it raises, or returns what it must not, the
     menu goes on by its exit ``failed``, or to the fallback.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
@@ -86,6 +87,7 @@ def _converter(folder: Path, environ: Mapping[str, str]) -> Converter:
     configure_union_passthrough(str | bool | int | float | None, converter)
     for kind in _PLAIN:
         converter.register_structure_hook(kind, _plain)
+    converter.register_structure_hook(date, _date)
     converter.register_structure_hook(Secret, secret)
     converter.register_structure_hook(Path, lambda raw, _: folder / _plain(raw, str))
     converter.register_structure_hook_func(lambda kind: kind is object, lambda raw, _: raw)
@@ -103,6 +105,12 @@ def _plain(raw: Any, kind: Any) -> Any:
     if isinstance(raw, float) and not math.isfinite(raw):
         raise Wrong(problem, "Infinity and nan are none")
     return kind(raw)
+
+
+def _date(raw: Any, _: Any) -> date:
+    if not isinstance(raw, date) or isinstance(raw, datetime):
+        raise Wrong("must be a date", "Write it without quotes and without a time: 2026-12-24")
+    return raw
 
 
 def _is_choice(kind: Any) -> bool:

@@ -27,7 +27,7 @@ def found_menu(name: str, configuration: Path) -> BuiltMenu:
         from fernamt._runtime.menufolder import nodes_of
         from fernamt.menus import read_menu
 
-        return read_menu(Path(name), nodes=nodes_of(Path(name)))
+        return read_menu(Path(name), nodes=nodes_of(Path(name), even_of_failed=True))
     return _of_plugin(name, configuration)
 
 

@@ -48,6 +48,7 @@ class Foreign(Station):
             written=bool(walk.written),
             values={**walk.values, **(walk.secrets or {})},
             memory=memory,
+            render=walk.rendered,
         )
         node = self.node
         try:
@@ -65,6 +66,8 @@ class Foreign(Station):
             if line:
                 raise Wrong("it leaves and waits")
             to = self._exits[outcome.by]
+            if unknown := outcome.values.keys() - walk.plan.variables.keys():
+                raise Wrong(f"the menu has no variables {sorted(unknown)}")
             for name, value in outcome.values.items():
                 walk.put(name, value)
             self._commit(walk, said, effects)
