@@ -41,7 +41,14 @@ async def test_a_message_bears_our_key_as_its_id_and_says_where_its_receipts_go(
                 }
             ]
         }
-        assert as_their_library_knows(("SmsRequest", said)) == [said]
+
+
+@pytest.mark.slow
+async def test_a_message_is_one_by_infobips_own_library() -> None:
+    async with infobip() as it:
+        await it.line.send(message())
+        said = it.there.calls[-1].json()
+    assert as_their_library_knows(("SmsRequest", said)) == [said]
 
 
 async def test_an_attempt_that_infobip_took_before_is_no_failure_and_no_second_message() -> None:
@@ -160,6 +167,7 @@ def test_nothing_but_a_refusal_comes_of_what_somebody_makes_up(behind: str) -> N
 
 
 # ---- Infobip's own library on what we take for calls of Infobip's
+@pytest.mark.slow
 def test_a_recording_is_one_by_infobips_own_library() -> None:
     requests = [json.loads(file.read_text())["request"] for file in sorted(RECORDINGS.glob("*.json"))]
     model = {"messages": "SmsInboundMessageResult"}
