@@ -68,7 +68,7 @@ def notify(
     Example: fernamt notify order-dispatched --from orders.csv --wait --results sent.csv
 
     Args:
-        template: The name of the template: [notices.<name>].
+        template: The name of the template, as in [notices.order-dispatched].
         to: A telephone number with its country, a mail address, or scheme:value.
         set_: A value of the template, as name=value; may be given several times. With --from: for every row that has none.
         from_: A .csv with the headings to and the template's values (and, if you like, key, language, name), or a .jsonl with
