@@ -14,11 +14,12 @@ from fernamt.testing import ProviderFault
 from ..faults import FAULTS  # noqa: TID252 - the tests are no package with a name of its own
 from .fake import ANN, PLAN, US
 from .given import URL, Given, message, settings, sinch
-from .theirs import TextRequest
 
 
 # ---- out
 async def test_a_message_is_a_batch_of_one_that_bears_our_key() -> None:
+    from .theirs import TextRequest
+
     async with sinch() as it:
         sent = await it.line.send(message())
         assert sent == Sent(ids=(it.there.kept["batches"][0]["id"],))
