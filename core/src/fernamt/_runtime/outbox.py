@@ -203,8 +203,9 @@ class Outbox:
 
     def _prepare(self, deliveries: Sequence[OpenDelivery]) -> dict[int, Prepared | Exception]:
         with self._store.read() as connection:
-            do, quotes = self._store.statements(connection), self._sending.capabilities().quotes
-            return prepare(do, self._names, self._sending.line.number, deliveries, quotes=quotes)
+            do, line = self._store.statements(connection), self._sending.line.number
+            quotes, people = self._sending.capabilities().quotes, self._plugins.judging
+            return prepare(do, self._names, line, deliveries, quotes=quotes, people=people)
 
     def _asked(
         self, claim: Claim, delivery: OpenDelivery, prepared: Prepared | Exception, now_s: float
@@ -226,10 +227,10 @@ class Outbox:
             part = next_part(prepared, delivery.parts, can, self._measures, now)
             if isinstance(part, str):
                 return refused(reason=part)
-            refusal = delivery.parts == 0 and self._plugins.allow_send(
-                message=prepared.message, conversation=prepared.conversation, customer=prepared.customer, now=now
-            )
-            if refusal:
+            refusal = None
+            if prepared.whose is not None and delivery.parts == 0:
+                refusal = self._plugins.allow_send(prepared.message, *prepared.whose, now)
+            if refusal is not None:
                 until_us = microseconds(max(refusal.until, now + _ASK_AGAIN)) if refusal.until else 0
                 return refused(reason=storable_text(refusal.reason), until_us=until_us)
             message = part.message
