@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy.dialects import postgresql
 
-from fernamt._store.statements import APPENDED, OF_A_MESSAGE, STATEMENTS, Row, Statements
+from fernamt._store.statements import APPENDED, OF_A_MESSAGE, STATEMENTS, Earlier, Row, Statements
 from fernamt._store.tables import metadata
 
 _IDS_AT_ONCE: Final = 256
@@ -157,16 +157,14 @@ class PostgresStatements(Statements):
     def _execute_among(self, sql: str, values: Sequence[Any], first: Sequence[Any]) -> None:
         self._cursor.execute(sql.replace("?", "%s").replace("IN {}", "= ANY(%b)"), [*first, list(values)])
 
-    def earlier(
-        self, keys: Sequence[tuple[int, int]], channel: int, kind: str, limit: int
-    ) -> list[tuple[int, int, int, int]]:
+    def earlier(self, of: Earlier, keys: Sequence[tuple[int, int]], channel: int, limit: int) -> list[Row]:
         if not keys:
             return []
         return self.rows(
-            "SELECT k.conversation, k.n, e.id, e.n FROM unnest(?::bigint[], ?::int[]) AS k (conversation, n)"
-            " CROSS JOIN LATERAL (SELECT i.id, i.n FROM entry i WHERE i.conversation = k.conversation AND i.n < k.n"
-            " AND i.channel = ? AND i.kind = ? ORDER BY i.n DESC LIMIT ?) e",
-            [*map(list, zip(*keys, strict=True)), channel, kind, limit],
+            f"SELECT k.conversation, k.n, e.n, {of.columns} FROM unnest(?::bigint[], ?::int[]) AS k (conversation, n)"
+            " CROSS JOIN LATERAL (SELECT * FROM entry i WHERE i.conversation = k.conversation AND i.n < k.n"
+            f" AND i.channel = ? AND i.kind = ? ORDER BY i.n DESC LIMIT ?) e {of.tables}",
+            [*map(list, zip(*keys, strict=True)), channel, of.kind, limit],
         )
 
     def _threads(self, keys: Sequence[tuple[int, int, str]]) -> list[Row]:
