@@ -141,11 +141,11 @@ class BuiltMenu:
             target = target.enter(walk)
         if walk.end:
             walk.tell()
-        elif walk.fell:
+        elif walk.steps > self._steps or walk.errors > self._errors:
+            if not walk.fell:
+                return self._walked(walk, self._fallen(walk, "errors" if walk.errors > self._errors else "steps"))
             if walk.steps > self._steps + GRACE:
                 return self._given_up(walk)
-        elif walk.errors > self._errors or walk.steps > self._steps:
-            return self._walked(walk, self._fallen(walk, "errors" if walk.errors > self._errors else "steps"))
         return Step(walk.state(), walk.actions())
 
     def _fallen(self, walk: Walk, limit: str) -> Station:

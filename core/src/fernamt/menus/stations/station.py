@@ -137,10 +137,10 @@ class Back(Station):
 
     def enter(self, walk: Walk) -> Station | None:
         """Go back."""
-        path = walk.path
+        path = walk.path.split()
         if path and path[-1] == walk.node:
-            path = path[:-1]
-        walk.path = path
+            path.pop()
+        walk.path = f" {' '.join(path)} " if path else ""
         return self._scope.station(f"={path[-1]}") if path else self._top
 
 
@@ -153,7 +153,7 @@ class Top(Station):
 
     def enter(self, walk: Walk) -> Station | None:
         """Go there."""
-        walk.path = []
+        walk.path = ""
         return self._to
 
 
