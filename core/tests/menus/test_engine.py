@@ -117,6 +117,28 @@ def test_who_reads_gets_buttons_and_the_text_that_is_meant_for_it() -> None:
     assert [(one.value, one.label) for one in asked.buttons] == [("1", "Rechnung"), ("2", "Über uns"), ("3", "Mensch")]
 
 
+@pytest.mark.parametrize(
+    ("wording", "heard"),
+    [
+        # What is read is its own, and the core says what its author did not.
+        (Wording("Drücken Sie", no_match=("Ich höre",), written="Was?"), "Das habe ich nicht verstanden. Was?"),
+        (
+            Wording(
+                "Drücken Sie", no_match=("Ich höre",), written=Wording("Was?", again="Also?", no_match=("Bitte?",))
+            ),
+            "Bitte?",
+        ),
+        (Wording("Was?", no_match=("Bitte?",)), "Bitte?"),
+        (Wording("Was?", again="Also?"), "Das habe ich nicht verstanden. Also?"),
+    ],
+)
+def test_who_reads_is_told_that_it_was_not_understood(wording: Wording, heard: str) -> None:
+    caller = Caller(changed("main", prompt={"de": wording, "en": Wording("What?")}), written=True)
+    caller.does(Said("blau"))
+
+    assert caller.heard == heard
+
+
 def test_prompts_are_tapered_by_what_went_wrong_and_how_often() -> None:
     wording = Wording("Erst", again="Wieder", no_input=("Still 1", "Still 2"), no_match=("Falsch 1",), help="Hilfe")
     caller = Caller(changed("main", prompt={"de": wording, "en": wording}, tries=9))
@@ -562,6 +584,7 @@ def test_who_reads_is_handed_over_at_once_and_may_take_their_time() -> None:
     assert caller.node == "main"
     caller.does(Pressed("0"))
     assert caller.step.actions[-1] == Transfer(to="queue:all", timeout_s=20.0)
+    assert caller.heard == "Jemand von uns kümmert sich darum und meldet sich hier bei Ihnen."
     caller.does(Transferred("no-answer"))
     assert caller.node == "message"
     caller.does(Said("Bitte schreiben Sie mir."))

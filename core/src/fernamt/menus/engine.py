@@ -26,8 +26,8 @@ GRACE: Final = 60
 """So many nodes and events there may be after a limit was reached."""
 _BROKEN: Final = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 _SORRY: Final[Mapping[str, str]] = {
-    "de": "Entschuldigung, hier kommen wir gerade nicht weiter. Ihr Anliegen ist notiert, wir kümmern uns darum. Auf Wiederhören.",
-    "en": "Sorry, we cannot go on here just now. Your call is noted, and somebody will take care of it. Goodbye.",
+    "de": "Entschuldigung, hier kommen wir gerade nicht weiter. Ihr Anliegen ist notiert, wir kümmern uns darum.",
+    "en": "Sorry, we cannot go on here just now. What you want is noted, and somebody will take care of it.",
 }
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 _Menus: TypeAlias = Mapping[str, MenuDefinition]

@@ -84,8 +84,10 @@ class Connecting(Station):
         """Let the agent know what was collected, and connect."""
         walk.stay(self.name)
         walk.tell()
-        if self._script:
+        if self._script or not walk.written:
             walk.prompts += self._script.of(walk)
+        else:
+            walk.prompts += self._script.handed_over(walk)
         walk.line = self._line
         return None
 
@@ -121,6 +123,7 @@ class Queueing(Station):
         walk.tell()
         walk.stage = {"since": walk.now_ms, "polls": 0, "phase": "dial" if walk.written else "place"}
         if walk.written:
+            walk.prompts += self._script.handed_over(walk)
             walk.line = (Transfer(to=f"queue:{self.node.queue}", timeout_s=self.node.timeout_s),)
             return None
         return self._place(walk)
