@@ -492,6 +492,52 @@ def test_a_strangers_node_is_entered_remembers_and_leaves() -> None:
     assert caller.heard == "Richtig! State: won Bye"
 
 
+@frozen(kw_only=True)
+class Polite(Dice):
+    """Dice that let everybody have what they can have everywhere."""
+
+    def resume(self, visit: Visit, event: Happened) -> Stay | Leave:
+        wanted = visit.everywhere(event)
+        return Leave(wanted) if wanted else super().resume(visit, event)
+
+
+@pytest.mark.parametrize(
+    ("event", "node"),
+    [
+        (Pressed("0"), "person"),
+        (Said("Operator!"), "person"),
+        (Said("main menu"), "main"),
+        (Pressed("*"), "main"),
+        (Pressed("#"), "dice"),
+        (Said("the agent said four"), "bye"),  # a word among others is the node's to understand
+        (Said("Mitarbeiter"), "bye"),
+        (Silence(), "bye"),
+    ],
+)
+def test_a_strangers_node_gives_what_can_be_had_everywhere(event: Happened, node: str) -> None:
+    dice = Polite(exits={"right": "told", "wrong": "bye"})
+    menu = with_nodes(dice=dice, main=attrs.evolve(SMALL.nodes["main"], no_input="dice", tries=1))  # type: ignore[type-var]
+    caller = Caller(menu, "en")
+    caller.does(Silence())
+    assert caller.node == "dice"
+    caller.does(event)
+
+    assert caller.node == node
+
+
+def test_a_strangers_node_says_a_value_as_the_menu_does() -> None:
+    @frozen(kw_only=True)
+    class Day(Dice):
+        def enter(self, visit: Visit) -> Stay | Leave:
+            text = f"{visit.words('2026-12-24', 'date')}, {visit.words('12.90', 'amount')}"
+            return Stay((Gather(prompts=(visit.prompt({"de": text}),), max_keys=1),))
+
+    assert (
+        Caller(attrs.evolve(with_nodes(dice=Day(exits={"wrong": "bye"})), entry="dice")).heard
+        == "24. Dezember 2026, 12,90 Euro"
+    )
+
+
 def test_a_strangers_node_that_fails_leads_to_a_person() -> None:
     menu = attrs.evolve(with_nodes(dice=Dice(mood="bad", exits={"right": "told", "wrong": "bye"})), entry="dice")
 

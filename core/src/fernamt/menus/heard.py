@@ -106,3 +106,8 @@ def by_language(words: Mapping[str, tuple[str, ...]], language: str) -> tuple[st
     """Return the words of a language, or of all where it has none."""
     own = words.get(language.partition("-")[0])
     return own if own is not None else tuple(one for some in words.values() for one in some)
+
+
+def reserved_words(language: str) -> Words[str]:
+    """Return what the words mean that everybody may say at every question: ``@operator`` and its like."""
+    return Words((word, f"@{what}") for what, words in RESERVED_WORDS.items() for word in by_language(words, language))
