@@ -646,6 +646,8 @@ def test_who_reads_is_handed_over_at_once_and_may_take_their_time() -> None:
         ("Café, s'il vous plaît", ("cafe", "s", "il", "vous", "plait")),
         ("Zwo, drei & four #", ("2", "3", "4", "#")),
         ("Счёт, пожалуйста", ("счет", "пожалуиста")),
+        ("١٢ और ３ und ²", ("12", "और", "3", "und", "2")),
+        ("\u200f1\ufe0f\u20e3", ("1",)),
         ("", ()),
         ("x" * 600, ("x" * 500,)),
     ],
