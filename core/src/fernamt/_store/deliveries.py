@@ -176,7 +176,7 @@ def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLo
     )
     for one in chosen:
         digest, seen = id_hash(one.channel, one.chosen_id), one.delivery
-        batch.add("insert known id", (digest, seen.conversation, n_of[seen.entry], tx.now_us))
+        batch.add("put sent id", (digest, seen.conversation, n_of[seen.entry], tx.now_us))
     for claim, numbers in begun.items():
         tx.do.change(
             "UPDATE delivery SET state = 'sending', attempts = attempts + 1, first_at = coalesce(first_at, ?),"
@@ -267,7 +267,7 @@ def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
             now.ids = orjson.dumps([*ids]).decode()
             for one in dict.fromkeys(result.ids):
                 digest = id_hash(result.channel, one)
-                batch.add("insert known id", (digest, now.conversation, now.n, tx.now_us))
+                batch.add("put sent id", (digest, now.conversation, now.n, tx.now_us))
                 named.setdefault(digest, (result.channel, result.delivery))
         settles = now.state == DeliveryState.UNCERTAIN and result.state != DeliveryState.SENT
         if now.attempts == result.n and (now.state == DeliveryState.SENDING or settles):
