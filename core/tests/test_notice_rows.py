@@ -25,6 +25,8 @@ TEMPLATE = NoticeTemplate(
         ("+4917012345678", "phone:+4917012345678"),
         ("+49 (170) 1234-5678", "phone:+4917012345678"),
         ("phone:+49 170/12345678", "phone:+4917012345678"),
+        ("+49 (0)170 12345678", "phone:+4917012345678"),
+        ("+49(0) 170 12345678", "phone:+4917012345678"),
         ("Ann@Example.ORG", "email:Ann@example.org"),
         ("email:ann@example.org", "email:ann@example.org"),
         ("matrix:@ann:example.org", "matrix:@ann:example.org"),
