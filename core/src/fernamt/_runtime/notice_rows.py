@@ -214,8 +214,8 @@ def _csv_rows(stream: TextIO, name: str) -> Iterator[object]:
     if "to" not in headings or len(set(headings)) < len(headings):
         raise BadFile(f"{name} needs headings in its first line, each once: to, and the values of the template.")
     for cells in csv.reader(_bounded(stream, name), delimiter=delimiter, strict=True):
-        if not cells:
-            continue
+        if not any(map(str.strip, cells)):
+            continue  # a spreadsheet writes its separators to the last row that was ever touched
         row = dict(zip(headings, cells, strict=False))
         values = {key: text for key, text in row.items() if key not in RESERVED and text}
         raw: dict[str, object] = {key: text for key, text in row.items() if key in RESERVED} | {"values": values}
