@@ -436,6 +436,28 @@ def test_a_receipt_that_overtakes_the_answer_is_not_lowered_by_it(desk: Desk) ->
     assert desk.state(one) == "read"
 
 
+@pytest.mark.parametrize("how", ["an answer's", "chosen"])
+def test_an_id_that_a_provider_gives_again_means_the_newer_message(desk: Desk, how: str) -> None:
+    for text in ("one", "two"):
+        [one] = desk.answer(text)
+        desk.begin(one, chosen_id="p1" if how == "chosen" else "")
+        desk.finish(one, SENT, ids=() if how == "chosen" else ("p1",))
+    desk.receipt(DELIVERED, id="p1")
+    assert desk.rows("SELECT state FROM delivery ORDER BY id") == [("sent",), ("delivered",)]
+
+
+def test_of_two_messages_that_get_one_id_at_the_same_moment_neither_is_lost(desk: Desk) -> None:
+    numbers = [desk.answer(to=(who,))[0] for who in (ANN, BOB)]
+    for one in numbers:
+        desk.begin(one)
+    results = [
+        Result(claim=desk.claim, channel=1, delivery=one, n=1, state=SENT, outcome="sent", ids=("p1",))
+        for one in numbers
+    ]
+    desk.session.run(lambda tx: finish(tx, results))
+    assert desk.rows("SELECT state FROM delivery") == [("sent",), ("sent",)]
+
+
 def test_a_receipt_about_a_customers_own_message_changes_and_parks_nothing(desk: Desk) -> None:
     desk.receipt(READ, id="m1")
     assert desk.rows("SELECT count(*) FROM early_receipt") == [(0,)]

@@ -26,7 +26,7 @@ RIGHT = {
 }
 
 WRONG = {
-    ("030 123456", ""): r"no country code: write it as \+49\.\.\., or set region",
+    ("030 123456", ""): r"no country code: write it as \+49\.\.\.",
     ("+999 123456", "DE"): "no such country code",
     ("+1555", ""): "too short for its country",
     ("+1 202 555 01234", ""): "too long for its country",

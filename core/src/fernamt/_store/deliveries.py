@@ -181,7 +181,7 @@ def _begun(tx: Transaction, beginning: Beginning) -> list[bool]:
     )
     for one in chosen:
         digest, seen = id_hash(beginning.channel, one.chosen_id), one.delivery
-        batch.add("insert known id", (digest, seen.conversation, n_of[seen.entry], tx.now_us))
+        batch.add("put sent id", (digest, seen.conversation, n_of[seen.entry], tx.now_us))
     numbers = [one.delivery.id for one in begun]
     tx.topics.update(f"conversation:{one.delivery.conversation}" for one in begun)
     tx.do.change(
@@ -273,7 +273,7 @@ def finish(tx: Transaction, payloads: Sequence[Sequence[Result]]) -> list[list[D
             now.ids = orjson.dumps([*ids]).decode()
             for one in dict.fromkeys(result.ids):
                 digest = id_hash(result.channel, one)
-                batch.add("insert known id", (digest, now.conversation, now.n, tx.now_us))
+                batch.add("put sent id", (digest, now.conversation, now.n, tx.now_us))
                 named.setdefault(digest, (result.channel, result.delivery))
         settles = now.state == DeliveryState.UNCERTAIN and result.state != DeliveryState.SENT
         if now.attempts == result.n and (now.state == DeliveryState.SENDING or settles):

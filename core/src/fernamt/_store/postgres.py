@@ -69,6 +69,8 @@ _SETS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **{f"insert {table}": _insert_set(table, f"insert {table}") for table in APPENDED},
         "insert known id": _insert_set("known", "insert known id"),
+        # One id twice in one set would be an error; it is the provider's, and either message may have it.
+        "put sent id": _insert_set("known", "put sent id").replace("SELECT", "SELECT DISTINCT ON (hash)"),
         "move conversation": _update_set("conversation", "id", "state", "last_n", "last_entry", "changed_at"),
         "end attempt": _update_set("attempt", "delivery n", "ended_at", "outcome", "reason", "code"),
         "end delivery": _update_set("delivery", "id", "state", "next_at", "changed_at", "reason", "code", "ids"),
@@ -127,8 +129,7 @@ class PostgresStatements(Statements):
         return self._ids[table].popleft()
 
     def next_ids(self, table: str, count: int) -> list[int]:
-        rows = self.rows(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, {count:d})")
-        return [row[0] for row in rows]
+        return [row[0] for row in self.rows(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, {count:d})")]
 
     def many(self, name: str, rows: Iterable[Row]) -> None:
         if name in _SETS:

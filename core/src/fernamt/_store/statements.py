@@ -30,6 +30,8 @@ APPENDED: Final = (
 )
 # fmt: on
 
+_PUT_KNOWN: Final = f"{_insert('known')} ON CONFLICT (hash) DO UPDATE SET conversation = excluded.conversation, n = excluded.n, at = excluded.at"
+
 STATEMENTS: Final[Mapping[str, str]] = {
     **{f"insert {table}": _insert(table) for table in APPENDED},
     "insert participant": f"{_insert('participant')} ON CONFLICT DO NOTHING",
@@ -37,8 +39,8 @@ STATEMENTS: Final[Mapping[str, str]] = {
     # Not looked up before: a second message with the id of a first one is stored, and the first one keeps the id.
     "insert known id": f"{_insert('known')} ON CONFLICT DO NOTHING",
     "put channel": f"{_insert('channel')} ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, label = excluded.label",
-    "put known": f"{_insert('known')} ON CONFLICT (hash) DO UPDATE SET"
-    " conversation = excluded.conversation, n = excluded.n, at = excluded.at",
+    "put known": _PUT_KNOWN,
+    "put sent id": _PUT_KNOWN,
     "put thread": f"{_insert('thread')} ON CONFLICT (address, channel, place) DO UPDATE SET"
     " conversation = excluded.conversation",
     "put cursor": f"{_insert('cursor')} ON CONFLICT (channel, name) DO UPDATE SET value = excluded.value",

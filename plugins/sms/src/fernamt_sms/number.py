@@ -102,9 +102,7 @@ def _parsed(written: str, region: str) -> PhoneNumber:
         return phonenumbers.parse(written, region or None)
     except NumberParseException as why:
         if why.error_type == NumberParseException.INVALID_COUNTRY_CODE and not written.startswith("+"):
-            raise Rejected(
-                "the number has no country code: write it as +49..., or set region for this channel"
-            ) from None
+            raise Rejected("the number has no country code: write it as +49...") from None
         if why.error_type == NumberParseException.INVALID_COUNTRY_CODE:
             raise Rejected("the number cannot be right: there is no such country code") from None
         raise Rejected("this is no telephone number") from None

@@ -68,6 +68,8 @@ class Session(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._why = ""
+        self._goodbye: Pdu | None = None
+        """The SMSC's unbind, while we have not answered it."""
         self.heard_at = 0.0
         """The loop's time at which an enquire_link was written that was answered: what had been written by then has arrived."""
 
@@ -144,7 +146,7 @@ class Session(asyncio.Protocol):
     def write(self, pdu: Pdu) -> None:
         """Write a PDU; those of one turn of the loop go out together. Raises ``ValueError`` if it cannot be written."""
         data = encode(pdu)
-        if self.is_over:
+        if self._closed.done() or self._why:
             return
         if not self._outgoing:
             self._loop.call_soon(self._flush)
@@ -158,8 +160,8 @@ class Session(asyncio.Protocol):
     # ---- its end
     @property
     def is_over(self) -> bool:
-        """Whether nothing more can be sent."""
-        return self._closed.done() or bool(self._why)
+        """Whether nothing more can be asked."""
+        return self._closed.done() or bool(self._why) or self._goodbye is not None
 
     async def ended(self) -> str:
         """Return why it ended, as soon as it has."""
@@ -185,6 +187,7 @@ class Session(asyncio.Protocol):
         except (Unreachable, TimeoutError):
             pass
         finally:
+            self._leave()
             self.end("the session was ended by us")
             await self.ended()
 
@@ -253,10 +256,25 @@ class Session(asyncio.Protocol):
         elif pdu.command == Command.ENQUIRE_LINK:
             self.answer(pdu)
         elif pdu.command == Command.UNBIND:
-            self.answer(pdu)
-            self.end("the SMSC ended the session")
+            self._take_goodbye(pdu)
         elif pdu.command not in UNANSWERED:
             self._refuse(pdu)
+
+    def _take_goodbye(self, pdu: Pdu) -> None:
+        """Ask nothing more, and answer when all that we asked is answered: what is not would be uncertain."""
+        if self._goodbye is None:
+            self._goodbye = pdu
+            self._loop.call_later(_UNBIND_S, self._leave)
+        self._leave_if_answered()
+
+    def _leave_if_answered(self) -> None:
+        if self._goodbye is not None and all(answer.done() for _, answer, _ in self._waiting.values()):
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._goodbye is not None and not self._why:
+            self.answer(self._goodbye)
+            self.end("the SMSC ended the session")
 
     def _refuse(self, pdu: Pdu) -> None:
         """Answer what an SMSC has no business to ask, or what nobody knows."""
@@ -275,6 +293,8 @@ class Session(asyncio.Protocol):
             self.write(Pdu(GENERIC_NACK, why.sequence, status=why.status))
 
     def _take_answer(self, pdu: Pdu) -> None:
+        if pdu.command == GENERIC_NACK and not pdu.status:
+            pdu = Pdu(GENERIC_NACK, pdu.sequence, status=Status.RUNKNOWNERR)  # whatever it says, it takes nothing
         command, answer, _ = self._waiting.get(pdu.sequence, _NOBODY)
         if answer is not None and not answer.done():
             if pdu.command == response_to(command) or pdu.command == GENERIC_NACK:
@@ -283,3 +303,4 @@ class Session(asyncio.Protocol):
                 self._fail(answer, f"the SMSC answered {name_of(command)} with {name_of(pdu.command)}")
         elif (late := self._late.pop(pdu.sequence, None)) is not None:
             late(pdu)
+        self._leave_if_answered()
