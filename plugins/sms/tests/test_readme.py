@@ -21,6 +21,7 @@ from fernamt_sms.http.settings import (
 )
 from fernamt_sms.infobip.settings import InfobipSettings
 from fernamt_sms.kannel.settings import KannelSettings
+from fernamt_sms.messagebird.settings import MessageBirdSettings
 from fernamt_sms.settings import SmsSettings
 from fernamt_sms.sinch.settings import SinchSettings
 from fernamt_sms.smpp.settings import SmppSettings, StatusSettings
@@ -32,6 +33,7 @@ KINDS: dict[str, type[SmsSettings]] = {
     "sms.http": HttpSettings,
     "sms.infobip": InfobipSettings,
     "sms.kannel": KannelSettings,
+    "sms.messagebird": MessageBirdSettings,
     "sms.sinch": SinchSettings,
     "sms.smpp": SmppSettings,
     "sms.telnyx": TelnyxSettings,

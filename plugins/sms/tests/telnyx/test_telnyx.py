@@ -11,7 +11,7 @@ from telnyx import AsyncTelnyx, PermissionDeniedError
 from fernamt import Address, Attachment, NeedsLogin, OptedOut, Rejected, Secret, Sent, Unreachable
 from fernamt.testing import ProviderFault
 
-from ..faults import FAULTS  # noqa: TID252 - the tests are no package with a name of its own
+from ..faults import FAULTS
 from .fake import ANN, PROFILE, TOKEN, US, FakeTelnyx
 from .given import URL, message, settings, telnyx
 
