@@ -93,6 +93,6 @@ def test_there_is_an_example_of_a_kind_that_names_what_it_needs(kind: str, readm
         for block in re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
         for channel in tomllib.loads(block).get("channels", {}).values()
     ]
-    [example] = [one for one in channels if one["kind"] == kind]
+    [example] = [one for one in channels if one.get("kind") == kind]
     needed = {field.name for field in attrs.fields(KINDS[kind]) if field.default is attrs.NOTHING}
     assert needed <= set(example) <= {field.name for field in attrs.fields(KINDS[kind])} | {"kind", "name"}
