@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
@@ -149,6 +150,8 @@ class Settings:
     channels: tuple[ChannelSection, ...] = ()
     notices: Mapping[str, NoticeTemplate] = _EMPTY
     """By their names."""
+    notices_kept: timedelta | None = None
+    """Runs of notices that were over so long ago are forgotten; ``None``: none is."""
     api: Mapping[str, object] = field(default=_EMPTY, repr=False)
     """``[api]`` as it stands in the file: only the daemon resolves its secrets."""
     _lines: Lines = field(default=_EMPTY, repr=False, eq=False)
@@ -223,6 +226,7 @@ class _Reading:
             plugin_sections=sections,
             channels=tuple(channel for channel in channels if channel is not None),
             notices=notices.templates,
+            notices_kept=notices.kept,
             api=self.table(data.get("api", {}), "api"),
             lines=self.source.lines,
         )
