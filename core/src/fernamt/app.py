@@ -16,7 +16,7 @@ from attrs import evolve
 
 from fernamt._runtime import log
 from fernamt._runtime.abilities import idle_abilities
-from fernamt._runtime.api import Api
+from fernamt._runtime.api.serving import Api
 from fernamt._runtime.claims import LEASE_S, Claims, stop_task
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.context import ChannelContext
