@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import io
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,16 @@ import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from attrs import field, frozen
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from structlog.testing import capture_logs
 
-from fernamt._runtime.api import BODY_MAX, ROWS_MAX, Api
+from fernamt._runtime.api.description import OPERATIONS, describe, schema_of
+from fernamt._runtime.api.description import Operation as Asking
+from fernamt._runtime.api.serving import BODY_MAX, Api
+from fernamt._runtime.api.shapes import ROWS_MAX, NoticeAsked, names
+from fernamt._runtime.notice_rows import _KNOWN
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.engine import Store
 from fernamt._store.notices import give
@@ -35,7 +43,7 @@ from fernamt.settings import (
 
 from .stage import rows
 
-API = "fernamt._runtime.api"
+API = "fernamt._runtime.api.serving"
 SHOP, CRM = "s" * 40, "c" * 40
 TEMPLATE = NoticeTemplate(
     name="dispatched",
@@ -45,6 +53,17 @@ TEMPLATE = NoticeTemplate(
 )
 ONE = {"template": "dispatched", "key": "k", "to": "+491701234567", "values": {"order": 4711}}
 ON_SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+
+
+DESCRIPTION = describe(version="1.0", url="https://desk.example.org", templates=["dispatched"])
+
+
+def validate(schema: Any, value: Any) -> None:
+    OAS31Validator({**schema, "components": DESCRIPTION["components"]}).validate(value)
+
+
+def matches(one: Asking, path: str) -> bool:
+    return re.fullmatch(one.path.replace("{run}", "[0-9]+"), path) is not None
 
 
 class Desk:
@@ -62,16 +81,28 @@ class Desk:
         body: Any = None,
         token: str = SHOP,
         data: Any = None,
+        under: str = "/notices",
         **headers: str,
     ) -> tuple[int, Any]:
         more = {"Authorization": f"Bearer {token}"} if token else {}
         if body is not None:
             data, more["Content-Type"] = orjson.dumps(body), "application/json"
         more |= {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self.client.request(method, f"/api/v1/notices{path}", data=data, headers=more) as answer:
+        async with self.client.request(method, f"/api/v1{under}{path}", data=data, headers=more) as answer:
             text = await answer.read()
             assert answer.headers["Content-Type"].startswith("application/") or answer.status in {404, 405}
-            return answer.status, orjson.loads(text) if answer.content_type.endswith("json") else text
+            told = orjson.loads(text) if answer.content_type.endswith("json") else text
+            if not isinstance(told, bytes):
+                self.is_described(method, f"/api/v1{under}{path}", answer.status, answer.content_type, told, body)
+            return answer.status, told
+
+    def is_described(self, method: str, path: str, status: int, media_type: str, told: Any, body: Any) -> None:
+        """Hold an answer, and what was taken, against the description: by a validator that knows nothing of us."""
+        one = next(it for it in OPERATIONS if it.method == method and matches(it, path.partition("?")[0]))
+        described = DESCRIPTION["paths"][one.path][method.lower()]
+        validate(described["responses"][str(status)]["content"][media_type]["schema"], told)
+        if status in {200, 202} and body is not None:
+            validate(described["requestBody"]["content"]["application/json"]["schema"], body)
 
     def count(self, table: str = "delivery") -> int:
         [(count,)] = rows(self.store, f"SELECT count(*) FROM {table}")
@@ -368,3 +399,57 @@ async def test_a_large_run_is_not_counted_more_often_than_it_takes(desk: Desk, m
     times.append(times[-1] + 20)
     await desk.ask("GET", "/1")
     assert len(counted) == 2
+
+
+# ---- what programs read of it
+async def test_the_description_is_served_to_whoever_has_a_token_and_says_what_there_is(desk: Desk) -> None:
+    assert (await desk.ask("GET", "/openapi.json", under="", token=""))[0] == 401
+    status, said = await desk.ask("GET", "/openapi.json", under="")
+    assert status == 200
+    assert said["servers"] == [{"url": "http://127.0.0.1:8080"}]
+    assert said["components"]["schemas"]["OneNotice"]["properties"]["template"]["enum"] == ["dispatched"]
+    assert {(path, method.upper()) for path, methods in said["paths"].items() for method in methods} == {
+        (one.path, one.method) for one in OPERATIONS
+    }
+
+
+def test_the_description_is_one_by_a_validator_that_knows_nothing_of_us() -> None:
+    OpenAPIV31SpecValidator(DESCRIPTION).validate()
+    assert orjson.loads(orjson.dumps(DESCRIPTION)) == DESCRIPTION
+
+
+def test_a_daemon_without_templates_is_described_too() -> None:
+    found = describe(version="1.0", url="https://desk.example.org", templates=())
+    OpenAPIV31SpecValidator(found).validate()
+    assert "enum" not in found["components"]["schemas"]["OneNotice"]["properties"]["template"]
+
+
+def test_a_row_has_the_keys_that_are_read() -> None:
+    assert names(NoticeAsked) == {*_KNOWN}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"template": "dispatched"},
+        {"template": "unknown", "to": "+491701234567"},
+        {"template": "dispatched", "to": "+491701234567", "too": 1},
+        {"template": "dispatched", "notices": []},
+        {"template": "dispatched", "notices": [{"values": {}}]},
+        {"template": "dispatched", "to": "+491701234567", "notices": [{"to": "+491701234567"}]},
+        {"template": "dispatched", "to": "+491701234567", "values": {"order": None}},
+    ],
+)
+def test_what_would_be_refused_does_not_fit_the_description(wrong: dict[str, Any]) -> None:
+    body = DESCRIPTION["paths"]["/api/v1/notices"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert not OAS31Validator({**body, "components": DESCRIPTION["components"]}).is_valid(wrong)
+
+
+@frozen
+class Strange:
+    at: complex = field(metadata={"about": "nobody can write that", "schema": {}})
+
+
+def test_a_type_that_nobody_can_write_in_json_is_a_mistake_of_ours() -> None:
+    with pytest.raises(TypeError, match="nothing says how"):
+        schema_of(Strange, {})

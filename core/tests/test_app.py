@@ -388,7 +388,7 @@ async def test_it_is_not_ready_while_the_store_cannot_be_written_and_alive_all_t
 
 @on_sqlite
 async def test_blobs_are_swept_whatever_a_sweep_meets(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fernamt._runtime.upkeep._SWEEP_EVERY_S", 0.001)
+    monkeypatch.setattr("fernamt._runtime.upkeep._EVERY_S", 0.001)
     app = daemon.app()
     swept = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -282,9 +282,50 @@ def test_a_preview_shows_the_first_as_they_would_go_and_how_long_all_are(shop: S
         "total": 4,
         "units": 6,
         "refused": 0,
+        "currency": "",
+        "cost": None,
+        "costs": [],
         "messages": [],
     }
     assert shop.rows("SELECT count(*) FROM notice_run") == [(0,)]
+
+
+PRICES = """[channels.shop-sms.prices]
+currency = "EUR"
+"+49" = "0.0750"
+"+43" = "0.09"
+"+" = "0.15"
+"""
+
+
+@ON_SQLITE
+def test_a_preview_says_what_all_cost_and_where(shop: Shop) -> None:
+    (shop.folder / "fernamt.toml").write_text(f"{CONFIGURATION}{PRICES}")
+    orders = f"{ORDERS}+49170123456;4714;{'x' * 100};\n+1 202 5550123;4715;;\n"
+    shown = shop.called("notify", "dispatched", "--from", shop.file(orders), "--preview", "1").splitlines()
+    assert shown[0] == "row 1  phone:+491701234567  de, 1 part, 0.0750 EUR"
+    assert shown[-4:] == [
+        "5 notices of dispatched by shop-sms, 7 parts: 0.5250 EUR",
+        "  +49: 3 notices, 5 parts at 0.0750, 0.3750 EUR",
+        "  all others: 1 notice, 1 part at 0.15, 0.15 EUR",
+        "  no price: 1 notice, 1 part",
+    ]
+    found = shop.json("notify", "dispatched", "--from", "orders.csv", "--preview", "2")
+    assert (found["currency"], found["cost"]) == ("EUR", "0.5250")
+    assert found["costs"] == [
+        {"beginning": "+49", "notices": 3, "parts": 5, "price": "0.0750", "cost": "0.3750"},
+        {"beginning": "+", "notices": 1, "parts": 1, "price": "0.15", "cost": "0.15"},
+        {"beginning": "", "notices": 1, "parts": 1, "price": None, "cost": None},
+    ]
+    assert [one["cost"] for one in found["messages"]] == ["0.0750", None]
+
+
+@ON_SQLITE
+def test_what_would_not_go_costs_nothing(shop: Shop) -> None:
+    text = CONFIGURATION.replace('unterwegs."', f'unterwegs.{" viel" * 1000}"')
+    (shop.folder / "fernamt.toml").write_text(f"{text}{PRICES}")
+    found = shop.json("notify", "dispatched", "--to", "+491701234567", "--set", "order=1", "--dry-run", code=1)
+    assert (found["refused"], found["cost"], found["costs"]) == (1, "0", [])
 
 
 @ON_SQLITE

@@ -12,6 +12,7 @@ from fernamt._store.engine import Store
 from fernamt._store.erasure import erase
 from fernamt._store.links import Merge, Split, merge, split
 from fernamt._store.notices import Cancelling, Chunk, KeyTaken, Notice, Opening, Run, cancel, give, open_run
+from fernamt._store.pruning import forget, runs_over
 from fernamt._store.reception import Line, Submission
 from fernamt._store.tables import metadata
 from fernamt._store.views.notices import rows_of_run
@@ -304,6 +305,61 @@ def test_cancelling_a_run_leaves_what_another_one_gave(desk: Desk) -> None:
     run = desk.notify(keyed, key="b")
     assert desk.run(cancel, Cancelling(run=run.number, by="agent:maria")) == (0, 0)
     assert desk.rows("SELECT state FROM delivery") == [("queued",)]
+
+
+# ---- forgetting
+def over(desk: Desk, *, in_days: float = 0.0) -> tuple[int, ...]:
+    """Return the runs that are over, seen so many days from now."""
+    [(now,)] = desk.rows("SELECT max(at) FROM notice_run")
+    with desk.store.read() as connection:
+        return runs_over(connection, now + int(in_days * DAY_US) + 1)
+
+
+def sent(desk: Desk, run: int, state: str = "sent", *, n: int = 1) -> None:
+    desk.sql(
+        "UPDATE delivery SET state = ? WHERE id = (SELECT delivery FROM notice WHERE run = ? AND n = ?)", state, run, n
+    )
+
+
+@pytest.mark.parametrize("state", ["sent", "delivered", "failed", "refused", "uncertain"])
+def test_a_run_is_over_when_the_last_of_it_has_left_and_nothing_of_it_changed_since(desk: Desk, state: str) -> None:
+    run = desk.notify(notice(), notice(BOB)).number
+    sent(desk, run, state)
+    assert over(desk, in_days=100) == ()
+    sent(desk, run, state, n=2)
+    assert over(desk, in_days=100) == (run,)
+    desk.sql("UPDATE delivery SET changed_at = changed_at + ? WHERE id = 2", 30 * DAY_US)
+    assert over(desk, in_days=29) == ()
+    assert over(desk, in_days=31) == (run,)
+
+
+def test_a_run_that_was_broken_off_is_never_over_and_one_that_was_called_off_is(desk: Desk) -> None:
+    run = desk.open(total=2)
+    desk.give(run, notice())
+    sent(desk, run.number)
+    assert over(desk, in_days=1000) == ()
+    desk.run(cancel, Cancelling(run=run.number, by="agent:maria"))
+    assert over(desk, in_days=1000) == (run.number,)
+
+
+def test_what_a_run_leaves_is_what_was_told_and_its_keys_are_free_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fernamt._store.pruning._AT_ONCE", 2)
+    keyed = notice(key="4711", digest=b"d")
+    old = desk.notify(keyed, notice(BOB), notice(BOB, "4713"), key="old").number
+    repeat = desk.notify(keyed, key="repeat").number
+    told = desk.rows("SELECT count(*) FROM entry")
+    assert [desk.run(forget, old) for _ in range(3)] == [True, True, False]
+    assert desk.rows("SELECT id FROM notice_run") == [(repeat,)]
+    assert desk.rows("SELECT run, n FROM notice") == [(repeat, 1)]
+    assert desk.rows("SELECT count(*) FROM entry") == told
+    with desk.store.read() as connection:
+        [row] = rows_of_run(connection, repeat)
+    assert (row.to, row.state, row.repeats) == (ANN, "queued", f"{old}/1")
+    again = desk.notify(keyed, key="old")
+    assert (again.is_new, desk.rows("SELECT count(*) FROM delivery")) == (True, [(4,)])
+    assert desk.run(forget, 4711) is False
 
 
 # ---- erasure

@@ -1,6 +1,7 @@
 """Templates of notices: what they may hold, what a value must be, and what comes of both."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,9 @@ def test_templates_stand_in_the_configuration_and_in_files_that_it_names(tmp_pat
         (f'{TEXT}approved_values = ["x"]\n', "there is no value 'x'"),
         (f"{TEXT}[notices.Bad]\n", "this cannot be the name of a notice"),
         (f'{TEXT}[notices]\nfiles = ["none.toml"]\n', "none.toml: there is no such file"),
+        (f"{TEXT}[notices]\nkeep_days = -1\n", "notices.keep_days: must be a number from 0 to 36,500"),
+        (f"{TEXT}[notices]\nkeep_days = 1.5\n", "notices.keep_days: must be a number from 0 to 36,500"),
+        (f"{TEXT}[notices]\nkeep_days = true\n", "notices.keep_days: must be a number from 0 to 36,500"),
         (f'{TEXT}[notices]\nfiles = "none.toml"\n', "notices.files: must be a list of paths"),
         (f'{TEXT}[notices]\nfiles = ["twice.toml"]\n', "twice.toml:1: notices.dispatched: it is there twice"),
         (f'{TEXT}[notices]\nfiles = ["odd.toml"]\n', "odd.toml:1: store: unknown key"),
@@ -187,3 +191,14 @@ def test_the_keys_of_a_template_are_checked(tmp_path: Path, key: str, said: str)
     with pytest.raises(ConfigErrors) as caught:
         read(tmp_path, text)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("", timedelta(days=90)), ("keep_days = 7\n", timedelta(days=7)), ("keep_days = 0\n", None)]
+)
+def test_runs_are_known_for_so_many_days_after_they_were_over(
+    said: str, kept: timedelta | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "fernamt.toml"
+    file.write_text(f"{HEAD}{TEXT}[notices]\n{said}")
+    assert read_settings(file, environ={}).notices_kept == kept

@@ -42,8 +42,8 @@ ROOMS = {
         ),
     ),
     "notices": (
-        660,
-        "_runtime/notice_rows _store/notices settings/notices settings/wording",
+        720,
+        "_runtime/notice_rows _store/notices _store/pruning settings/notices settings/wording",
     ),
     "menus": (
         2_970,
@@ -59,10 +59,10 @@ ROOMS = {
         "_runtime/dialogue _runtime/in_writing _runtime/leading _runtime/pins _store/dialogues",
     ),
     "equipment": (
-        2_160,
+        2_250,
         (
             "_runtime/abilities _runtime/clock _runtime/equipment _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/menufolder _runtime/plan _runtime/reachable"
-            " _runtime/redact _runtime/supervisor _runtime/systemd _runtime/upkeep _store/channels _store/engine _store/lock settings/file settings/mistake settings/quiet settings/secret settings/source"
+            " _runtime/redact _runtime/supervisor _runtime/systemd _runtime/upkeep _store/channels _store/engine _store/lock settings/file settings/mistake settings/prices settings/quiet settings/secret settings/source"
             " settings/structure"
         ),
     ),

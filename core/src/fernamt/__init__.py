@@ -127,7 +127,7 @@ from fernamt.session import (
     Transferred,
     Turn,
 )
-from fernamt.settings import Secret, channel_settings
+from fernamt.settings import Price, Prices, Secret, channel_prices, channel_settings
 
 if typing.TYPE_CHECKING:
     from fernamt.menus import (
@@ -281,6 +281,8 @@ __all__ = (
     "PluginContext",
     "Polled",
     "Pressed",
+    "Price",
+    "Prices",
     "Prompt",
     "Purpose",
     "Question",
@@ -344,6 +346,7 @@ __all__ = (
     "Webhooks",
     "WindowClosed",
     "Wording",
+    "channel_prices",
     "channel_settings",
     "fold",
     "hookimpl",

@@ -16,7 +16,7 @@ from attrs import evolve
 
 from fernamt._runtime import log
 from fernamt._runtime.abilities import idle_abilities
-from fernamt._runtime.api import Api
+from fernamt._runtime.api.serving import Api
 from fernamt._runtime.claims import LEASE_S, Claims, stop_task
 from fernamt._runtime.clock import SystemClock
 from fernamt._runtime.context import ChannelContext
@@ -38,7 +38,7 @@ from fernamt._runtime.storable import storable_text
 from fernamt._runtime.supervisor import Supervised
 from fernamt._runtime.systemd import notify
 from fernamt._runtime.teller import plugin_workers, subscriptions_of
-from fernamt._runtime.upkeep import spare_the_collector, sweeping
+from fernamt._runtime.upkeep import Upkeep, spare_the_collector
 from fernamt._runtime.web import Hook, Web, writable
 from fernamt._runtime.work import Worker
 from fernamt._store.blobs import BlobStore, open_blobs
@@ -169,7 +169,8 @@ class App:
             loop = asyncio.get_running_loop()
             self._hints.listen(lambda topics: loop.call_soon_threadsafe(self._hub.wake, topics))
         self._begin("renew-claims", self._claims.renewing())
-        self._begin("sweep-blobs", self._claims.hold("sweep", lambda _claim: sweeping(self._blobs, self._clock)))
+        upkeep = Upkeep(self._blobs, self._store, self._writer, self._clock, notices_kept=settings.notices_kept)
+        self._begin("upkeep", self._claims.hold("sweep", lambda _claim: upkeep.run()))
         for channel in self._channels:
             self._begin(f"channel-{channel.line.id}", channel.run())
         work: dict[str, Any] = {"writer": self._writer, "redact": redactor.text, "reached": self._reached}
@@ -244,8 +245,7 @@ class App:
         self, planned: PlannedChannel, reception: Reception, equipment: Equipment, hooks: dict[str, Hook]
     ) -> None:
         section = planned.section
-        entrance = Entrance(id=section.id, kind=section.kind, label=section.name)
-        number = await self._writer.write(enter, entrance)
+        number = await self._writer.write(enter, Entrance(id=section.id, kind=section.kind, label=section.name))
         line = Line(number=number, id=section.id, reopen_days=section.reopen_days)
         turns = self._exchange.turns(line, section) if self._exchange else None
         intake = ChannelIntake(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .http.test_conformance import TestHttp
 from .infobip.test_conformance import TestInfobip
 from .kannel.test_conformance import TestKannel
+from .messagebird.test_conformance import TestMessageBird
 from .sinch.test_conformance import TestSinch
 from .smpp.test_conformance import TestSmpp
 from .telnyx.test_conformance import TestTelnyx
@@ -15,6 +16,7 @@ __all__ = (
     "TestHttp",
     "TestInfobip",
     "TestKannel",
+    "TestMessageBird",
     "TestSinch",
     "TestSmpp",
     "TestTelnyx",

@@ -20,7 +20,7 @@ def sentences() -> set[str]:
     """Return every sentence that stands in a table of meanings."""
     return {
         one
-        for kind in ("twilio", "vonage", "telnyx", "sinch", "infobip", "kannel", "http", "smpp")
+        for kind in ("twilio", "vonage", "telnyx", "sinch", "infobip", "messagebird", "kannel", "http", "smpp")
         for file in (SOURCES / kind).glob("*.py")
         for one in said_in(file)
     }
@@ -74,7 +74,7 @@ def test_a_receipt_says_its_reason_in_the_house_language() -> None:
     assert str(same.error) == "the telephone is off or out of reach (30003)"
 
 
-@pytest.mark.parametrize("who", ["Vonage", "Telnyx", "Sinch", "Infobip"])
+@pytest.mark.parametrize("who", ["Vonage", "Telnyx", "Sinch", "Infobip", "Bird"])
 @pytest.mark.parametrize("status", [302, 400, 401, 402, 408, 429, 500])
 def test_what_a_status_of_http_means_has_its_german_for_every_provider(who: str, status: int) -> None:
     assert of_status(status, who).says in GERMAN

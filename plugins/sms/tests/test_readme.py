@@ -21,6 +21,7 @@ from fernamt_sms.http.settings import (
 )
 from fernamt_sms.infobip.settings import InfobipSettings
 from fernamt_sms.kannel.settings import KannelSettings
+from fernamt_sms.messagebird.settings import MessageBirdSettings
 from fernamt_sms.settings import SmsSettings
 from fernamt_sms.sinch.settings import SinchSettings
 from fernamt_sms.smpp.settings import SmppSettings, StatusSettings
@@ -32,6 +33,7 @@ KINDS: dict[str, type[SmsSettings]] = {
     "sms.http": HttpSettings,
     "sms.infobip": InfobipSettings,
     "sms.kannel": KannelSettings,
+    "sms.messagebird": MessageBirdSettings,
     "sms.sinch": SinchSettings,
     "sms.smpp": SmppSettings,
     "sms.telnyx": TelnyxSettings,
@@ -91,6 +93,6 @@ def test_there_is_an_example_of_a_kind_that_names_what_it_needs(kind: str, readm
         for block in re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
         for channel in tomllib.loads(block).get("channels", {}).values()
     ]
-    [example] = [one for one in channels if one["kind"] == kind]
+    [example] = [one for one in channels if one.get("kind") == kind]
     needed = {field.name for field in attrs.fields(KINDS[kind]) if field.default is attrs.NOTHING}
     assert needed <= set(example) <= {field.name for field in attrs.fields(KINDS[kind])} | {"kind", "name"}

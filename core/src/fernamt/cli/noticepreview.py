@@ -1,4 +1,4 @@
-"""What a run of notices would be: its first messages as they would go, and how long all of them are."""
+"""What a run of notices would be: its first messages as they would go, how long all of them are, and what they cost."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 
+from fernamt.cli.noticecost import Bill, Cost
 from fernamt.cli.outcome import DONE, FAILED
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from fernamt.connector import Connector
     from fernamt.model import Address
     from fernamt.outbound import Capabilities, OutboundMessage
-    from fernamt.settings import ChannelSection, NoticeTemplate, Settings
+    from fernamt.settings import ChannelSection, NoticeTemplate, Prices, Settings
 
 _REFUSED_SHOWN: Final = 20
 
@@ -40,6 +42,8 @@ class Shown:
     """So many it would be split into."""
     units: int
     """What the channel counts: of an SMS its parts."""
+    cost: Decimal | None
+    """In the currency of the channel's prices; ``None``: they say nothing of this number."""
     refused: str
     """Why it would not go; empty: it would."""
 
@@ -54,6 +58,12 @@ class Preview:
     units: int
     refused: int
     """So many would not go as they are."""
+    currency: str
+    """Of the costs; empty: the channel has no prices."""
+    cost: Decimal | None
+    """Of all that have a price."""
+    costs: tuple[Cost, ...]
+    """By the beginnings of numbers that have a price, in the order of the configuration, and then those that have none."""
     messages: tuple[Shown, ...] = field(factory=tuple)
 
 
@@ -69,7 +79,7 @@ def show_preview(settings: Settings, wanted: Wanted, count: int, *, json: bool) 
         show_json(preview)
     else:
         for one in preview.messages:
-            show(*_page(one))
+            show(*_page(one, preview.currency))
         _tell(preview)
         if refused:
             say("\n".join(f"row {one.row}: {one.refused}" for one in refused))
@@ -91,13 +101,17 @@ async def _built(settings: Settings, section: ChannelSection) -> AsyncIterator[t
 
 async def _measured(settings: Settings, wanted: Wanted, count: int) -> tuple[Preview, list[Shown]]:
     from fernamt.cli.noticelooking import Progress
+    from fernamt.settings import Prices
 
+    prices = Prices.of(wanted.section.prices)
+    bill = Bill(prices)
     shown: list[Shown] = []
     refused: list[Shown] = []
     units = wrong = 0
     progress = Progress("measured", wanted.total)
     async with _built(settings, wanted.section) as (connector, can):
-        for one in _all(wanted, connector, can):
+        for one in _all(wanted, connector, can, prices):
+            bill.add(one.to, one.units)
             units += one.units
             wrong += bool(one.refused)
             if len(shown) < count:
@@ -112,19 +126,24 @@ async def _measured(settings: Settings, wanted: Wanted, count: int) -> tuple[Pre
         total=wanted.total,
         units=units,
         refused=wrong,
+        currency=prices.currency,
+        cost=bill.total() if prices else None,
+        costs=bill.rows() if prices else (),
         messages=tuple(shown),
     )
     return preview, refused
 
 
-def _all(wanted: Wanted, connector: Connector, can: Capabilities) -> Iterator[Shown]:
+def _all(wanted: Wanted, connector: Connector, can: Capabilities, prices: Prices) -> Iterator[Shown]:
     from fernamt.cli.notify import checked_rows
 
     for n, row in enumerate(checked_rows(wanted.template, wanted.rows()), 1):
-        yield _shown(n, row, wanted.template, connector, can)
+        yield _shown(n, row, wanted.template, connector, can, prices)
 
 
-def _shown(n: int, row: Asked, template: NoticeTemplate, connector: Connector, can: Capabilities) -> Shown:
+def _shown(
+    n: int, row: Asked, template: NoticeTemplate, connector: Connector, can: Capabilities, prices: Prices
+) -> Shown:
     from fernamt._runtime.fitting import fit, measures_of
     from fernamt.connector import Measures
 
@@ -133,6 +152,8 @@ def _shown(n: int, row: Asked, template: NoticeTemplate, connector: Connector, c
     fitted = fit(message, can, measures_of(connector))
     parts = () if isinstance(fitted, str) else fitted
     measures = can.unit == "measured" and isinstance(connector, Measures)
+    units = sum(connector.units(part) for part in parts) if measures else len(parts)  # type: ignore[attr-defined]
+    price = prices.of_part(row.to)
     return Shown(
         row=n,
         to=row.to,
@@ -141,7 +162,8 @@ def _shown(n: int, row: Asked, template: NoticeTemplate, connector: Connector, c
         text="\n\n".join(part.text for part in parts) or filled.text,
         html=bool(filled.html) and can.html,
         messages=len(parts),
-        units=sum(connector.units(part) for part in parts) if measures else len(parts),  # type: ignore[attr-defined]
+        units=units,
+        cost=None if price is None else price.amount * units,
         refused=fitted if isinstance(fitted, str) else "",
     )
 
@@ -165,13 +187,14 @@ def _message(row: Asked, template: NoticeTemplate) -> OutboundMessage:
     )
 
 
-def _page(one: Shown) -> list[RenderableType]:
+def _page(one: Shown, currency: str) -> list[RenderableType]:
     from rich.padding import Padding
     from rich.text import Text
 
     from fernamt.cli.words import counted, harmless, one_line
 
     size = counted(one.units, "part") + (f" in {one.messages} messages" if one.messages > 1 else "")
+    size += "" if one.cost is None else f", {one.cost:f} {currency}"
     head = Text.assemble(
         (f"row {one.row}  ", "bold"), (one_line(str(one.to)), "cyan"), (f"  {one.language}, {size}", "dim")
     )
@@ -188,7 +211,10 @@ def _tell(preview: Preview) -> None:
 
     parts = f", {preview.units:,} parts" if preview.units != preview.total else ""
     by = f"{one_line(preview.template)} by {one_line(preview.channel)}"
-    show(f"{counted(preview.total, 'notice')} of {by}{parts}")
+    cost = "" if preview.cost is None else f": {preview.cost:f} {preview.currency}"
+    show(f"{counted(preview.total, 'notice')} of {by}{parts}{cost}")
+    for one in preview.costs:
+        show(f"  {one.told(preview.currency)}")
     if preview.refused:
         say(f"{preview.refused} of them would not go:")
     else:

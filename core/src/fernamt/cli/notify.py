@@ -113,14 +113,15 @@ def notify(
         channel: The id of the channel; without it, that of the template or the only one there is.
         language: Of whoever has none in the file.
         key: Whatever is given under a key is sent once. Without it, the same rows are sent once.
-        preview: Show the first so many as they would go, and how long all are; queue nothing.
+        preview: Show the first so many as they would go, how long all are, and what they cost if the channel has prices; queue
+            nothing.
         dry_run: Check everything, and queue nothing.
         ignore_unknown: Pass over columns that the template does not know.
         wait: Look on until all have gone; without either, only on a terminal.
         results: When that is over, write a .csv of what became of each row; - writes it to stdout.
         as_: Who asks for this; without it the name that you are logged in with.
         json: Print a JSON object: one of fernamt notices list; with --preview or --dry-run one with the keys template, channel,
-            total, units and messages.
+            total, units, refused, currency, cost, costs and messages.
         common: What every command takes.
     """
     from fernamt.cli.noticepreview import show_preview

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -77,10 +78,12 @@ def show_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return *value* as JSON knows it: classes as objects, addresses as text, times in ISO 8601 and UTC."""
+    """Return *value* as JSON knows it: classes as objects, addresses and amounts as text, times in ISO 8601 and UTC."""
     match value:
         case Address() | PurePath():
             return str(value)
+        case Decimal():
+            return f"{value:f}"
         case datetime():
             return value.isoformat()
         case Attachment(name=name, media_type=media_type, content=content):

@@ -8,11 +8,13 @@ from fernamt.settings.file import (
     LogSettings,
     NoSettings,
     Settings,
+    channel_prices,
     channel_settings,
     read_settings,
     structure_section,
 )
 from fernamt.settings.mistake import ConfigErrors, Mistake, did_you_mean
+from fernamt.settings.prices import Price, Prices
 from fernamt.settings.quiet import QuietHours
 from fernamt.settings.secret import Secret, secrets_in
 from fernamt.settings.wording import Filled, NoticeTemplate, Problem, Value, Words
@@ -28,12 +30,15 @@ __all__ = (
     "Mistake",
     "NoSettings",
     "NoticeTemplate",
+    "Price",
+    "Prices",
     "Problem",
     "QuietHours",
     "Secret",
     "Settings",
     "Value",
     "Words",
+    "channel_prices",
     "channel_settings",
     "did_you_mean",
     "read_settings",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from attrs.validators import ge, gt, le
 from fernamt.model import ChannelId
 from fernamt.settings.mistake import ConfigErrors, Finding, Mistake, Wrong, did_you_mean
 from fernamt.settings.notices import NoticeReading
+from fernamt.settings.prices import Prices, check_prices
 from fernamt.settings.quiet import QuietHours
 from fernamt.settings.secret import HOW_TO_REFER, resolve
 from fernamt.settings.source import Lines, Source, line_of, read_source
@@ -43,6 +45,7 @@ CORE_KEYS: Final = (
     "menu",
     "menu_wait_min",
     "language",
+    "prices",
 )
 """The keys of ``[channels.<id>]`` that are the core's; every other one is the plugin's."""
 _SECTIONS: Final = ("plugins", "channels", "notices", "api")
@@ -122,6 +125,8 @@ class ChannelSection:
     """That they begin in."""
     media_max_mb: float = field(default=100.0, validator=gt(0))
     """A file that is fetched from the provider is at most so large."""
+    prices: Mapping[str, str] = field(default=_EMPTY, validator=check_prices)
+    """What a part costs: ``Prices.of`` reads it."""
     options: Mapping[str, object] = field(default=_EMPTY, repr=False)
 
 
@@ -145,6 +150,8 @@ class Settings:
     channels: tuple[ChannelSection, ...] = ()
     notices: Mapping[str, NoticeTemplate] = _EMPTY
     """By their names."""
+    notices_kept: timedelta | None = None
+    """Runs of notices that were over so long ago are forgotten; ``None``: none is."""
     api: Mapping[str, object] = field(default=_EMPTY, repr=False)
     """``[api]`` as it stands in the file: only the daemon resolves its secrets."""
     _lines: Lines = field(default=_EMPTY, repr=False, eq=False)
@@ -219,6 +226,7 @@ class _Reading:
             plugin_sections=sections,
             channels=tuple(channel for channel in channels if channel is not None),
             notices=notices.templates,
+            notices_kept=notices.kept,
             api=self.table(data.get("api", {}), "api"),
             lines=self.source.lines,
         )
@@ -312,14 +320,24 @@ def channel_settings(config: Path, channel: str, kinds: Mapping[str, type[_T]]) 
         ConfigErrors: With all mistakes of the file or of the section; there is no such channel, or it is of another kind.
     """
     settings = read_settings(config)
-    found = next((one for one in settings.channels if one.id == channel), None)
-    if found is None:
-        fix = did_you_mean(channel, [one.id for one in settings.channels]) or "fernamt channels lists those that ran"
-        raise ConfigErrors([settings.mistake(f"channels.{channel}", "there is no such channel", fix)])
+    found = _channel(settings, channel)
     if found.kind not in kinds:
         problem = f"it is of the kind {found.kind!r}"
         raise ConfigErrors([settings.mistake(f"channels.{channel}.kind", problem, f"This is for {', '.join(kinds)}")])
     return structure_section(settings, f"channels.{channel}", found.options, kinds[found.kind])
+
+
+def channel_prices(config: Path, channel: str) -> Prices:
+    """Return what a part costs on a channel, for a command of its plugin; raises ``ConfigErrors`` as ``channel_settings`` does."""
+    return Prices.of(_channel(read_settings(config), channel).prices)
+
+
+def _channel(settings: Settings, channel: str) -> ChannelSection:
+    found = next((one for one in settings.channels if one.id == channel), None)
+    if found is None:
+        fix = did_you_mean(channel, [one.id for one in settings.channels]) or "fernamt channels lists those that ran"
+        raise ConfigErrors([settings.mistake(f"channels.{channel}", "there is no such channel", fix)])
+    return found
 
 
 def structure_section(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,10 @@ from fernamt.settings.source import Source, read_source
 from fernamt.settings.structure import structure
 from fernamt.settings.wording import NoticeTemplate
 
+_OWN: Final = frozenset({"files", "keep_days"})
+"""The keys of the section that are no templates."""
+_KEEP_DAYS: Final = 90
+_MOST_DAYS: Final = 36_500
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -27,6 +32,8 @@ class NoticeReading:
         """In the configuration itself."""
         self.mistakes: list[Mistake] = []
         """In other files."""
+        self.kept: timedelta | None = timedelta(days=_KEEP_DAYS)
+        """Runs that were over so long ago are forgotten; ``None``: none is."""
         self._source = source
         self._channels = channels
 
@@ -39,9 +46,17 @@ class NoticeReading:
         if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
             self.found.append(Finding(("notices", "files"), "must be a list of paths", "Write ['notices.toml']"))
             named = []
-        self.found += self._templates({key: value for key, value in raw.items() if key != "files"})
+        self._keep(raw.get("keep_days", _KEEP_DAYS))
+        self.found += self._templates({key: value for key, value in raw.items() if key not in _OWN})
         for one in named:
             self._file(self._source.file.absolute().parent / one)
+
+    def _keep(self, days: object) -> None:
+        if isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= _MOST_DAYS:
+            fix = "Write how many days a run is known after it was over, or 0 to forget none"
+            self.found.append(Finding(("notices", "keep_days"), f"must be a number from 0 to {_MOST_DAYS:,}", fix))
+            return
+        self.kept = timedelta(days=days) if days else None
 
     def _file(self, path: Path) -> None:
         try:

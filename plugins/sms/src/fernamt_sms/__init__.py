@@ -5,6 +5,7 @@ from fernamt_sms.count import count
 from fernamt_sms.http.settings import HttpSettings
 from fernamt_sms.infobip.settings import InfobipSettings
 from fernamt_sms.kannel.settings import KannelSettings
+from fernamt_sms.messagebird.settings import MessageBirdSettings
 from fernamt_sms.sinch.settings import SinchSettings
 from fernamt_sms.smpp.settings import SmppSettings
 from fernamt_sms.telnyx.settings import TelnyxSettings
@@ -32,6 +33,12 @@ def fernamt_register(registry: Registry) -> None:
         settings=InfobipSettings,
         factory="fernamt_sms.infobip.connector:Infobip",
         about="SMS through Infobip",
+    )
+    registry.connector(
+        "sms.messagebird",
+        settings=MessageBirdSettings,
+        factory="fernamt_sms.messagebird.connector:MessageBird",
+        about="SMS through Bird, which was MessageBird",
     )
     registry.connector(
         "sms.sinch",

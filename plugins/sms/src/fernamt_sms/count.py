@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal
 from json import dumps
+from pathlib import Path
 from typing import Final, Literal
 
 from attrs import frozen
 
+from fernamt import Address, Price, Rejected, channel_prices
 from fernamt_sms.alphabet import foreign
 from fernamt_sms.plain import Plain, plain
 from fernamt_sms.text import Encoding, ReferenceBits, Segments, capacity, header, segment, units_of
@@ -24,6 +27,9 @@ def count(
     /,
     *,
     price: Decimal | None = None,
+    channel: str = "",
+    to: str = "",
+    config: Path | None = None,
     plain_characters: bool = False,
     reference_bits: Literal[8, 16] = 8,
     json: bool = False,
@@ -35,27 +41,67 @@ def count(
 
     Example: fernamt sms count "Ihr Paket ist da." --price 0.075
 
+    Example: fernamt sms count "Ihr Paket ist da." --channel shop-sms --to +4917012345678
+
     Example: fernamt sms count - --plain-characters --json < text.txt
 
     Args:
         text: The text; a hyphen stands for what comes on stdin.
         price: What one part costs, in any currency.
+        channel: The id of a channel whose prices count, as they stand in [channels.<id>.prices].
+        to: The number that it goes to; without it every price of the channel is shown.
+        config: The configuration; without it that of $FERNAMT_CONFIG, or fernamt.toml.
         plain_characters: Write typographic characters in plain where that saves a part, as a channel with this setting does.
         reference_bits: The size of the reference that joins the parts, 8 in most networks.
-        json: Print a JSON object with the keys encoding, parts, units, left, forcing, replaced, plain_parts, price, cost.
+        json: Print a JSON object with the keys encoding, parts, units, left, forcing, replaced, plain_parts, price, cost, costs.
     """
+    costs = _costs(channel, to, config)
     counted = Counted.of(sys.stdin.read() if text == "-" else text, plain_characters, reference_bits)
-    cost = None if price is None else price * len(counted.segments.parts)
+    parts = len(counted.segments.parts)
     if json:
-        told = counted.document() | {"price": _text(price), "cost": _text(cost)}
+        told = counted.document() | {
+            "price": _text(price),
+            "cost": None if price is None else _text(price * parts),
+            "costs": [
+                {
+                    "beginning": one.beginning,
+                    "price": _text(one.amount),
+                    "cost": _text(one.amount * parts),
+                    "currency": one.currency,
+                }
+                for one in costs
+            ],
+        }
         # What is not ASCII is escaped: so nothing of the text steers a terminal.
         print(dumps(told, indent=2))  # noqa: T201 - a command talks to the person who typed it
         return 0
     lines = [*counted.lines()]
-    if cost is not None:
-        lines.append(("cost", f"{cost} ({len(counted.segments.parts)} at {price})"))
+    if price is not None:
+        lines.append(("cost", f"{price * parts:f} ({parts} at {price:f})"))
+    for one in costs:
+        whom = "all others" if one.beginning == "+" else one.beginning
+        lines.append(("cost", f"{one.amount * parts:f} {one.currency} to {whom} ({parts} at {one.amount:f})"))
     print("\n".join(f"{what:9} {said}" for what, said in lines))  # noqa: T201
     return 0
+
+
+def _costs(channel: str, to: str, config: Path | None) -> list[Price]:
+    """Return the prices that a text is shown with; raises ``ChannelError`` or ``ConfigErrors``, which say what to write."""
+    if not channel:
+        if to:
+            raise Rejected("say by which channel, whose prices count: --channel")
+        return []
+    prices = channel_prices(config or Path(os.environ.get("FERNAMT_CONFIG") or "fernamt.toml"), channel)
+    if not prices:
+        raise Rejected(f"the channel has no prices: write [channels.{channel}.prices]")
+    if not to:
+        return [*prices]
+    from fernamt_sms.number import SCHEME, recipient  # its library takes 0.1 s
+
+    price = prices.of_part(Address(SCHEME, recipient(to, "")))
+    if price is None:
+        raise Rejected(f"no price of [channels.{channel}.prices] fits this number: '+' is for all others")
+    return [price]
 
 
 @frozen(kw_only=True)
@@ -118,4 +164,4 @@ def _name(character: str) -> str:
 
 
 def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else str(amount)
+    return None if amount is None else f"{amount:f}"

@@ -30,7 +30,7 @@ _OF_ANY: Final = {
 PROVIDERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         english.format(who): german.format(who)
-        for who in ("Vonage", "Telnyx", "Sinch", "Infobip")
+        for who in ("Vonage", "Telnyx", "Sinch", "Infobip", "Bird")
         for english, german in _OF_ANY.items()
     }
     | {
@@ -103,5 +103,11 @@ PROVIDERS: Final[Mapping[str, str]] = MappingProxyType(
         "more messages to one number than Infobip lets through in an hour": "Mehr Nachrichten an eine Nummer, als Infobip in einer Stunde durchlässt",
         "the account may not write to this network: ask Infobip": "Das Konto darf in dieses Netz nicht schreiben: bei Infobip fragen",
         "the number is on a list at Infobip or its network that gets nothing": "Die Nummer steht auf einer Sperrliste bei Infobip oder ihrem Netz",
+        # Bird
+        "the sender is not registered for this category at Bird": "Der Absender ist bei Bird nicht für diese Kategorie angemeldet",
+        "Bird does not offer that to this account": "Bird bietet das diesem Konto nicht an",
+        "Bird could not hand it to any network": "Bird konnte sie an kein Netz abgeben",
+        "Bird knows this message in other words": "Bird kennt diese Nachricht mit anderen Worten",
+        "the workspace lies in another place than its key: see api": "Der Workspace liegt an einem anderen Ort als sein Schlüssel: siehe api",
     }
 )

@@ -15,7 +15,7 @@ from fernamt import Address, BadSignature, NeedsLogin, Rejected, Secret, Sent, U
 from fernamt.testing import FakeContext, ProviderFault
 from fernamt_sms.infobip.connector import Infobip
 
-from ..faults import FAULTS  # noqa: TID252 - the tests are no package with a name of its own
+from ..faults import FAULTS
 from .fake import SECRET, US
 from .given import URL, call, infobip, message, settings
 from .oracle import as_their_library_knows

@@ -11,7 +11,7 @@ import pytest
 from fernamt import Address, Attachment, NeedsLogin, Receipt, Received, Rejected, Sent, Unreachable
 from fernamt.testing import ProviderFault
 
-from ..faults import FAULTS  # noqa: TID252 - the tests are no package with a name of its own
+from ..faults import FAULTS
 from .fake import ANN, PLAN, US
 from .given import URL, Given, message, settings, sinch
 

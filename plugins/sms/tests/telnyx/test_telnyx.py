@@ -10,7 +10,7 @@ import pytest
 from fernamt import Address, Attachment, NeedsLogin, OptedOut, Rejected, Secret, Sent, Unreachable
 from fernamt.testing import ProviderFault
 
-from ..faults import FAULTS  # noqa: TID252 - the tests are no package with a name of its own
+from ..faults import FAULTS
 from .fake import ANN, PROFILE, TOKEN, US, FakeTelnyx
 from .given import URL, message, settings, telnyx
 

@@ -28,7 +28,7 @@ from fernamt import (
 )
 from fernamt.testing import FaultProxy, ProviderFault, WireFault
 
-from ..faults import FAULTS  # noqa: TID252 - the tests are no package with a name of its own
+from ..faults import FAULTS
 from .fake import ANN, KEY, SECRET, US, FakeVonage
 from .given import URL, call, message, settings, vonage
 

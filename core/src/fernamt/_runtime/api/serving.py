@@ -10,13 +10,27 @@ import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
+from importlib.metadata import version
 from typing import Any, Final, TypeAlias
 
 import orjson
 import structlog
 from aiohttp import web
-from attrs import asdict, evolve, frozen
+from attrs import AttrsInstance, asdict, evolve, frozen
 
+from fernamt._runtime.api.description import OPERATIONS, describe
+from fernamt._runtime.api.shapes import (
+    KEY_MAX,
+    ROWS_MAX,
+    Cancelled,
+    OneNotice,
+    Refusal,
+    Result,
+    Results,
+    SeveralNotices,
+    names,
+)
+from fernamt._runtime.api.shapes import Run as RunSaid
 from fernamt._runtime.notice_rows import Asked, Digest, notice_of, row_of
 from fernamt._store.engine import Store
 from fernamt._store.notices import CHUNK, Cancelling, Chunk, Notice, Opening, Run, cancel, give, open_run
@@ -26,14 +40,12 @@ from fernamt.errors import FernamtError, NotStored
 from fernamt.settings import ApiSettings, ChannelSection, NoticeTemplate, Problem, Settings, did_you_mean
 
 BODY_MAX: Final = 1_048_576
-ROWS_MAX: Final = 1_000
 _BODY_S: Final = 30.0
 _AT_ONCE: Final = 16
-_KEY_MAX: Final = 200
 _PROBLEMS_MAX: Final = 100
 _UNKNOWN_MAX: Final = 10
-_RUN: Final = frozenset({"template", "channel", "key", "notices"})
-_ONE: Final = frozenset({"to", "language", "name", "values"})
+_RUN: Final = names(SeveralNotices)
+_ONE: Final = names(OneNotice) - _RUN
 _ONCE: Final = (b"authorization", b"idempotency-key", b"content-length", b"content-type", b"content-encoding")
 _log = structlog.get_logger()
 _Handler: TypeAlias = Callable[[web.Request, str], Awaitable[web.Response]]
@@ -65,6 +77,7 @@ class Api:
 
     def __init__(self, settings: Settings, tokens: ApiSettings, *, store: Store, writer: Writes) -> None:
         self._templates = settings.notices
+        self._description = describe(version=version("fernamt"), url=settings.public_url, templates=settings.notices)
         self._channels = {str(one.id): one for one in settings.channels}
         self._callers = {name: _hashed(token.reveal()) for name, token in tokens.tokens.items()}
         self._store = store
@@ -75,10 +88,15 @@ class Api:
     def mount(self, app: web.Application) -> None:
         """Serve it, if anybody may use it."""
         if self._callers:
-            app.router.add_post("/api/v1/notices", self._guarded(self._post))
-            app.router.add_get("/api/v1/notices/{run:[0-9]{1,15}}", self._guarded(self._get))
-            app.router.add_get("/api/v1/notices/{run:[0-9]{1,15}}/results", self._guarded(self._results))
-            app.router.add_delete("/api/v1/notices/{run:[0-9]{1,15}}", self._guarded(self._cancel))
+            handlers: Mapping[str, _Handler] = {
+                "queueNotices": self._post,
+                "getRun": self._get,
+                "getResults": self._results,
+                "cancelRun": self._cancel,
+                "getDescription": self._describe,
+            }
+            for one in OPERATIONS:
+                app.router.add_route(one.method, one.route, self._guarded(handlers[one.id]))
 
     # ---- who asks
     def _guarded(self, handler: _Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -137,7 +155,7 @@ class Api:
         view = await asyncio.to_thread(self._view, run.number)
         status = 202 if run.given < run.total else 200
         place = f"/api/v1/notices/{run.number}"
-        return _json(_described(view), status=status, headers={"Location": place})
+        return _json(_run(view), status=status, headers={"Location": place})
 
     def _order(self, body: bytes, header: str, caller: str) -> _Order:
         asked = _object(body)
@@ -210,14 +228,14 @@ class Api:
 
     # ---- looking
     async def _get(self, request: web.Request, caller: str) -> web.Response:
-        return _json(_described(await self._own(request, caller)))
+        return _json(_run(await self._own(request, caller)))
 
     async def _results(self, request: web.Request, caller: str) -> web.Response:
         view = await self._own(request, caller)
         after, limit = _number(request, "after", 0, 2**31 - 1), _number(request, "limit", PAGE, PAGE)
         rows = await asyncio.to_thread(self._page, view.number, after, limit)
         following = rows[-1].n if len(rows) == limit else None
-        return _json({"results": [_row(one) for one in rows], "next": following})
+        return _json(Results(results=tuple(Result.of(one) for one in rows), next=following))
 
     async def _cancel(self, request: web.Request, caller: str) -> web.Response:
         view = await self._own(request, caller)
@@ -227,7 +245,10 @@ class Api:
             count += some
             if not after:
                 self._counted.pop(view.number, None)
-                return _json({"run": view.number, "cancelled": count})
+                return _json(Cancelled(run=view.number, cancelled=count))
+
+    async def _describe(self, _request: web.Request, _caller: str) -> web.Response:
+        return _said(self._description)
 
     async def _own(self, request: web.Request, caller: str) -> RunView:
         """Return the run that is asked for. That of somebody else is none."""
@@ -302,9 +323,9 @@ def _key(named: object, header: str, problems: list[Problem]) -> str:
     if key and header and key != header:
         problems.append(Problem("key", "is not that of the header Idempotency-Key", "Send one of them"))
     key = key or header
-    if not isinstance(named, str) or not 0 < len(key) <= _KEY_MAX or not key.isprintable():
+    if not isinstance(named, str) or not 0 < len(key) <= KEY_MAX or not key.isprintable():
         fix = "Send what names it for you, for instance 'order-4711-dispatched': given again, it is not sent again"
-        problems.append(Problem("key", f"is no text of 1 to {_KEY_MAX} characters", fix))
+        problems.append(Problem("key", f"is no text of 1 to {KEY_MAX} characters", fix))
     return key
 
 
@@ -320,40 +341,26 @@ def _number(request: web.Request, name: str, default: int, most: int) -> int:
     return int(text)
 
 
-def _described(view: RunView | None) -> dict[str, Any]:
+def _run(view: RunView | None) -> RunSaid:
     if view is None:
         raise FernamtError("a run that was just written is not there")
-    return {
-        "run": view.number,
-        "key": view.key,
-        "template": view.template,
-        "channel": view.channel,
-        "purpose": view.purpose,
-        "at": view.at,
-        "state": view.state,
-        "total": view.total,
-        "given": view.given,
-        "moving": view.moving,
-        "waiting": view.waiting,
-        "next_at": view.next_at,
-        "repeats": view.repeats,
-        "conflicts": view.conflicts,
-        "states": {str(state): count for state, count in view.states.items()},
-    }
+    return RunSaid.of(view)
 
 
-def _row(row: RowView) -> dict[str, Any]:
-    return {**asdict(row, recurse=False), "to": None if row.to is None else str(row.to)}
+def _json(shape: AttrsInstance, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return _said(asdict(shape), status=status, headers=headers)
 
 
-def _json(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+def _said(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     more = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})}
-    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json", headers=more)
+    return web.Response(
+        body=orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS),
+        status=status,
+        content_type="application/json",
+        headers=more,
+    )
 
 
 def _refusal(why: Refused) -> web.Response:
-    problems = [{"field": one.field, "cause": one.cause, "remedy": one.remedy} for one in why.problems]
-    said = {"title": why.title, "status": why.status, "problems": problems}
-    return web.Response(
-        body=orjson.dumps(said), status=why.status, content_type="application/problem+json", headers=why.headers
-    )
+    said = orjson.dumps(asdict(Refusal.of(why.status, why.title, why.problems)))
+    return web.Response(body=said, status=why.status, content_type="application/problem+json", headers=why.headers)

@@ -1,0 +1,1 @@
+"""The HTTP API: what it takes and says (``shapes``), what it can be asked (``description``), and who answers (``serving``)."""
