@@ -450,11 +450,8 @@ def test_of_two_messages_that_get_one_id_at_the_same_moment_neither_is_lost(desk
     numbers = [desk.answer(to=(who,))[0] for who in (ANN, BOB)]
     for one in numbers:
         desk.begin(one)
-    results = [
-        Result(claim=desk.claim, channel=1, delivery=one, n=1, state=SENT, outcome="sent", ids=("p1",))
-        for one in numbers
-    ]
-    desk.session.run(lambda tx: finish(tx, results))
+    results = [Result(channel=1, delivery=one, n=1, state=SENT, outcome="sent", ids=("p1",)) for one in numbers]
+    desk.session.run(lambda tx: finish(tx, [results]))
     assert desk.rows("SELECT state FROM delivery") == [("sent",), ("sent",)]
 
 

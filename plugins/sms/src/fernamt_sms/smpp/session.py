@@ -116,11 +116,14 @@ class Session(asyncio.Protocol):
             self._timer = self._loop.call_at(until, self._waited_enough)
         try:
             return await answer
-        finally:
-            if self._waiting.pop(sequence, None) is not None and late is not None:
-                self._late[sequence] = late  # cancelled, or not answered in time
+        except (Unreachable, asyncio.CancelledError):
+            if late is not None:
+                self._late[sequence] = late
                 while len(self._late) > _LATE_MAX:
                     self._late.popitem(last=False)
+            raise
+        finally:
+            self._waiting.pop(sequence, None)
 
     def _waited_enough(self) -> None:
         self._timer = None
