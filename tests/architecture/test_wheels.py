@@ -135,7 +135,7 @@ def test_it_and_its_tests_need_nothing_that_it_does_not_declare(
     venv, desk = tmp_path / "venv", tmp_path / "desk"
     environment(base, venv)
     declared = settings(member).get("dependency-groups", {}).get("test", [])
-    install(venv, "--reinstall-package", "fernamt", *declared, *{wheel(CORE), wheel(member)})
+    install(venv, *declared, *{wheel(CORE), wheel(member)})
     python = venv / "bin" / "python"
     desk.mkdir()
 
