@@ -39,9 +39,13 @@ run: $(READY) ## the demo: one customer's mail comes in, and you answer it
 test: $(READY) servers ## every test, the fast ones first  [TESTS=path]
 	@$(BIN)/pytest $(or $(TESTS),$(WORKERS))
 
-# A desk may lack a server (its tests are then skipped, with the reason); CI may not.
-servers:
-	@if [ "$$CI" = true ]; then scripts/servers; fi
+# A desk may lack a server (its tests are then skipped, with the reason); CI may not. While they are installed one process
+# compiles what the tests import: otherwise each worker would, at the same time.
+servers: $(READY)
+	@if [ "$$CI" = true ]; then \
+	    $(BIN)/pytest --collect-only -qq $(TESTS) >/dev/null 2>&1 & \
+	    scripts/servers; failed=$$?; wait; exit $$failed; \
+	fi
 
 check: $(READY) ## format, lint, types, layers and documentation, in under a minute
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target types docs format lint layers generated

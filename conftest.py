@@ -13,7 +13,6 @@ import pytest
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 ALONE: Final = (
-    "tests/architecture/test_wheels.py",
     "tests/story/test_kill.py",
     "tests/story/test_runners.py",
     "tests/story/test_wire.py",

@@ -172,7 +172,7 @@ class Environment:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_plugin_comes_and_goes_in_the_environment_of_the_program_and_nothing_imports_it(tmp_path: Path) -> None:
     environment = Environment(tmp_path)
 
@@ -190,7 +190,7 @@ def test_a_plugin_comes_and_goes_in_the_environment_of_the_program_and_nothing_i
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_plugin_that_needs_another_core_is_not_installed_and_the_core_stays(tmp_path: Path) -> None:
     environment = Environment(tmp_path)
 

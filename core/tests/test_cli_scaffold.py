@@ -32,7 +32,7 @@ def install(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("by", WAYS)
 def test_its_tests_its_types_and_its_style_are_right_at_once(
     here: Path, by: str, tmp_path_factory: pytest.TempPathFactory

@@ -8,9 +8,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import Distribution
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -43,18 +45,20 @@ def _distribution(rig: Rig) -> Distribution:
 async def _loaded(rig: Rig) -> list[tuple[str, str]]:
     """Load the plugin alone, in a process of its own; return what is to be said of it."""
     _distribution(rig)
-    return await asyncio.to_thread(_load, rig)
+    suite: Any = type(rig.suite)  # the type checker takes the hash of its instances for that of a class
+    return await asyncio.to_thread(_load, suite, rig.offer.plugin)
 
 
-def _load(rig: Rig) -> list[tuple[str, str]]:
-    code = _LOAD % (_LOUD, rig.offer.plugin)
+@cache
+def _load(suite: Any, plugin: str) -> list[tuple[str, str]]:
+    """See :func:`_loaded`. Two rules ask, and the answer is the same for both."""
     done = subprocess.run(  # noqa: S603 - our own command line
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", _LOAD % (_LOUD, plugin)],
         capture_output=True,
         text=True,
         timeout=_LOAD_S,
         check=False,
-        env=rig.suite.environment(),
+        env=suite().environment(),
     )
     if done.returncode:
         return [("failure", " ".join(done.stderr.strip().splitlines()[-1:]))]
