@@ -460,6 +460,15 @@ async def test_an_answer_makes_an_older_time_out_mean_nothing(house: House) -> N
     assert house.said() == [MENU, "Welche Nummer hat sie?"]
 
 
+async def test_a_number_that_comes_after_the_end_chooses_nothing_of_the_new_beginning(house: House) -> None:
+    await house.say("Hallo")
+    await house.be_silent()
+    await house.be_silent()
+    assert house.said()[-1] == "Bis bald."
+    await house.say("4")
+    assert (house.said()[-1], house.state()) == (MENU, "waiting")
+
+
 # ---- buttons
 async def test_choices_are_buttons_where_all_fit_and_one_of_an_older_question_asks_the_present_one_again(
     house: House,

@@ -151,21 +151,21 @@ def test_a_kill_at_every_point_loses_no_answer_and_asks_nothing_twice(
     )
     daemon = configured(tmp_path, free_port, channel, page.files)
     with ended(daemon):
-        for point in POINTS:
-            # "blue" is not understood twice at most; the opening hours end the menu, and the next mail begins it anew.
-            for text in ("Hello", "hours"):
-                daemon.start(point, "1")
-                before = kinds(daemon).count("received") if point != POINTS[0] or text != "Hello" else 0
-                customer.writes(text)
-                daemon.died()
-                daemon.start()
-                daemon.ready()
-                until(lambda before=before: kinds(daemon).count("received") == before + 1)
-                until(lambda before=before: kinds(daemon).count("sent") == before + 1)
+        for done, point in enumerate(POINTS):
+            armed = tmp_path / f"armed-{done}"
+            daemon.start(point, "1", str(armed))
+            daemon.ready()
+            if done:  # what the one before it left behind is made up for
+                until(lambda done=done: kinds(daemon).count("sent") == done)
                 until(lambda: not [one for one in daemon.told("work") if one["kind"] == "tell"])
-                assert daemon.stop() == 0
-        said = [one["text"] for one in entries(daemon) if one["kind"] == "sent"]
-        goodbye = "We are here from Monday to Friday, 8 to 17.\nHave a nice day."
-        assert said == [page.question, goodbye] * len(POINTS)
+            armed.touch()
+            # The hours end the menu, and the next mail begins it anew.
+            customer.writes("hours" if done % 2 else "Hello")
+            daemon.died()
         with running(daemon):
-            until(lambda: len({one["message-id"] for one in customer.mails()}) == 2 * len(POINTS))
+            until(lambda: kinds(daemon).count("sent") == len(POINTS))
+            said = [one["text"] for one in entries(daemon) if one["kind"] == "sent"]
+            goodbye = "We are here from Monday to Friday, 8 to 17.\nHave a nice day."
+            assert said == [page.question, goodbye] * (len(POINTS) // 2)
+            # An attempt whose end nobody saw is made again, with the same Message-ID.
+            until(lambda: len({one["message-id"] for one in customer.mails()}) == len(POINTS))

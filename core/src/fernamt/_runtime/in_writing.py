@@ -90,6 +90,11 @@ def repeats(words: str, asked: LineAction | None) -> bool:
     return choices > 1 or any(one in theirs for one in questions if len(one) >= _TELLING)
 
 
+def is_number(words: str) -> bool:
+    """Say whether it is the number of a choice and nothing else: an answer, if anything was asked."""
+    return _KEYS.fullmatch(words.partition("\n")[0].strip()) is not None
+
+
 def is_stale(entry: Entry, tag: str) -> bool:
     """Say whether it is a button of another question than the one with *tag*."""
     choice = str(entry.data.get("choice", ""))
