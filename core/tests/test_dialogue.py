@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -439,6 +439,13 @@ async def test_what_was_written_before_the_question_is_no_answer_to_it(house: Ho
     await house.start()
     await house.settled()
     assert house.said() == [MENU, "Welche Nummer hat sie?"]
+
+
+async def test_whose_clock_is_slow_is_answered_all_the_same(house: House) -> None:
+    slow = datetime.now(UTC) - timedelta(hours=2)
+    await house.say("Hallo", "1", at=slow)
+    await house.say("4711", at=slow)
+    assert house.said()[-1] == "Sie ist unterwegs.\nBis bald."
 
 
 # ---- silence
