@@ -536,7 +536,7 @@ class Polite(Dice):
 )
 def test_a_strangers_node_gives_what_can_be_had_everywhere(event: Happened, node: str) -> None:
     dice = Polite(exits={"right": "told", "wrong": "bye"})
-    menu = with_nodes(dice=dice, main=attrs.evolve(SMALL.nodes["main"], no_input="dice", tries=1))  # type: ignore[type-var]
+    menu = with_nodes(dice=dice, main=attrs.evolve(SMALL.nodes["main"], no_input="dice", tries=1))  # type: ignore[misc]
     caller = Caller(menu, "en")
     caller.does(Silence())
     assert caller.node == "dice"

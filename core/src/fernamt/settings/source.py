@@ -121,7 +121,7 @@ def scan(text: str) -> Lines:
 
 def _path(keys: str) -> tuple[str, ...]:
     found: Any = tomllib.loads(f"{keys.strip()} = 0")
-    path = []
+    path: list[str] = []
     while isinstance(found, dict) and len(path) < DEPTH_MAX:
         [(key, found)] = found.items()
         path.append(key)
