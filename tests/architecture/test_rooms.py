@@ -46,7 +46,7 @@ ROOMS = {
         "_runtime/notice_rows _store/notices _store/pruning settings/notices settings/wording",
     ),
     "menus": (
-        2_970,
+        3_100,
         (
             "menus/checks menus/definition menus/engine menus/heard menus/linting menus/loading menus/node menus/nodes menus/people"
             " menus/questions menus/spoken menus/stations/building menus/stations/collecting menus/stations/foreign"
@@ -55,11 +55,11 @@ ROOMS = {
         ),
     ),
     "menus in writing": (
-        790,
+        820,
         "_runtime/dialogue _runtime/in_writing _runtime/leading _runtime/pins _store/dialogues",
     ),
     "equipment": (
-        2_250,
+        2_290,
         (
             "_runtime/abilities _runtime/clock _runtime/equipment _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/menufolder _runtime/plan _runtime/reachable"
             " _runtime/redact _runtime/supervisor _runtime/systemd _runtime/upkeep _store/channels _store/engine _store/lock settings/file settings/mistake settings/prices settings/quiet settings/secret settings/source"

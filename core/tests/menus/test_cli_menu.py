@@ -190,6 +190,19 @@ def test_a_menu_is_shown_as_mermaid_as_svg_and_as_json(shop: Path, capsys: pytes
     assert shown["nodes"][0]["exits"]["option 1"] == "callback"
 
 
+def test_no_label_can_draw_anything_of_its_own(shop: Path) -> None:
+    evil = '"] --> x; click n0 "javascript:alert(1)"\\nstyle n0 fill:#f00</text><script>alert(1)</script>\\u0007`'
+    spoilt(shop, 'de = "Rückruf"', f'de = "{evil.replace(chr(34), chr(92) + chr(34))}"')
+    definition = read_menu(shop).definition
+    drawn = mermaid(definition)
+
+    assert not [line for line in drawn.splitlines() if line.lstrip().startswith(("style", "click"))]
+    assert all(line.count('"') in (0, 2) for line in drawn.splitlines())
+    assert "<script" not in drawn
+    names = {one.tag.rpartition("}")[2] for one in ET.fromstring(svg(definition)).iter()}
+    assert names <= {"svg", "title", "defs", "marker", "path", "rect", "text", "g", "polyline", "line"}
+
+
 def test_boxes_of_a_picture_lie_apart_and_every_node_has_one(shop: Path) -> None:
     definition = read_menu(shop).definition
     boxes = [

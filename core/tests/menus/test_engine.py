@@ -409,6 +409,26 @@ def test_a_call_back_to_another_number_and_one_that_nobody_confirms() -> None:
     assert unknown.node == "message"
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("Bitte unter 030/123 45 67, zwischen 9 und 11 Uhr.", "0301234567"),
+        ("Am 3.12. bitte: +49 (30) 1234-567", "+49301234567"),
+        ("null eins sieben zwei vier eins", "017241"),
+        ("+49 30 1234567", "+49301234567"),
+    ],
+)
+def test_who_writes_a_number_may_write_more_beside_it(text: str, number: str) -> None:
+    menu = attrs.evolve(with_nodes(callback=CALLBACK), entry="callback")
+    caller = Caller(menu, written=True)
+    caller.does(Said("nein"))
+    caller.does(Said("das weiß ich + nicht"))
+    assert caller.node == "callback"
+    caller.does(Said(text))
+
+    assert entries(caller)["callback"].text == number
+
+
 def test_a_consent_is_kept_and_silence_is_none() -> None:
     node = ConsentNode(purpose="recording", prompt=both("Darf ich?"), yes="main", no="bye")
     given, silent = (Caller(attrs.evolve(with_nodes(consent=node), entry="consent")) for _ in range(2))
@@ -516,7 +536,7 @@ class Polite(Dice):
 )
 def test_a_strangers_node_gives_what_can_be_had_everywhere(event: Happened, node: str) -> None:
     dice = Polite(exits={"right": "told", "wrong": "bye"})
-    menu = with_nodes(dice=dice, main=attrs.evolve(SMALL.nodes["main"], no_input="dice", tries=1))  # type: ignore[type-var]
+    menu = with_nodes(dice=dice, main=attrs.evolve(SMALL.nodes["main"], no_input="dice", tries=1))  # type: ignore[misc]
     caller = Caller(menu, "en")
     caller.does(Silence())
     assert caller.node == "dice"

@@ -167,6 +167,8 @@ def test_where_an_option_leads_wrong_is_its_own_line(tmp_path: Path) -> None:
         ('{ audio = "hello.wav", text = "Hello." }', '{ audio = "hello.wav" }', "this is no prompt"),
         ("first = ", "frist = ", "unknown key 'frist'"),
         ('written = "Was?"', 'written = "{caller:loud}"', "no known style"),
+        ('written = "Was?"', 'written = { first = "Was?", written = "Was?" }', "unknown key 'written'"),
+        ('written = "Was?"', 'written = "W\\u0000as?"', "has a zero character"),
         ('id = "shop"', 'id = "Shop"', "must match"),
         ('key = "1"', 'key = "A"', "keys of a telephone"),
         ("[nodes.bye]", "[nodes.bye.x]\n[nodes.bye]", "unknown key"),
@@ -235,3 +237,17 @@ def test_a_strangers_node_is_written_like_any_other(tmp_path: Path) -> None:
     assert "there is no node of kind 'acme.quiz'" in str(mistakes(written(tmp_path, text)))
     wrong = written(tmp_path, text.replace("asks = ", "ask = "))
     assert {key for _, key, _ in mistakes(wrong, nodes={"acme.quiz": Quiz})} == {"nodes.main.ask", "nodes.main.asks"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f"x = {'[' * 20_000}{']' * 20_000}", "it is nested too deeply"),
+        (f"x = {'{a=' * 2_000}1{'}' * 2_000}", "it is nested too deeply"),
+        (f"x = {'9' * 100_000}", "a number in it is too long"),
+        ("# so much\n" * 110_000, "it is larger than 1 MB"),
+        ("".join(f'[nodes.n{at}]\nkind = "say"\n' for at in range(501)), "there are more than 500"),
+    ],
+)
+def test_a_file_that_is_too_much_is_told_and_does_no_harm(tmp_path: Path, text: str, problem: str) -> None:
+    assert problem in str(mistakes(written(tmp_path, text)))

@@ -84,10 +84,15 @@ def repeats(words: str, asked: LineAction | None) -> bool:
     if not isinstance(asked, Gather) or not (asked.buttons or asked.max_keys):
         return False
     theirs = " ".join(_QUOTED.sub("", words).split())
-    labels = {one.value: one.label for one in asked.buttons}
+    labels = {one.value: " ".join(one.label.split()) for one in asked.buttons}
     choices = sum(f"{number} {labels[value]}" in theirs for number, value in numbers(asked.buttons).items())
     questions = (" ".join(one.text.split()) for one in asked.prompts)
     return choices > 1 or any(one in theirs for one in questions if len(one) >= _TELLING)
+
+
+def is_number(words: str) -> bool:
+    """Say whether it is the number of a choice and nothing else: an answer, if anything was asked."""
+    return _KEYS.fullmatch(words.partition("\n")[0].strip()) is not None
 
 
 def is_stale(entry: Entry, tag: str) -> bool:

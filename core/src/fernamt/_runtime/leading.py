@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 from attrs import field, frozen
 
-from fernamt._runtime.in_writing import answered, is_stale, own_words, repeats, spoken
+from fernamt._runtime.in_writing import answered, is_number, is_stale, own_words, repeats, spoken
 from fernamt._runtime.minutes import is_secret
 from fernamt._runtime.script import Scribe, Script
 from fernamt._runtime.turns import LooksUp
@@ -136,7 +136,8 @@ class Leading:
         first = await self._through(case, "null", started)
         words = own_words(case.entry)
         asked = first.script.actions[-1] if first.script.actions else None
-        if len(words) > FIRST_WORDS_MAX or repeats(words, asked):
+        # A number answers a question of another time: here nobody has read the choices yet.
+        if len(words) > FIRST_WORDS_MAX or is_number(words) or repeats(words, asked):
             words = ""
         if first.ends or not words or not self._chooses(case, first.state, words):
             return first

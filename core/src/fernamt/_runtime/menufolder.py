@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +12,8 @@ from attrs import frozen
 from fernamt.errors import FernamtError
 from fernamt.hookspecs import hookimpl
 from fernamt.registry import Registry
+from fernamt.settings import ConfigErrors
+from fernamt.settings.source import read_source
 
 FOLDER: Final = "menus.d"
 PLUGIN: Final = "menus"
@@ -63,8 +64,8 @@ def nodes_of(file: Path, *, even_of_failed: bool = False) -> Mapping[str, type[A
     *even_of_failed*: those, too, of a plugin that failed after it had offered them. Its own menu may be why.
     """
     try:
-        tables = tomllib.loads(file.read_text("utf-8")).get("nodes", {})
-    except (OSError, ValueError):
+        tables = read_source(file).data.get("nodes", {})
+    except ConfigErrors:
         return {}
     if not isinstance(tables, Mapping):
         return {}

@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeVar
 _T = TypeVar("_T")
 SAID_MAX: Final = 500
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe"})
+_NUMBER: Final = re.compile(r"\d(?:[ ()/-]{0,3}\d)*+")
 _DECIMAL: Final = re.compile(r"[^\W\D0-9]")
 """A digit of another script."""
 _WORD: Final = re.compile(r"[^\W_]+|[*#]")
@@ -72,6 +73,13 @@ def words_of(text: str) -> tuple[str, ...]:
 def digits_of(text: str) -> str:
     """Return the digits that somebody said or typed: ``vier 7 eins eins`` as ``4711``. Other words are left out."""
     return "".join(word for word in words_of(text) if word.strip("*#").isdigit() or word in ("*", "#"))
+
+
+def number_in(text: str, least: int, most: int) -> str:
+    """Return the one number of so many digits that stands in what somebody typed; without one, all digits that are in it."""
+    found = {digits_of(one) for one in _NUMBER.findall(text[:SAID_MAX])}
+    fitting = [one for one in found if least <= len(one) <= most]
+    return fitting[0] if len(fitting) == 1 else digits_of(text)
 
 
 class Words(Generic[_T]):

@@ -12,7 +12,7 @@ import attrs
 from attrs import field, frozen
 
 from fernamt.menus.checks import broken
-from fernamt.menus.definition import KINDS, AnyNode, Header, MenuDefinition
+from fernamt.menus.definition import KINDS, NODES_MAX, AnyNode, Header, MenuDefinition
 from fernamt.menus.engine import BuiltMenu
 from fernamt.menus.node import Node
 from fernamt.menus.nodes import HangUpNode, SubMenuNode
@@ -121,6 +121,10 @@ class _Reading:
         nodes: dict[str, AnyNode] = {}
         if not isinstance(tables, Mapping) or not tables:
             found.append(Finding(("nodes",), "there are none", "Write [nodes.<name>], each with its kind"))
+            return None
+        if len(tables) > NODES_MAX:
+            fix = "Put some into a menu of their own: sub-menu"
+            found.append(Finding(("nodes",), f"there are more than {NODES_MAX}", fix))
             return None
         for name, table in tables.items():
             node = self._node(name, table, source, found)

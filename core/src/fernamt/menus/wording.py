@@ -60,6 +60,8 @@ def phrase(said: str | Sequence[Any]) -> Phrase:
 def _parsed(text: str) -> Phrase:
     if len(text) > PHRASE_MAX:
         raise ValueError(f"has {len(text)} characters, at most {PHRASE_MAX} are said at once")
+    if "\0" in text:
+        raise ValueError("has a zero character, which cannot be stored")
     segments: list[Segment] = []
     plain, end = "", 0
     for found in _PLACE.finditer(text):

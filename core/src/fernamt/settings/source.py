@@ -13,6 +13,8 @@ from attrs import frozen
 from fernamt.settings.mistake import ConfigErrors, Finding, Mistake
 
 MAX_FILE_BYTES: Final = 1_048_576
+DEPTH_MAX: Final = 32
+"""What is nested deeper has the line of what it stands in."""
 Lines: TypeAlias = Mapping[tuple[str, ...], int]
 """The line of every section header and key, by its path from the top."""
 
@@ -79,6 +81,9 @@ def read_source(file: Path) -> Source:
         line = int(number[1]) if number else text.rstrip().count("\n") + 1
         problem = f"this is no TOML: {said[:1].lower()}{said[1:]}"
         raise _refused(file, problem, "Look at the quotes and brackets there", line) from None
+    except (RecursionError, ValueError):
+        problem = "this cannot be read: it is nested too deeply, or a number in it is too long"
+        raise _refused(file, problem, "Write it more simply") from None
     return Source(file, data, scan(text))
 
 
@@ -116,8 +121,8 @@ def scan(text: str) -> Lines:
 
 def _path(keys: str) -> tuple[str, ...]:
     found: Any = tomllib.loads(f"{keys.strip()} = 0")
-    path = []
-    while isinstance(found, dict):
+    path: list[str] = []
+    while isinstance(found, dict) and len(path) < DEPTH_MAX:
         [(key, found)] = found.items()
         path.append(key)
     return tuple(path)

@@ -21,6 +21,7 @@ _TIP: Final = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     '<path d="M0 0 8 4 0 8z"/></marker></defs>'
 )
+_ENTITIES: Final = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;"})
 _FILLS: Final[Mapping[str, str]] = {"person": "#d9f2d9", "end": "#e8e8e8", "choice": "#dce9fb", "other": "#ffffff"}
 
 
@@ -85,7 +86,7 @@ def _mermaid(definition: MenuDefinition) -> Iterator[str]:
     yield f"    start(( )) --> {ids[definition.entry]}"
     for name, node in definition.nodes.items():
         left, right = shapes[look(node)]
-        yield f'    {ids[name]}{left}"{name}<br/><small>{kind_of(node)}</small>"{right}'
+        yield f'    {ids[name]}{left}"{name}<br/><small>{_safe(kind_of(node))}</small>"{right}'
     for one in arrows(definition):
         label = _quoted(", ".join(filter(None, one.labels)))
         line = "-.->" if one.is_default else "-->"
@@ -93,7 +94,16 @@ def _mermaid(definition: MenuDefinition) -> Iterator[str]:
 
 
 def _quoted(label: str) -> str:
-    return f'"{label.replace(chr(34), "#quot;")}"' if label else ""
+    return f'"{_safe(label)}"' if label else ""
+
+
+def _safe(text: str) -> str:
+    """Return a text that ends neither its line nor its quotes, and is no HTML where Mermaid makes some of it."""
+    return _plain(text).translate(_ENTITIES)
+
+
+def _plain(text: str) -> str:
+    return "".join(one if one.isprintable() else " " for one in text)
 
 
 # ---- SVG
@@ -164,7 +174,7 @@ def _box(name: str, node: Any, definition: MenuDefinition, place: tuple[int, int
     )
     middle = x + WIDTH // 2
     yield f'<text x="{middle}" y="{y + 20}" text-anchor="middle" font-weight="bold">{escape(name[:28])}</text>'
-    yield f'<text x="{middle}" y="{y + 36}" text-anchor="middle" fill="#555">{escape(kind_of(node)[:28])}</text>'
+    yield f'<text x="{middle}" y="{y + 36}" text-anchor="middle" fill="#555">{escape(_plain(kind_of(node))[:28])}</text>'
 
 
 def _way(way: Arrow, places: Mapping[str, tuple[int, int]]) -> Iterator[str]:
@@ -183,4 +193,4 @@ def _way(way: Arrow, places: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     label = ", ".join(filter(None, way.labels))
     if label:
         at_x, at_y = x1 + 6, y1 + (y2 - y1) // 6 - 4
-        yield f'<text x="{at_x}" y="{at_y}" fill="#333" font-size="10">{escape(label[:34])}</text>'
+        yield f'<text x="{at_x}" y="{at_y}" fill="#333" font-size="10">{escape(_plain(label)[:34])}</text>'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fernamt.effects import AddEntry
-from fernamt.menus.heard import digits_of, words_of
+from fernamt.menus.heard import digits_of, number_in, words_of
 from fernamt.menus.nodes import AskNode, ConsentNode, SurveyNode
 from fernamt.menus.stations.listening import Agreeing, Listening
 from fernamt.menus.stations.station import Scope, Station
@@ -97,7 +97,7 @@ class Taking(Listening):
             case "flag":
                 return {"1": True, "2": False}.get(self._agreeing.heard(walk, text) or "")
             case "digits":
-                return digits_of(text)
+                return number_in(text, self.node.least, self.node.most) if walk.written else digits_of(text)
             case "date":
                 return text if taken(text, "date") else ".".join(str(_MONTHS.get(word, word)) for word in words)
             case _:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from fernamt.effects import AddEntry, Reply
-from fernamt.menus.heard import digits_of
+from fernamt.menus.heard import digits_of, number_in
 from fernamt.menus.people import (
     CallbackNode,
     QueueNode,
@@ -41,6 +41,7 @@ from fernamt.session import (
 
 NUMBER_MIN = 5
 """So many digits has a telephone number at least."""
+NUMBER_MAX: Final = 20
 _ANSWERED = (HangUp("answered"),)
 
 
@@ -202,7 +203,7 @@ class Calling(Listening):
         self._right = self.asking(
             scope, node.prompt, max_keys=1, speech=True, hints=agreed.hints, buttons=agreed.buttons
         )
-        self._other = self.asking(scope, node.ask, max_keys=20, speech=True)
+        self._other = self.asking(scope, node.ask, max_keys=NUMBER_MAX, speech=True)
 
     def enter(self, walk: Walk) -> Station | None:
         """Ask whether the caller's number is right, or for one."""
@@ -231,8 +232,9 @@ class Calling(Listening):
         """Take words, or a number in words."""
         if walk.stage == "right":
             return self._agreed(walk, self._agreeing.heard(walk, text) or "")
-        plus = "+" if text.lstrip().startswith("+") else ""
-        return self.pressed(walk, plus + digits_of(text))
+        digits = number_in(text, NUMBER_MIN, NUMBER_MAX) if walk.written else digits_of(text)
+        plus = "+" if digits and "+" in text.partition(digits[0])[0] else ""
+        return self.pressed(walk, plus + digits)
 
     def _agreed(self, walk: Walk, answer: str) -> Station | None:
         if answer == "1":
