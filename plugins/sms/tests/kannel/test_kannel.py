@@ -106,7 +106,7 @@ ANSWERS: list[tuple[int, str, type[Exception] | None, bool | None]] = [
     (200, "0: Accepted for delivery", Unreachable, False),
     (403, "Authorization failed for sendsms", NeedsLogin, None),
     (400, "UDH field is too long, rejected", Rejected, None),
-    (404, "Not found", Rejected, None),
+    (404, "Not found", Unreachable, True),
     (429, "", Throttled, None),
     (503, "Temporal failure, try again later.", Unreachable, True),
     (503, "Bad gateway", Unreachable, False),
