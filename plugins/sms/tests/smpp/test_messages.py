@@ -287,6 +287,15 @@ def test_a_receipt_names_the_message_by_the_id_that_the_answer_gave() -> None:
     assert found == Receipt(key=found.key, id=name, state=DeliveryState.DELIVERED)
 
 
+def test_a_receipt_may_have_the_addresses_of_the_message_that_it_is_about() -> None:
+    incoming = Incoming(settings())
+    name = incoming.ids.submitted("00001A2B", ANN)
+
+    [found] = receipts(incoming, receipt("6699", source=Party(US, 1, 1), dest=Party(ANN, 1, 1)))
+
+    assert found.id == name
+
+
 def test_a_receipt_whose_answer_we_never_got_finds_the_message_by_our_own_number() -> None:
     sent = message("Hallo")
     own = number_of(sent).to_bytes(2, "big")
