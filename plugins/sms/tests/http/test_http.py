@@ -382,7 +382,7 @@ def test_who_does_not_show_the_secret_is_refused(said: dict[str, Any]) -> None:
 @pytest.mark.parametrize("said", AUTH.values(), ids=AUTH)
 def test_while_the_secret_is_changed_the_next_one_counts_as_well(said: dict[str, Any]) -> None:
     def hooked(**secrets: str) -> Any:
-        known = {name: Secret(secret) for name, secret in secrets.items()}
+        known: dict[str, Any] = {name: Secret(secret) for name, secret in secrets.items()}
         settings = evolve(section("json"), inbound=InboundSettings(**said, **known))
         return Gateway(channel(settings), FakeContext()).webhooks()[0]
 
