@@ -151,6 +151,8 @@ WORDS: list[tuple[str, str]] = [
     ("text=%046%D8%3D%DCK&coding=2&charset=UTF-16BE", "ж👋"),
     ("text=%046&coding=0&charset=UTF-16BE", "ж"),
     ("text=%04&coding=2&charset=UTF-16BE", "\ufffd"),
+    ("text=%046%D8%3D&coding=2&charset=UTF-16BE", "ж\ud83d"),
+    ("text=%DCK&coding=2&charset=UTF-16BE", "\udc4b"),
     ("text=a&coding=0&charset=no-such", "a"),
     ("text=&coding=0&charset=", ""),
 ]
