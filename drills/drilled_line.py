@@ -23,6 +23,7 @@ from fernamt import (
     InboundEvent,
     Json,
     OutboundMessage,
+    Part,
     Receipt,
     Received,
     Registry,
@@ -89,6 +90,7 @@ class DrilledLine:
                 id=message["id"],
                 sender=Address("drill", message["from"]),
                 text=message["text"],
+                part=Part(group=message["from"], number=message["part"], total=2) if "part" in message else None,
                 attachments=(Attachment(name="f", media_type="text/plain", content=content),) if content else (),
             )
         ]

@@ -3,7 +3,7 @@
     make drill DRILL=nth
 
 A run: the daemon starts, a customer writes, sends a file, repeats themselves, an agent answers twice, receipts come, early and
-twice, the daemon stops. Call number n fails, everything after it works; then everything must be there, once, and nothing stuck.
+twice, a long message comes in two pieces, the second one before the first and twice, the daemon stops. Call number n fails, everything after it works; then everything must be there, once, and nothing stuck.
 The last line is JSON: positions counts the runs in which something broke.
 """
 
@@ -240,6 +240,11 @@ class Conversation:
         for call in (*provider.acted, *provider.acted):
             await self._receive(session, name, {"id": f"r-{_key(call)}", "receipt": f"id-{_key(call)}"})
         await self._receive(session, name, {"id": f"{name}-3", "from": name, "text": "three"})
+        for number in (2, 1, 2):
+            await self._receive(
+                session, name, {"id": f"{name}-4-{number}", "from": name, "text": PIECES[number - 1], "part": number}
+            )
+        self._texts[name].append("".join(PIECES))
         await self._reply(name, "answer three")
         await self._until(lambda: not self._open(name))
 
@@ -253,7 +258,7 @@ class Conversation:
                     if answer.status == 200:
                         break
             await asyncio.sleep(0.2)
-        if "text" in message and message["text"] not in self._texts[name]:
+        if "text" in message and "part" not in message and message["text"] not in self._texts[name]:
             self._texts[name].append(message["text"])
 
     async def _reply(self, name: str, text: str, *, with_file_of: str = "") -> None:
@@ -345,6 +350,7 @@ class Conversation:
                 found.note("lost", f"the receipt for {text}")
 
 
+PIECES = ("four, and ", "what belongs to it")
 ORDER = ("answer one", "answer two", "answer three")
 
 

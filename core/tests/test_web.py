@@ -141,6 +141,7 @@ async def test_what_is_not_verified_is_refused_and_never_parsed(site: Site, veri
     [log] = logs
     assert (log["event"], log["channel"]) == ("webhook_refused", "chat")
     assert (log["exc_info"] is None) is isinstance(verifies, BadSignature)
+    assert log["reason"] == ("no" if isinstance(verifies, BadSignature) else "")
 
 
 async def test_the_answer_comes_after_the_commit(site: Site) -> None:

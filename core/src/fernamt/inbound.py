@@ -142,7 +142,7 @@ class Receipt:
     up_to: datetime | None = None
     """Everything sent to *address* until then."""
     error: ChannelError | None = None
-    """With FAILED: acts as if ``send`` had raised it, and is always certain. With SENT: why it is late."""
+    """With FAILED: why. ``OptedOut`` stops the address; whatever it is, nothing is sent again by itself. With SENT: why it is late."""
     at: datetime | None = None
 
 

@@ -42,15 +42,16 @@ WORDS: Final[Mapping[str, _Word]] = {
     **dict.fromkeys(("unstop", "subscribe", "optin"), _SUBSCRIBE),
     **dict.fromkeys(("anmelden", "eintragen"), _ANMELDEN),
 }
+_WORDS: Final = tuple(WORDS)
 
 
 def word_of(text: str) -> str:
     """Return the word that is all of *text*, however it is written and however often, ``""`` if there is none."""
     if type(text) is not str or len(text) > _LONGEST:
         return ""
-    said = _AROUND.sub("", unicodedata.normalize("NFKC", text)).casefold()
+    said = _AROUND.sub("", text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
     word = said.translate(_WITHIN)
-    if word not in WORDS and len(often := {*_BETWEEN.split(said)}) == 1:
+    if word not in WORDS and said.startswith(_WORDS) and len(often := {*_BETWEEN.split(said)}) == 1:
         word = often.pop()
     return word if word in WORDS else ""
 

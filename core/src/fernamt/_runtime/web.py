@@ -170,8 +170,8 @@ class Web:
         try:
             _verified(hook.webhook, given)
         except (Exception, SystemExit) as why:  # noqa: BLE001 - third-party code: whatever is not verified is refused
-            forged = isinstance(why, BadSignature)
-            _log.warning("webhook_refused", channel=hook.channel, exc_info=None if forged else why)
+            known = str(why) if isinstance(why, BadSignature) else ""
+            _log.warning("webhook_refused", channel=hook.channel, reason=known, exc_info=None if known else why)
             return web.Response(status=403, text="the signature is missing or wrong\n")
         try:
             parsed = hook.webhook.parse(given)

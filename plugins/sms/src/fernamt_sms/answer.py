@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fernamt import HttpReply, Unreachable
-from fernamt_sms.outcome import AGAIN_S, Class, Meaning, error
+from fernamt_sms.outcome import AGAIN_S, NO_SUCH_PLACE, NOBODY_THERE, Class, Meaning, error
 
 
 def good(reply: HttpReply, read: Callable[[int, Any], tuple[Meaning, str]]) -> Mapping[str, Any]:
@@ -38,6 +38,8 @@ def of_status(status: int, who: str) -> Meaning:
         return Meaning(Class.ACCOUNT, f"the balance at {who} is not enough")
     if status in {408, 409}:
         return Meaning(Class.UNCERTAIN, f"{who} was not done with it in time")
+    if status in NO_SUCH_PLACE:
+        return NOBODY_THERE
     if 400 <= status < 500:
         return Meaning(Class.REFUSED, f"{who} refused the message")
     if status >= 500:

@@ -31,6 +31,7 @@ GERMAN: Final[Mapping[str, str]] = MappingProxyType(
         "an SMS goes to an address such as phone:+4930123456": "Eine SMS geht an eine Adresse wie phone:+4930123456",
         "an attachment is not here": "Ein Anhang ist nicht da",
         # any provider
+        "nothing takes messages at this address": "An dieser Adresse nimmt nichts Nachrichten an",
         "it was not delivered": "Sie wurde nicht zugestellt",
         "the network did not deliver it and does not say why": "Das Netz hat sie nicht zugestellt und sagt nicht, warum",
         "the telephone is off or out of reach": "Das Telefon ist aus oder nicht erreichbar",

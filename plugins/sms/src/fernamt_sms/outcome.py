@@ -43,6 +43,11 @@ class Meaning:
     """For an agent, without the code and without a full stop."""
 
 
+NO_SUCH_PLACE: Final = frozenset({404, 405, 407})
+NOBODY_THERE: Final = Meaning(Class.CERTAIN, "nothing takes messages at this address")
+"""Of an answer with one of these and without a code: a wrong address or something on the way, and not the message, is what was refused."""
+
+
 def error(meaning: Meaning, code: str, *, after_s: float = AGAIN_S) -> ChannelError:
     """Return what ``send`` raises, or a receipt carries, for a code with this meaning."""
     match meaning.klass:

@@ -67,9 +67,9 @@ def capacity(encoding: Encoding, *, header_octets: int = 0) -> int:
 
 
 @lru_cache(maxsize=512)  # what is sent is counted a few times before that, together with up to 256 others
-def segment(text: str, *, reference_bits: ReferenceBits = 8) -> Segments:
-    """Return the parts of a text, in the cheapest encoding that keeps every character."""
-    encoding = encoding_of(text)
+def segment(text: str, *, reference_bits: ReferenceBits = 8, encoding: Encoding | None = None) -> Segments:
+    """Return the parts of a text, in an *encoding* that has its characters; ``None``: in the cheapest that keeps every one."""
+    encoding = encoding or encoding_of(text)
     units, whole = units_of(text, encoding), capacity(encoding)
     if units <= whole:
         return Segments(

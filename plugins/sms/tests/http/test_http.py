@@ -207,7 +207,8 @@ ANSWERS: list[tuple[str, int, str, type[Exception], str]] = [
     ("text", 200, "OK", Unreachable, ""),
     ("text", 503, "later", Unreachable, "503"),
     ("text", 502, "OK: 1", Unreachable, "502"),
-    ("text", 404, "no", Rejected, "404"),
+    ("text", 404, "<h1>no", Unreachable, "404"),
+    ("text", 404, "ERR: 16", Rejected, "16"),
     ("text", 401, "no", NeedsLogin, "401"),
     ("text", 403, "no", NeedsLogin, "403"),
     ("text", 429, "slow", Throttled, "429"),
@@ -228,7 +229,9 @@ async def test_an_answer_means_what_the_tables_say(
         with pytest.raises(kind) as why:
             await it.line.send(message())
         assert getattr(why.value, "code", None) == code
-        assert getattr(why.value, "certain", None) in ({"12": (True,), "503": (True,)}.get(code, (False, None)))
+        assert getattr(why.value, "certain", None) in (
+            {"12": (True,), "404": (True,), "503": (True,)}.get(code, (False, None))
+        )
         assert SECRETS["GATEWAY_TOKEN"] not in str(why.value)
 
 
@@ -379,7 +382,7 @@ def test_who_does_not_show_the_secret_is_refused(said: dict[str, Any]) -> None:
 @pytest.mark.parametrize("said", AUTH.values(), ids=AUTH)
 def test_while_the_secret_is_changed_the_next_one_counts_as_well(said: dict[str, Any]) -> None:
     def hooked(**secrets: str) -> Any:
-        known = {name: Secret(secret) for name, secret in secrets.items()}
+        known: dict[str, Any] = {name: Secret(secret) for name, secret in secrets.items()}
         settings = evolve(section("json"), inbound=InboundSettings(**said, **known))
         return Gateway(channel(settings), FakeContext()).webhooks()[0]
 

@@ -106,7 +106,7 @@ ANSWERS: list[tuple[int, str, type[Exception] | None, bool | None]] = [
     (200, "0: Accepted for delivery", Unreachable, False),
     (403, "Authorization failed for sendsms", NeedsLogin, None),
     (400, "UDH field is too long, rejected", Rejected, None),
-    (404, "Not found", Rejected, None),
+    (404, "Not found", Unreachable, True),
     (429, "", Throttled, None),
     (503, "Temporal failure, try again later.", Unreachable, True),
     (503, "Bad gateway", Unreachable, False),
@@ -151,6 +151,8 @@ WORDS: list[tuple[str, str]] = [
     ("text=%046%D8%3D%DCK&coding=2&charset=UTF-16BE", "ж👋"),
     ("text=%046&coding=0&charset=UTF-16BE", "ж"),
     ("text=%04&coding=2&charset=UTF-16BE", "\ufffd"),
+    ("text=%046%D8%3D&coding=2&charset=UTF-16BE", "ж\ud83d"),
+    ("text=%DCK&coding=2&charset=UTF-16BE", "\udc4b"),
     ("text=a&coding=0&charset=no-such", "a"),
     ("text=&coding=0&charset=", ""),
 ]

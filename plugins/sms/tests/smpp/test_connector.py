@@ -535,8 +535,10 @@ async def test_what_is_offered_again_after_a_break_is_kept_once(*, store_dies: b
         assert len(context.intake.events) == 1 + store_dies
 
 
-async def test_at_the_end_what_was_taken_is_kept_and_the_rest_left_to_the_smsc() -> None:
+async def test_at_the_end_what_was_taken_is_kept_and_the_rest_left_to_the_smsc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fernamt_sms.smpp.connector._REST_S", 10.0)  # a machine that has other things to do
     async with line() as it:
+        it.smsc.again_s = 60.0
         it.context.intake.hold = asyncio.Event()
         [held] = it.smsc.bring(from_ann())
         await it.context.intake.entered.wait()

@@ -15,9 +15,9 @@ from fernamt import (
     Part,
     Receipt,
     Received,
-    Rejected,
     Unparsed,
 )
+from fernamt.testing import FakeContext
 from fernamt_sms.alphabet import SEPTETS, to_septets
 from fernamt_sms.smpp import tlv
 from fernamt_sms.smpp.codec import PduError, decode, encode
@@ -29,7 +29,7 @@ from fernamt_sms.smpp.pdu import Message, Opaque, Party, Pdu
 from fernamt_sms.smpp.session import Broken
 from fernamt_sms.smpp.settings import StatusSettings
 
-from .given import message, settings
+from .given import channel, message, settings
 from .smsc import ANN, US, changed, from_ann, receipt
 
 LONG = "Ihr Paket ist da. " * 20
@@ -144,10 +144,14 @@ def test_a_payload_is_one_message_whatever_its_length() -> None:
     assert (one.text, one.tlvs[tlv.MESSAGE_PAYLOAD]) == (b"", to_septets(LONG))
 
 
-def test_a_character_that_the_smscs_alphabet_lacks_is_said_before_it_is_sent() -> None:
-    assert parts("Grüße", default_alphabet="latin-1")[0].text == "Grüße".encode("latin-1")
-    with pytest.raises(Rejected, match="default alphabet"):
-        parts("5 €", default_alphabet="latin-1")
+def test_a_text_that_the_smscs_alphabet_cannot_say_goes_in_ucs_2_and_is_counted_so() -> None:
+    euros = "129,90 € " * 10
+    [plain], longer = parts("Grüße", default_alphabet="latin-1"), parts(euros, default_alphabet="latin-1")
+
+    assert (plain.data_coding, plain.text) == (0, "Grüße".encode("latin-1"))
+    assert {one.data_coding for one in longer} == {8}
+    assert len(longer) == channel(1, FakeContext(), default_alphabet="latin-1").units(message(euros)) == 2
+    assert channel(1, FakeContext()).units(message(euros)) == 1
 
 
 @pytest.mark.parametrize(
@@ -281,6 +285,15 @@ def test_a_receipt_names_the_message_by_the_id_that_the_answer_gave() -> None:
     [found] = receipts(incoming, receipt("6699"))
 
     assert found == Receipt(key=found.key, id=name, state=DeliveryState.DELIVERED)
+
+
+def test_a_receipt_may_have_the_addresses_of_the_message_that_it_is_about() -> None:
+    incoming = Incoming(settings())
+    name = incoming.ids.submitted("00001A2B", ANN)
+
+    [found] = receipts(incoming, receipt("6699", source=Party(US, 1, 1), dest=Party(ANN, 1, 1)))
+
+    assert found.id == name
 
 
 def test_a_receipt_whose_answer_we_never_got_finds_the_message_by_our_own_number() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from fernamt_sms.http.settings import ErrorSettings
-from fernamt_sms.outcome import Class, Meaning
+from fernamt_sms.outcome import NO_SUCH_PLACE, NOBODY_THERE, Class, Meaning
 
 _SAYS: Final[Mapping[str, Meaning]] = {
     "refused": Meaning(Class.REFUSED, "the gateway refused the message"),
@@ -35,6 +35,8 @@ class Codes:
             return _SAYS["account"]
         if status == 429:
             return _SAYS["throttled"]
+        if status in NO_SUCH_PLACE and not code:
+            return NOBODY_THERE
         return _SAYS["refused"] if 400 <= status < 500 or (code and status < 300) else _SAYS["uncertain"]
 
     def of_receipt(self, code: str) -> Meaning:

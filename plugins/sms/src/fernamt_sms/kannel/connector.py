@@ -28,7 +28,7 @@ from fernamt_sms.http.settings import InboundSettings
 from fernamt_sms.kannel.events import incoming, name_of, told
 from fernamt_sms.kannel.settings import KannelSettings
 from fernamt_sms.line import Line, OnALine
-from fernamt_sms.outcome import AGAIN_S, Class, Meaning, error
+from fernamt_sms.outcome import AGAIN_S, NO_SUCH_PLACE, NOBODY_THERE, Class, Meaning, error
 from fernamt_sms.text import Encoding, header, segment
 
 _ALL_REPORTS: Final = 1 | 2 | 8 | 16
@@ -146,6 +146,8 @@ def _accepted(reply: HttpReply) -> None:
             meaning = Meaning(Class.THROTTLED, "more messages than Kannel takes")
         case 503 if reply.body.startswith(b"Temporal failure"):
             meaning = Meaning(Class.CERTAIN, "Kannel cannot take messages now")
+        case status if status in NO_SUCH_PLACE:
+            meaning = NOBODY_THERE
         case status if 400 <= status < 500:
             meaning = Meaning(Class.REFUSED, "Kannel refused the message")
         case _:

@@ -118,7 +118,9 @@ def _text(value: bytes) -> str:
 def _words(text: bytes, coding: str, charset: str) -> str:
     """Return the words of a message. Its charset is not always what it says: what is no UTF-8 is Latin-1 then."""
     if coding == _UCS2 or charset.upper().startswith("UTF-16"):
-        return text.decode("utf-16-be", "replace")
+        # Half a surrogate pair stays: the other half begins the next piece.
+        whole = text[: len(text) & ~1].decode("utf-16-be", "surrogatepass")
+        return f"{whole}\ufffd" if len(text) % 2 else whole
     try:
         return text.decode(charset or "utf-8")
     except (LookupError, UnicodeError):

@@ -63,6 +63,10 @@ class Smpp(OnALine):
         )
         return self._line.capabilities(in_flight=self._settings.window, receipts=frozenset(states))
 
+    def units(self, message: OutboundMessage) -> int:
+        """See ``Measures``: as this SMSC's alphabet makes them."""
+        return len(self._outgoing.segments(message).parts)
+
     def id_for(self, message: OutboundMessage) -> str:
         """See ``ChoosesId``: what a receipt gives back as user_message_reference, if the SMSC does that."""
         if not self._settings.references:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Final, Literal, TypeAlias
 
 from attrs import frozen
@@ -73,24 +74,24 @@ class Ids:
             self._submitted.popitem(last=False)
         return name
 
-    def receipted(self, text: str, number: str) -> Named:
-        """Return the message that a receipt names by *text*, and that went to *number*.
+    def receipted(self, text: str, *numbers: str) -> Named:
+        """Return the message that a receipt names by *text*, and that went to one of *numbers*.
 
         The first receipt of an answer of this run decides how they are written: from then on nothing else is tried, because
         the number of another message in another base is not hard to meet.
         """
         if self._found is not None:
-            return self._looked_up(translated(text, self._found), number)
+            return self._looked_up(translated(text, self._found), numbers)
         for habit in _TRIED:
-            one = self._looked_up(translated(text, habit), number)
+            one = self._looked_up(translated(text, habit), numbers)
             if one.is_known:
                 self._found = habit
                 return one
         return Named(canonical(text))
 
-    def _looked_up(self, name: str, number: str) -> Named:
+    def _looked_up(self, name: str, numbers: Collection[str]) -> Named:
         one = self._submitted.get(name)
-        if one is None or one.number != _end(number):
+        if one is None or one.number not in map(_end, numbers):
             return Named(name)
         return Named(name, is_known=True, is_last=one.is_last)
 

@@ -101,7 +101,8 @@ class Incoming:
     # ---- a receipt
     def _receipt(self, pdu: Pdu, message: Message) -> tuple[InboundEvent, ...]:
         report = report_of(message)
-        named = self.ids.receipted(report.id, message.source.value)
+        # Most come from whom the message went to; some have the addresses of the message, as they stood there.
+        named = self.ids.receipted(report.id, message.source.value, message.dest.value)
         if self.ids.found != self._said and self.ids.found is not None:
             self._said = self.ids.found
             if self.ids.found != "same":

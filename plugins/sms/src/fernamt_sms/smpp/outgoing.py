@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final
 
-from fernamt import OutboundMessage, Rejected
+from fernamt import OutboundMessage
 from fernamt_sms.line import Line
 from fernamt_sms.number import is_name
 from fernamt_sms.smpp import coding, tlv
@@ -67,9 +67,17 @@ class Outgoing:
         """Return whom it goes to. Raises ``Rejected``."""
         return self._line.recipient(message, sender=self._settings.sender)
 
+    def segments(self, message: OutboundMessage) -> Segments:
+        """Return the text as it is split, in an encoding that this SMSC has for it."""
+        text, bits = self._line.text(message), self._settings.reference_bits
+        found = segment(text, reference_bits=bits)
+        if self._settings.default_alphabet == "latin-1" and found.encoding is Encoding.GSM and not _is_latin(text):
+            return segment(text, reference_bits=bits, encoding=Encoding.UCS2)
+        return found
+
     def parts(self, message: OutboundMessage, recipient: str) -> tuple[Message, ...]:
         """Return what is submitted, one after the other. Raises ``Rejected``."""
-        segments = segment(self._line.text(message), reference_bits=self._settings.reference_bits)
+        segments = self.segments(message)
         dest = party_of(recipient, self._settings.dest_ton, self._settings.dest_npi)
         own = number_of(message)
         pieces = list(self._pieces(segments, own))
@@ -119,11 +127,9 @@ class Outgoing:
     def _octets(self, text: str, encoding: Encoding, *, skip: int = 0) -> bytes:
         if encoding is Encoding.UCS2:
             return text.encode("utf-16-be", "surrogatepass")
-        try:
-            return coding.written(text, self._settings.default_alphabet, skip=skip)
-        except ValueError:
-            said = self._settings.default_alphabet
-            raise Rejected(
-                f"the text has a character that this SMSC's default alphabet ({said}) lacks: write it without, for instance"
-                " EUR in place of the sign"
-            ) from None
+        return coding.written(text, self._settings.default_alphabet, skip=skip)
+
+
+def _is_latin(text: str) -> bool:
+    """Say whether Latin-1 has every character: of the GSM alphabet it lacks the euro and the Greek ones."""
+    return not text or max(text) <= "\xff"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from fernamt_sms.outcome import Class, Meaning
+from fernamt_sms.outcome import NO_SUCH_PLACE, NOBODY_THERE, Class, Meaning
 
 _FROM: Final = "Twilio does not let this account send from this sender"
 
@@ -90,6 +90,8 @@ def of_answer(status: int, code: str) -> Meaning:
         return CODES["20429"]
     if status in {401, 403}:
         return CODES["20003"]
+    if status in NO_SUCH_PLACE:
+        return NOBODY_THERE
     if 400 <= status < 500:
         return Meaning(Class.REFUSED, "Twilio refused the message")
     if status >= 500:
