@@ -16,8 +16,9 @@ from fernamt.testing import FakeContext, ProviderFault
 from fernamt_sms.infobip.connector import Infobip
 
 from ..faults import FAULTS
-from .fake import SECRET, US
-from .given import URL, call, infobip, message, settings
+from ..lines import URL, US, message
+from .fake import SECRET
+from .given import call, infobip, settings
 from .oracle import as_their_library_knows
 
 RECORDINGS = Path(__file__).parent / "recordings"

@@ -11,11 +11,11 @@ from typing import Any, Final
 from fernamt import Response
 from fernamt.testing import FaultyProvider, ProviderCall, ProviderFault, Trouble
 
+from ..lines import ANN, US
+
 PLAN: Final = "9f1c6a4b2d3e4f5a8b7c6d5e4f3a2b1c"
 TOKEN: Final = "token-of-the-tests"
 SECRET: Final = "webhook-secret-of-the-tests"
-US: Final = "+493023125000"
-ANN: Final = "+4915112345678"
 ROOT: Final = f"/xms/v1/{PLAN}"
 
 

@@ -12,8 +12,9 @@ from fernamt import Address, Attachment, NeedsLogin, Receipt, Received, Rejected
 from fernamt.testing import ProviderFault
 
 from ..faults import FAULTS
-from .fake import ANN, PLAN, US
-from .given import URL, Given, message, settings, sinch
+from ..lines import ANN, URL, US, Given, message
+from .fake import PLAN
+from .given import settings, sinch
 from .theirs import TextRequest
 
 

@@ -14,12 +14,12 @@ from multidict import CIMultiDict
 from fernamt import Request, Response
 from fernamt.testing import FaultyProvider, ProviderCall, ProviderFault, Trouble
 
+from ..lines import ANN
+
 TOKEN: Final = "KEY-of-the-tests"
 PRIVATE: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 PROFILE: Final = "4000eba1-a0c0-4563-9925-b25e842a7cb6"
-US: Final = "+493023125000"
-ANN: Final = "+4915112345678"
 
 
 def public(key: Ed25519PrivateKey) -> str:

@@ -29,8 +29,8 @@ from fernamt_sms.outcome import Class, error
 from fernamt_sms.telnyx.codes import CODES, of_answer, of_error
 from fernamt_sms.telnyx.events import read
 
+from ..lines import URL
 from .fake import errors
-from .given import URL
 
 RECEIPTS = f"{URL}receipts"
 ID = "7ee4241c-f127-47e5-9c34-3aac291f8058"

@@ -12,8 +12,9 @@ from fernamt import Address, Attachment, NeedsLogin, OptedOut, Rejected, Secret,
 from fernamt.testing import ProviderFault
 
 from ..faults import FAULTS
-from .fake import ANN, PROFILE, TOKEN, US, FakeTelnyx
-from .given import URL, message, settings, telnyx
+from ..lines import ANN, URL, US, message
+from .fake import PROFILE, TOKEN, FakeTelnyx
+from .given import settings, telnyx
 
 FIRST = "40385f64-5717-4562-b3fc-000000000001"
 

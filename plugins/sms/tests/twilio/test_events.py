@@ -32,8 +32,8 @@ from fernamt_sms.twilio.codes import CODES, of_answer
 from fernamt_sms.twilio.connector import Twilio
 from fernamt_sms.twilio.events import incoming, listed, status
 
-from .fake import ANN, US
-from .given import URL, call, settings
+from ..lines import ANN, URL, US
+from .given import call, settings
 
 LINE = Twilio(
     Channel(id=ChannelId("shop"), name="Shop", kind="sms.twilio", settings=settings(), url=URL), FakeContext()

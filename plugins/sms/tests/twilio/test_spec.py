@@ -17,8 +17,8 @@ from fernamt import Attachment
 from fernamt.testing import ProviderCall
 from fernamt_sms.twilio.events import status
 
-from .fake import ANN, US
-from .given import Given, message, twilio
+from ..lines import ANN, US, Given, message
+from .given import twilio
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -37,8 +37,9 @@ from fernamt_sms.twilio.connector import Twilio
 from fernamt_sms.twilio.history import Window
 from fernamt_sms.twilio.settings import TwilioSettings
 
-from .fake import ACCOUNT, ANN, TOKEN, US, FakeTwilio
-from .given import URL, Given, message, settings, twilio
+from ..lines import ANN, URL, US, Given, message
+from .fake import ACCOUNT, TOKEN, FakeTwilio
+from .given import settings, twilio
 
 SERVICE = "MG" + "0" * 32
 

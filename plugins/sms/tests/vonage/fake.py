@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl
 from fernamt import Response
 from fernamt.testing import FaultyProvider, ProviderCall, ProviderFault, Trouble
 
+from ..lines import ANN
+
 KEY: Final = "a1b2c3d4"
 SECRET: Final = "secret-of-the-tests"
 SIGNATURE: Final = "signature-secret-of-the-tests-0123456789"
-US: Final = "+493023125000"
-ANN: Final = "+4915112345678"
 UUID: Final = "aaaaaaaa-bbbb-4ccc-8ddd-{:012x}"
 
 

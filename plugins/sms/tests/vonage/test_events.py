@@ -28,7 +28,8 @@ from fernamt_sms.outcome import Class, Meaning, error
 from fernamt_sms.vonage.codes import ANSWERS, MESSAGES, RECEIPTS, of_answer, of_sms_answer
 from fernamt_sms.vonage.events import messages, receipts, sms, statuses
 
-from .fake import ANN, problem
+from ..lines import ANN
+from .fake import problem
 
 UUID = "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"
 IN: dict[str, Any] = {

@@ -29,8 +29,9 @@ from fernamt import (
 from fernamt.testing import FaultProxy, ProviderFault, WireFault
 
 from ..faults import FAULTS
-from .fake import ANN, KEY, SECRET, US, FakeVonage
-from .given import URL, call, message, settings, vonage
+from ..lines import ANN, URL, US, message
+from .fake import KEY, SECRET, FakeVonage
+from .given import call, settings, vonage
 
 
 def form_of(there: FakeVonage) -> dict[str, str]:
