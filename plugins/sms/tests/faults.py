@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pytest
 
@@ -42,7 +42,7 @@ NEVER_PASS: Final[dict[str, tuple[str, bool, str]]] = {
 class Outgoing:
     """What every line does with what it is to send: the tests of a provider have a ``Test`` class upon this."""
 
-    from_a_name: Mapping[str, Any] = {"sender": "Example"}
+    from_a_name: ClassVar[Mapping[str, Any]] = {"sender": "Example"}
     """What a section says that sends from a name."""
 
     def line(self, **section: Any) -> AbstractAsyncContextManager[Given[Any, Any]]:

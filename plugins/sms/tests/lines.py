@@ -83,3 +83,4 @@ async def looked(it: Given[Any, Any], *, times: int = 1, every_s: float = 900) -
         it.context.clock.advance(every_s)
     running.cancel()
     await asyncio.wait({running})
+    assert running.cancelled() or running.result() is None
