@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Generator
@@ -38,6 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         allowed_s[unit(item.nodeid)] += timeout.args[0] if timeout is not None else 0
     slow.sort(key=lambda item: -allowed_s[unit(item.nodeid)])
     items[:] = [item for item in items if item.get_closest_marker("slow") is None] + slow
+
+
+def pytest_collection_finish() -> None:
+    """Keep all that was collected from the garbage collector: a test that looks for what is left open asks it hundreds of times."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

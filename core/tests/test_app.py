@@ -195,7 +195,7 @@ async def daemon(store_url: str, tmp_path: Path, plugin: Any) -> AsyncIterator[D
     yield daemon
     for app in daemon.apps:
         for supervised in app._channels:
-            for task in supervised._outbox._in_flight if supervised._outbox else ():
+            for task in supervised._outbox._under_way() if supervised._outbox else ():
                 task.cancel()
         await app.stop()
 

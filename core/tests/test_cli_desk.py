@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from fernamt._store.blobs import open_blobs
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.claims import Wish, take
-from fernamt._store.deliveries import Beginning, Result, begin, finish, open_deliveries
+from fernamt._store.deliveries import Attempt, Beginning, Result, begin, finish, open_deliveries
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.reception import Line, Reception, Submission
@@ -62,10 +62,10 @@ class Desk:
             queued = open_deliveries(self.store.statements(connection), self.line.number, 100)
         [one] = [one for one in queued if one.id == delivery]
         claim = self.run(take, Wish(key=f"test:{delivery}", owner="test", lease_us=1))
-        assert self.run(begin, Beginning(claim=claim, channel=self.line.number, delivery=one))
+        assert self.run(begin, Beginning(claim=claim, channel=self.line.number, attempts=[Attempt(one)]))
         more.setdefault("outcome", "sent" if state == DeliveryState.SENT else "Unreachable")
         n = one.attempts + 1
-        self.run(finish, Result(claim=claim, channel=self.line.number, delivery=delivery, n=n, state=state, **more))
+        self.run(finish, [Result(channel=self.line.number, delivery=delivery, n=n, state=state, **more)])
 
     def called(self, *words: str, code: int = 0) -> str:
         """Run a command and return what it wrote to stdout; what it wrote to stderr is in ``err``."""

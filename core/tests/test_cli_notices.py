@@ -181,10 +181,24 @@ def test_every_wrong_row_is_named_before_anything_is_queued(shop: Shop) -> None:
         "Columns that the template does not know are passed over with --ignore-unknown.",
         "3 of 4 rows are wrong. Nothing was queued.",
     ]
-    shop.file("to,order\n" + "x,1\n" * 50)
+
+
+def test_a_problem_that_many_rows_have_is_told_once(shop: Shop) -> None:
+    shop.file("to,order,extra\n" + "+49170123456,1,x\n" * 1500 + "x,1,\n")
     shop.called("notify", "dispatched", "--from", "orders.csv", code=2)
-    assert len(shop.err.splitlines()) == notify.PROBLEMS_SHOWN + 1
-    assert "50 of 50 rows are wrong. The first ones are shown." in shop.err
+    assert shop.err.splitlines() == [
+        "rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 1,490 more: extra: dispatched has no such value. Known here: name, order.",
+        "row 1501: to: is no address. Write it like +4917012345678 or ann@example.org",
+        "Columns that the template does not know are passed over with --ignore-unknown.",
+        "1501 of 1501 rows are wrong. Nothing was queued.",
+    ]
+
+
+def test_of_many_problems_the_first_ones_are_shown(shop: Shop) -> None:
+    shop.file("to,order," + ",".join(f"c{n}" for n in range(50)) + "\n+49170123456,1" + ",x" * 50 + "\n")
+    shop.called("notify", "dispatched", "--from", "orders.csv", code=2)
+    assert len(shop.err.splitlines()) == notify.PROBLEMS_SHOWN + 2
+    assert "1 of 1 rows are wrong. The first ones are shown." in shop.err
     assert shop.rows("SELECT count(*) FROM notice_run") == [(0,)]
 
 

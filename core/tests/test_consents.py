@@ -130,6 +130,20 @@ def test_everything_is_stopped_and_taken_back_at_the_desk(desk: Desk) -> None:
     assert [one["kind"] for one in desk.json("why", str(sent["number"]))["waits_for"]] == ["daemon"]
 
 
+@pytest.mark.parametrize(
+    "typed", ["+491701234567", "+49 170 1234567", "phone:+49 (0)170 / 123 45 67", " phone:+491701234567"]
+)
+def test_a_number_is_taken_as_people_write_it_and_is_the_one_that_wrote(desk: Desk, typed: str) -> None:
+    desk.called("consent", "withdraw", typed, "--channel", "mail", "--everything")
+    assert [one["allowed"] for one in desk.json("consent", "show", "phone:+491701234567")] == [False]
+    assert [one["allowed"] for one in desk.json("consent", "show", typed)] == [False]
+
+
+def test_a_short_code_is_an_address_as_well(desk: Desk) -> None:
+    desk.called("consent", "withdraw", "phone:72404", "--channel", "mail")
+    assert len(desk.json("consent", "show", "phone:72404")) == 1
+
+
 def test_somebody_who_never_wrote_can_agree_beforehand(desk: Desk) -> None:
     out = desk.called("consent", "give", "email:new@example.org", "--channel", "mail", "--evidence", "shop form")
     assert "allowed marketing messages" in out
@@ -139,6 +153,7 @@ def test_somebody_who_never_wrote_can_agree_beforehand(desk: Desk) -> None:
     ("words", "code", "told"),
     [
         (("give", "nobody", "--channel", "mail", "--evidence", "x"), 2, "is no address: write it as scheme:value"),
+        (("give", "+49 170 x", "--channel", "mail", "--evidence", "x"), 2, "is no telephone number with its country"),
         (("give", ANN, "--channel", "fax", "--evidence", "x"), 1, "There is no channel 'fax'"),
         (("give", ANN, "--channel", "mail", "--evidence", " "), 2, "Say with --evidence what they agreed to"),
         (("give", ANN, "--channel", "mail"), 2, "evidence"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fernamt._store.claims import Claim, ClaimLost, Wish, take
 from fernamt._store.deliveries import (
+    Attempt,
     Beginning,
     OpenDelivery,
     Result,
@@ -159,16 +160,20 @@ class Desk:
 
     def begin(self, delivery: int, *, claim: Claim | None = None, chosen_id: str = "") -> bool:
         [one] = [one for one in self.open() if one.id == delivery]
-        beginning = Beginning(claim=claim or self.claim, channel=1, delivery=one, chosen_id=chosen_id)
-        begun: bool = self.run(begin, beginning)
-        return begun
+        return self.begin_seen(one, claim=claim, chosen_id=chosen_id)
 
-    def finish(
-        self, delivery: int, state: DeliveryState, *, n: int = 1, claim: Claim | None = None, **more: Any
-    ) -> Any:
+    def begin_seen(
+        self, seen: OpenDelivery, *, claim: Claim | None = None, chosen_id: str = "", again: bool = False
+    ) -> bool:
+        attempts = [Attempt(seen, chosen_id)]
+        [begun] = self.run(begin, Beginning(claim=claim or self.claim, channel=1, attempts=attempts, again=again))
+        return bool(begun)
+
+    def finish(self, delivery: int, state: DeliveryState, *, n: int = 1, **more: Any) -> Any:
         more.setdefault("outcome", state.value)
-        result = Result(claim=claim or self.claim, channel=1, delivery=delivery, n=n, state=state, **more)
-        return self.run(finish, result)
+        result = Result(channel=1, delivery=delivery, n=n, state=state, **more)
+        [after] = self.run(finish, [result])
+        return after
 
     def take_over(self, *, repeatable: bool = False) -> int:
         self.claim = self.claimed("next")
@@ -211,7 +216,7 @@ def test_what_is_not_queued_is_not_begun(desk: Desk) -> None:
     [one] = desk.answer()
     [seen] = desk.open()
     assert desk.begin(one)
-    assert desk.run(begin, Beginning(claim=desk.claim, channel=1, delivery=seen)) is False
+    assert desk.begin_seen(seen) is False
 
 
 def test_what_was_tried_since_it_was_seen_is_not_begun(desk: Desk) -> None:
@@ -219,18 +224,17 @@ def test_what_was_tried_since_it_was_seen_is_not_begun(desk: Desk) -> None:
     [seen] = desk.open()
     desk.begin(one)
     desk.finish(one, QUEUED)
-    assert desk.run(begin, Beginning(claim=desk.claim, channel=1, delivery=seen)) is False
+    assert desk.begin_seen(seen) is False
     assert desk.rows("SELECT state, attempts FROM delivery") == [("queued", 1)]
 
 
 def test_an_attempt_whose_commit_was_not_heard_of_is_begun_once(desk: Desk) -> None:
     [one] = desk.answer()
     [seen] = desk.open()
-    again = Beginning(claim=desk.claim, channel=1, delivery=seen, again=True)
-    assert [desk.run(begin, again) for _ in range(2)] == [True, True]
+    assert [desk.begin_seen(seen, again=True) for _ in range(2)] == [True, True]
     assert desk.rows("SELECT delivery, n FROM attempt") == [(one, 1)]
     desk.finish(one, SENT)
-    assert desk.run(begin, again) is False
+    assert desk.begin_seen(seen, again=True) is False
 
 
 @pytest.mark.parametrize("repeatable", [True, False])
@@ -241,7 +245,7 @@ def test_what_another_holder_began_is_not_begun_by_asking_again(desk: Desk, repe
     desk.take_over(repeatable=repeatable)
     if repeatable:
         assert desk.begin(one)
-    assert desk.run(begin, Beginning(claim=desk.claim, channel=1, delivery=seen, again=True)) is False
+    assert desk.begin_seen(seen, again=True) is False
 
 
 def test_a_holder_that_lost_its_claim_begins_refuses_and_takes_over_nothing(desk: Desk) -> None:
@@ -250,7 +254,7 @@ def test_a_holder_that_lost_its_claim_begins_refuses_and_takes_over_nothing(desk
     stale, desk.claim = desk.claim, desk.claimed("other")
     assert desk.claim.fence == stale.fence + 1
     for operation, payload in (
-        (begin, Beginning(claim=stale, channel=1, delivery=seen)),
+        (begin, Beginning(claim=stale, channel=1, attempts=[Attempt(seen)])),
         (refuse, Refused(claim=stale, delivery=one, reason="no")),
         (take_over, Takeover(claim=stale, channel=1, repeatable=False)),
     ):
@@ -292,10 +296,9 @@ LATE: dict[
 def test_a_late_result_settles_what_became_uncertain(desk: Desk, case: str) -> None:
     more, state = LATE[case]
     [one] = desk.answer()
-    lost = desk.claim
     desk.begin(one)
     desk.take_over()
-    assert desk.finish(one, claim=lost, **more) == state
+    assert desk.finish(one, **more) == state
     assert desk.state(one) == state
 
 
@@ -303,11 +306,10 @@ def test_a_late_result_settles_what_became_uncertain(desk: Desk, case: str) -> N
 def test_a_late_result_changes_nothing_of_what_went_on_but_that_it_was_sent(desk: Desk, case: str) -> None:
     more, _ = LATE[case]
     [one] = desk.answer()
-    lost = desk.claim
     desk.begin(one)
     desk.take_over(repeatable=True)
     desk.begin(one)
-    desk.finish(one, claim=lost, **more)
+    desk.finish(one, **more)
     assert desk.state(one) == ("sent" if case == "sent" else "sending")
     assert desk.finish(one, SENT, n=2) == SENT
     assert desk.state(one) == "sent"
@@ -323,15 +325,15 @@ def test_the_ids_of_a_late_result_are_known_to_the_next_answer(desk: Desk) -> No
 
 def test_a_late_result_and_the_present_one_in_one_transaction_both_leave_their_ids(desk: Desk) -> None:
     [one] = desk.answer()
-    late = Result(claim=desk.claim, channel=1, delivery=one, n=1, state=SENT, outcome="sent", ids=("late",))
+    late = Result(channel=1, delivery=one, n=1, state=SENT, outcome="sent", ids=("late",))
     desk.begin(one)
     desk.take_over(repeatable=True)
     desk.begin(one)
 
     def both(tx: Transaction, _: object) -> list[object]:
-        return [finish(tx, [late, evolve(late, claim=desk.claim, n=2, ids=("present",))])]
+        return [finish(tx, [[late], [evolve(late, n=2, ids=("present",))]])]
 
-    assert desk.run(both, None) == [SENT, SENT]
+    assert desk.run(both, None) == [[SENT], [SENT]]
     assert desk.rows("SELECT ids FROM delivery") == [('["late","present"]',)]
 
 
@@ -434,6 +436,25 @@ def test_a_receipt_that_overtakes_the_answer_is_not_lowered_by_it(desk: Desk) ->
     assert desk.state(one) == "read"
 
 
+@pytest.mark.parametrize("how", ["an answer's", "chosen"])
+def test_an_id_that_a_provider_gives_again_means_the_newer_message(desk: Desk, how: str) -> None:
+    for text in ("one", "two"):
+        [one] = desk.answer(text)
+        desk.begin(one, chosen_id="p1" if how == "chosen" else "")
+        desk.finish(one, SENT, ids=() if how == "chosen" else ("p1",))
+    desk.receipt(DELIVERED, id="p1")
+    assert desk.rows("SELECT state FROM delivery ORDER BY id") == [("sent",), ("delivered",)]
+
+
+def test_of_two_messages_that_get_one_id_at_the_same_moment_neither_is_lost(desk: Desk) -> None:
+    numbers = [desk.answer(to=(who,))[0] for who in (ANN, BOB)]
+    for one in numbers:
+        desk.begin(one)
+    results = [Result(channel=1, delivery=one, n=1, state=SENT, outcome="sent", ids=("p1",)) for one in numbers]
+    desk.session.run(lambda tx: finish(tx, [results]))
+    assert desk.rows("SELECT state FROM delivery") == [("sent",), ("sent",)]
+
+
 def test_a_receipt_about_a_customers_own_message_changes_and_parks_nothing(desk: Desk) -> None:
     desk.receipt(READ, id="m1")
     assert desk.rows("SELECT count(*) FROM early_receipt") == [(0,)]
@@ -495,10 +516,7 @@ def test_results_in_one_transaction_do_not_see_each_other(desk: Desk) -> None:
     one, two = *desk.answer(to=(ANN,)), *desk.answer(to=(BOB,))
     desk.begin(one)
     desk.begin(two)
-    first = Result(claim=desk.claim, channel=1, delivery=one, n=1, state=SENT, outcome="sent", ids=("same",))
+    first = Result(channel=1, delivery=one, n=1, state=SENT, outcome="sent", ids=("same",))
 
-    def both(tx: Transaction, _: object) -> list[DeliveryState]:
-        return finish(tx, [first, evolve(first, delivery=two)])
-
-    desk.run(both, None)
+    desk.run(finish, [first, evolve(first, delivery=two)])
     assert (desk.state(one), desk.state(two)) == ("sent", "sent")

@@ -277,6 +277,45 @@ async def test_a_menu_is_walked_by_number_and_by_word(
     assert house.state() == state
 
 
+QUOTED = "\n".join(f"> {line}" for line in MENU.split("\n"))
+HEAD = "Am Montag, 30. November 2026 um 10:00 schrieb Laden:"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"{HEAD}\n{QUOTED}", "Das habe ich nicht verstanden. Worum geht es?"),
+        (QUOTED, "Das habe ich nicht verstanden. Worum geht es?"),
+        (f"Von: Laden\nBetreff: Bestellung\n\n{MENU}", "Das habe ich nicht verstanden. Worum geht es?"),
+        ("", "Das habe ich nicht verstanden. Worum geht es?"),
+        (f"1\n\n{HEAD}\n{QUOTED}", "Welche Nummer hat sie?"),
+        ("1 Bestellung", "Welche Nummer hat sie?"),
+        ("> 1", "Welche Nummer hat sie?"),
+        ("\u0661", "Welche Nummer hat sie?"),
+        ("\u202e1\u202c", "Welche Nummer hat sie?"),
+        ("1\ufe0f\u20e3", "Welche Nummer hat sie?"),
+        ("1\u0000", "Welche Nummer hat sie?"),
+        ("1" * 100_000, "Das habe ich nicht verstanden. Worum geht es?"),
+        ("blau " * 40_000, "Das habe ich nicht verstanden. Worum geht es?"),
+    ],
+)
+async def test_only_what_somebody_wrote_themselves_chooses(house: House, text: str, said: str) -> None:
+    await house.say("Hallo", text)
+    assert house.said()[-1].startswith(said)
+
+
+async def test_a_question_that_comes_back_is_no_first_word_and_no_number(house: House) -> None:
+    await house.die()
+    house.menu = house.read(SHOP.replace('de = "Bestellung"', 'de = "Meine alte Bestellung"'))
+    await house.start()
+    asked = MENU.replace("Bestellung", "Meine alte Bestellung")
+    quoted = asked.replace("\n", "\n> ")
+    await house.say(quoted, quoted)  # the longest words in it would choose
+    assert house.said() == [asked, asked.replace("Worum", "Das habe ich nicht verstanden. Worum")]
+    await house.say("1", "Am 30.11. schrieb Laden:\n> Welche Nummer hat sie?")
+    assert house.asked == []
+
+
 async def test_an_agent_sees_what_was_collected_and_who_should_take_it(house: House) -> None:
     house.orders = lambda _question: None
     await house.say("Hallo", "1", "4711")

@@ -15,7 +15,7 @@ from fernamt._runtime.clock import SystemClock
 from fernamt._store.blobs import open_blobs
 from fernamt._store.claims import Wish, take
 from fernamt._store.correspondence import Prepared, prepare
-from fernamt._store.deliveries import Beginning, Result, begin, finish, open_deliveries
+from fernamt._store.deliveries import Attempt, Beginning, Result, begin, finish, open_deliveries
 from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
 from fernamt._store.erasure import Erased, _Erasure, came_back, erase, list_beside, read_list, reapply, write_list
@@ -64,11 +64,9 @@ class Desk(Bare):
                 if one.id == delivery
             ]
         claim = self.run(take, Wish(key=f"t{delivery}", owner="t", lease_us=1))
-        assert self.run(begin, Beginning(claim=claim, channel=self.mail.number, delivery=one))
-        end = Result(
-            claim=claim, channel=self.mail.number, delivery=delivery, n=1, state=state, outcome="x", reason=reason
-        )
-        self.run(finish, end)
+        assert self.run(begin, Beginning(claim=claim, channel=self.mail.number, attempts=[Attempt(one)]))
+        end = Result(channel=self.mail.number, delivery=delivery, n=1, state=state, outcome="x", reason=reason)
+        self.run(finish, [end])
 
     def stopped(self, delivery: int) -> str:
         """Return why a delivery would not be sent now."""

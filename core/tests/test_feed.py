@@ -13,7 +13,7 @@ from fernamt._runtime.hub import Hub
 from fernamt._store import feed as module
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.claims import Claim, Wish, take
-from fernamt._store.deliveries import Beginning, begin, open_deliveries
+from fernamt._store.deliveries import Attempt, Beginning, begin, open_deliveries
 from fernamt._store.desk import Composed, Composition, compose
 from fernamt._store.engine import Store
 from fernamt._store.feed import Position
@@ -74,7 +74,9 @@ class House:
         with self.store.read() as connection:
             deliveries = open_deliveries(self.store.statements(connection), self.chat.number, 100)
         for one in deliveries:
-            await self.writer.write(begin, Beginning(claim=self.claim, channel=self.chat.number, delivery=one))
+            await self.writer.write(
+                begin, Beginning(claim=self.claim, channel=self.chat.number, attempts=[Attempt(one)])
+            )
 
     @contextlib.asynccontextmanager
     async def reading(self, who: Address, since: str = "") -> AsyncIterator["Reading"]:

@@ -138,9 +138,9 @@ def test_a_route_that_raises_leaves_the_word_to_the_next() -> None:
     def fails() -> Route:
         raise RuntimeError
 
-    asked = plugins(a={"fernamt_route": fails}, b={"fernamt_route": lambda: Route(menu="main")})
+    asked = plugins(a={"fernamt_route": fails}, b={"fernamt_route": lambda: Route(team="front")})
 
-    assert asked.route(ENTRY, CONVERSATION, CUSTOMER) == Route(menu="main")
+    assert asked.route(ENTRY, CONVERSATION, CUSTOMER) == Route(team="front")
     assert plugins().route(ENTRY, CONVERSATION, CUSTOMER) is None
 
 

@@ -371,10 +371,13 @@ def test_an_answer_refers_to_what_was_merged_and_a_plugin_sees_one_person(desk: 
 
     with desk.store.read() as connection:
         do = desk.store.statements(connection)
-        [found] = prepare(do, desk.names, desk.mail.number, open_deliveries(do, desk.mail.number, 10)).values()
+        waiting = open_deliveries(do, desk.mail.number, 10)
+        [found] = prepare(do, desk.names, desk.mail.number, waiting, people=True).values()
     assert isinstance(found, Prepared)
     message = found.message
     assert (message.to, message.subject, message.reply_to) == (ANN, "Re: Broken", "<it broke>")
     assert message.references == ("<it broke>",)
-    assert (found.customer.id, found.customer.addresses) == (str(people[1]), (ANN, ANN_AT_WORK))
-    assert found.conversation.customer == found.customer.id
+    assert found.whose is not None
+    conversation, customer = found.whose
+    assert (customer.id, customer.addresses) == (str(people[1]), (ANN, ANN_AT_WORK))
+    assert conversation.customer == customer.id

@@ -25,6 +25,8 @@ TEMPLATE = NoticeTemplate(
         ("+4917012345678", "phone:+4917012345678"),
         ("+49 (170) 1234-5678", "phone:+4917012345678"),
         ("phone:+49 170/12345678", "phone:+4917012345678"),
+        ("+49 (0)170 12345678", "phone:+4917012345678"),
+        ("+49(0) 170 12345678", "phone:+4917012345678"),
         ("Ann@Example.ORG", "email:Ann@example.org"),
         ("email:ann@example.org", "email:ann@example.org"),
         ("matrix:@ann:example.org", "matrix:@ann:example.org"),
@@ -137,7 +139,9 @@ def test_a_table_is_read_however_its_program_separates(tmp_path: Path, delimiter
         ["to", "order", "name", "language"],
         ["+49170123456", '"47""11"', "Ann", ""],
         [],
+        ["", "", " ", ""],
         ["a@b.de", "2", "", "en"],
+        ["", "", "", ""],
     ]
     file.write_text(start + "\r\n".join(delimiter.join(line) for line in lines))
     assert list(rows_in(file)) == [

@@ -1072,7 +1072,7 @@ async def test_what_can_never_be_recorded_does_not_keep_the_daemon_from_ending(p
         await post.outbox.quiet(0.01)
     await post.die()
     await post.outbox.close()
-    assert not post.outbox._in_flight
+    assert not post.outbox._under_way()
     assert post.state(one) == "sending"
 
 

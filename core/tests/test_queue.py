@@ -115,7 +115,7 @@ async def test_a_long_lane_goes_in_order(waiting: Waiting, monkeypatch: pytest.M
         [one] = await waiting.take(5)
         found.append(one.id)
         waiting.do(lambda do, one=one: do.one("UPDATE delivery SET state = 'sent' WHERE id = ?", (one.id,)))
-        waiting.queue.lanes(one).release(one.lane)
+        waiting.queue.ended(one, is_over=True)
     assert found == ids
 
 

@@ -1,5 +1,6 @@
 """What becomes of what comes in: once, in order, in the right conversation. On both engines."""
 
+import gc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -93,6 +94,18 @@ def numbers(accepted: list[Accepted]) -> list[tuple[str | None, int | None, bool
 def test_a_first_message_opens_conversation_one_with_entry_one(desk: Desk) -> None:
     assert numbers(desk.take(mail("a"))) == [("1", 1, False)]
     assert desk.log(1) == [(1, "received")]
+
+
+def test_what_a_transaction_planned_is_freed_at_its_end_and_does_not_wait_for_the_garbage_collector(desk: Desk) -> None:
+    desk.take(mail("1"))
+    gc.collect()
+    gc.disable()
+    try:
+        desk.take(*(mail(str(number)) for number in range(2, 34)))
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert left < 32, "less than an object a message: a ring of references keeps all of them in memory"
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -13,7 +13,7 @@ from fernamt._runtime.reconciler import Reconciler
 from fernamt._runtime.sending import Sending
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.claims import Claim, ClaimLost, Wish, take
-from fernamt._store.deliveries import Beginning, Result, begin, finish, open_deliveries
+from fernamt._store.deliveries import Attempt, Beginning, Result, begin, finish, open_deliveries
 from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
@@ -55,17 +55,16 @@ class Post:
         """Let an attempt end without an answer, an hour ago."""
         with self.store.read() as connection:
             [one] = open_deliveries(self.store.statements(connection), self.line.number, 9)
-        beginning = Beginning(claim=self.claim, channel=self.line.number, delivery=one, parts_total=parts_total)
-        assert self.run(begin, beginning) is True
+        attempts = [Attempt(one, parts_total=parts_total)]
+        assert self.run(begin, Beginning(claim=self.claim, channel=self.line.number, attempts=attempts)) == [True]
         result = Result(
-            claim=self.claim,
             channel=self.line.number,
             delivery=self.delivery,
             n=one.attempts + 1,
             state=UNCERTAIN,
             outcome="Unreachable",
         )
-        assert self.run(finish, result) == UNCERTAIN
+        assert self.run(finish, [result]) == [UNCERTAIN]
         self.age(3_600_000_000)
 
     def age(self, us: int) -> None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from fernamt._runtime.clock import SystemClock
 from fernamt._store.channels import ChannelState, note_state
 from fernamt._store.claims import Claim, Wish, take
-from fernamt._store.deliveries import Beginning, Result, begin, finish, open_deliveries
+from fernamt._store.deliveries import Attempt, Beginning, Result, begin, finish, open_deliveries
 from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
 from fernamt._store.reception import Line, Submission
@@ -67,10 +67,10 @@ class Desk(Bare):
             queued = open_deliveries(self.store.statements(connection), line.number, 10_000)
         [one] = [one for one in queued if one.id == delivery]
         claim = self.claim(line)
-        assert self.run(begin, Beginning(claim=claim, channel=line.number, delivery=one))
+        assert self.run(begin, Beginning(claim=claim, channel=line.number, attempts=[Attempt(one)]))
         n = one.attempts + 1
         more.setdefault("outcome", "sent" if state == DeliveryState.SENT else "Unreachable")
-        self.run(finish, Result(claim=claim, channel=line.number, delivery=delivery, n=n, state=state, **more))
+        self.run(finish, [Result(channel=line.number, delivery=delivery, n=n, state=state, **more)])
 
     def inbox(self, *states: ConversationState, on: str = "", limit: int = 50) -> tuple[InboxLine, ...]:
         with self.store.read() as connection:

@@ -169,6 +169,7 @@ if typing.TYPE_CHECKING:
         VoicemailNode,
         Wording,
         read_menu,
+        words_of,
     )
 
 __all__ = (
@@ -350,6 +351,7 @@ __all__ = (
     "fold",
     "hookimpl",
     "read_menu",
+    "words_of",
 )
 
 

@@ -136,8 +136,9 @@ class App:
         redactor.known(secrets_in(planned.api))
         redactor.known([str(self._store.url.password or ""), self._hints.password if self._hints else ""])
         planned, equipment = await self._prepare(planned)
-        for failure in planned.loaded.failures:
+        for failure in planned.loaded.faults:
             _log.error("plugin_failed", plugin=failure.name, cause=str(failure), exc_info=failure.error)
+        self._web.without = "".join(f"\nwithout {one.name}: fernamt check tells why" for one in planned.loaded.unread)
         await asyncio.to_thread(erase_again, self._store, planned.loaded)
         self._writer.start()
         # One for all channels: what one transaction stores is looked up, and its conversations locked, in one go.
@@ -363,9 +364,7 @@ class App:
         """
         planned = await self._build()
         if not self._channels:
-            raise FernamtError(
-                str(planned.channels[0].failure or "the channel cannot be built: fernamt check --online")
-            )
+            raise FernamtError(str(planned.channels[0].failure or "it cannot be built: fernamt check --online"))
         supervised = self._channels[0]
         return self._connectors[ChannelId(supervised.line.id)], supervised.capabilities()
 

@@ -36,7 +36,6 @@ class Refusal:
 class Route:
     """Where a new conversation goes; empty means: no opinion."""
 
-    menu: str = ""
     team: str = ""
     kind: str = "support"
 

@@ -36,7 +36,7 @@ class FaqQuestion(Question[tuple[FaqAnswer, ...]]):
 
 @frozen(kw_only=True)
 class Hours:
-    """Whether we are open; *reason* is for people: ``closed``, ``holiday: Tag der Deutschen Einheit``."""
+    """Whether we are open; *reason* is for people, in the language of the question: ``closed``, ``Tag der Deutschen Einheit``."""
 
     is_open: bool
     reason: str
@@ -47,10 +47,11 @@ class Hours:
 
 @frozen(kw_only=True)
 class HoursQuestion(Question[Hours]):
-    """Are we open at that time, by that calendar?"""
+    """Are we open at that time, by that calendar? *language* is that of whoever asks; empty: nobody knows."""
 
     calendar: str
     at: datetime
+    language: str = ""
 
 
 @frozen(kw_only=True)

@@ -48,14 +48,14 @@ def test_a_new_menu_overwrites_nothing(shop: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_flaw_is_told_with_file_line_key_remedy_and_rule(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spoilt(shop, ', en = "Goodbye."', "")
-    line = 1 + shop.read_text()[: shop.read_text().index('prompt = { de = "Auf Wiederhören."')].count("\n")
+    spoilt(shop, ', en = "Thank you, we will be in touch."', "")
+    line = 1 + shop.read_text()[: shop.read_text().index('done = { de = "Danke, wir melden uns."')].count("\n")
     capsys.readouterr()
 
     assert main(["menu", "check", "shop.toml"]) == 1
     told = capsys.readouterr()
     assert told.out.startswith(
-        f"shop.toml:{line}: nodes.goodbye.prompt: it says nothing in 'en'. Write it in every language [lang"
+        f"shop.toml:{line}: nodes.message.done: it says nothing in 'en'. Write it in every language [lang"
     )
     assert main(["menu", "check", "shop.toml", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
@@ -144,12 +144,35 @@ def test_in_the_terminal_its_author_is_every_service(
         '[nodes.hello]\nkind = "hang-up"\nprompt.de = "Offen."\n[nodes.bye]\nkind = "hang-up"\nprompt.de = "Zu."\n'
     )
     heard = []
-    for answer in ("true", "false", ""):
+    for answer in ("true", "false", "", "open\n3\n{ is_open = true }"):
         monkeypatch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))
         assert main(["menu", "try", "hours.toml"]) == 0
         heard.append(capsys.readouterr().out.splitlines()[-2].strip())
 
-    assert heard == ["de: Offen.", "de: Zu.", "de: Zu."]
+    assert heard == ["de: Offen.", "de: Zu.", "de: Zu.", "de: Offen."]
+
+
+@pytest.mark.parametrize(
+    ("answers", "problem"),
+    [
+        ('hours = "open"', "'open' is no answer to hours: write true, false, or { is_open = false"),
+        ("hours = { open = true }", "is no answer to hours"),
+        ('hours = { is_open = false, changes_at = "tomorrow" }', "is no answer to hours"),
+        ("hours = true", ""),
+        ('hours = { is_open = false, reason = "closed", changes_at = 2026-12-01T08:00:00+01:00 }', ""),
+    ],
+)
+def test_an_answer_that_no_service_would_give_is_told_with_how_it_is_written(
+    here: Path, capsys: pytest.CaptureFixture[str], answers: str, problem: str
+) -> None:
+    (here / "hours.toml").write_text(
+        'id = "hours"\nlanguages = ["de"]\nentry = "open"\nfallback = "bye"\n'
+        '[nodes.open]\nkind = "hours"\nopen = "bye"\nclosed = "bye"\n[nodes.bye]\nkind = "hang-up"\nprompt.de = "Zu."\n'
+    )
+    (here / "hours.calls.toml").write_text(f'[calls.one]\ndoes = []\nends = "goodbye"\nanswers = {{ {answers} }}\n')
+
+    assert main(["menu", "test", "hours.toml"]) == (1 if problem else 0)
+    assert problem in capsys.readouterr().out
 
 
 def test_a_menu_is_shown_as_mermaid_as_svg_and_as_json(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:

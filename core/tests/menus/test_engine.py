@@ -117,6 +117,28 @@ def test_who_reads_gets_buttons_and_the_text_that_is_meant_for_it() -> None:
     assert [(one.value, one.label) for one in asked.buttons] == [("1", "Rechnung"), ("2", "Über uns"), ("3", "Mensch")]
 
 
+@pytest.mark.parametrize(
+    ("wording", "heard"),
+    [
+        # What is read is its own, and the core says what its author did not.
+        (Wording("Drücken Sie", no_match=("Ich höre",), written="Was?"), "Das habe ich nicht verstanden. Was?"),
+        (
+            Wording(
+                "Drücken Sie", no_match=("Ich höre",), written=Wording("Was?", again="Also?", no_match=("Bitte?",))
+            ),
+            "Bitte?",
+        ),
+        (Wording("Was?", no_match=("Bitte?",)), "Bitte?"),
+        (Wording("Was?", again="Also?"), "Das habe ich nicht verstanden. Also?"),
+    ],
+)
+def test_who_reads_is_told_that_it_was_not_understood(wording: Wording, heard: str) -> None:
+    caller = Caller(changed("main", prompt={"de": wording, "en": Wording("What?")}), written=True)
+    caller.does(Said("blau"))
+
+    assert caller.heard == heard
+
+
 def test_prompts_are_tapered_by_what_went_wrong_and_how_often() -> None:
     wording = Wording("Erst", again="Wieder", no_input=("Still 1", "Still 2"), no_match=("Falsch 1",), help="Hilfe")
     caller = Caller(changed("main", prompt={"de": wording, "en": wording}, tries=9))
@@ -470,6 +492,52 @@ def test_a_strangers_node_is_entered_remembers_and_leaves() -> None:
     assert caller.heard == "Richtig! State: won Bye"
 
 
+@frozen(kw_only=True)
+class Polite(Dice):
+    """Dice that let everybody have what they can have everywhere."""
+
+    def resume(self, visit: Visit, event: Happened) -> Stay | Leave:
+        wanted = visit.everywhere(event)
+        return Leave(wanted) if wanted else super().resume(visit, event)
+
+
+@pytest.mark.parametrize(
+    ("event", "node"),
+    [
+        (Pressed("0"), "person"),
+        (Said("Operator!"), "person"),
+        (Said("main menu"), "main"),
+        (Pressed("*"), "main"),
+        (Pressed("#"), "dice"),
+        (Said("the agent said four"), "bye"),  # a word among others is the node's to understand
+        (Said("Mitarbeiter"), "bye"),
+        (Silence(), "bye"),
+    ],
+)
+def test_a_strangers_node_gives_what_can_be_had_everywhere(event: Happened, node: str) -> None:
+    dice = Polite(exits={"right": "told", "wrong": "bye"})
+    menu = with_nodes(dice=dice, main=attrs.evolve(SMALL.nodes["main"], no_input="dice", tries=1))  # type: ignore[type-var]
+    caller = Caller(menu, "en")
+    caller.does(Silence())
+    assert caller.node == "dice"
+    caller.does(event)
+
+    assert caller.node == node
+
+
+def test_a_strangers_node_says_a_value_as_the_menu_does() -> None:
+    @frozen(kw_only=True)
+    class Day(Dice):
+        def enter(self, visit: Visit) -> Stay | Leave:
+            text = f"{visit.words('2026-12-24', 'date')}, {visit.words('12.90', 'amount')}"
+            return Stay((Gather(prompts=(visit.prompt({"de": text}),), max_keys=1),))
+
+    assert (
+        Caller(attrs.evolve(with_nodes(dice=Day(exits={"wrong": "bye"})), entry="dice")).heard
+        == "24. Dezember 2026, 12,90 Euro"
+    )
+
+
 def test_a_strangers_node_that_fails_leads_to_a_person() -> None:
     menu = attrs.evolve(with_nodes(dice=Dice(mood="bad", exits={"right": "told", "wrong": "bye"})), entry="dice")
 
@@ -562,6 +630,7 @@ def test_who_reads_is_handed_over_at_once_and_may_take_their_time() -> None:
     assert caller.node == "main"
     caller.does(Pressed("0"))
     assert caller.step.actions[-1] == Transfer(to="queue:all", timeout_s=20.0)
+    assert caller.heard == "Jemand von uns kümmert sich darum und meldet sich hier bei Ihnen."
     caller.does(Transferred("no-answer"))
     assert caller.node == "message"
     caller.does(Said("Bitte schreiben Sie mir."))
@@ -577,6 +646,8 @@ def test_who_reads_is_handed_over_at_once_and_may_take_their_time() -> None:
         ("Café, s'il vous plaît", ("cafe", "s", "il", "vous", "plait")),
         ("Zwo, drei & four #", ("2", "3", "4", "#")),
         ("Счёт, пожалуйста", ("счет", "пожалуиста")),
+        ("١٢ और ３ und ²", ("12", "और", "3", "und", "2")),
+        ("\u200f1\ufe0f\u20e3", ("1",)),
         ("", ()),
         ("x" * 600, ("x" * 500,)),
     ],

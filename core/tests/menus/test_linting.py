@@ -27,6 +27,7 @@ from fernamt import (
     SurveyQuestion,
     Variable,
     Voice,
+    Wording,
 )
 from fernamt.menus.linting import LINTS, flaws, unable
 
@@ -179,7 +180,24 @@ def test_what_a_channel_cannot_do_is_named() -> None:
     said = [one.problem for one in unable(SMALL, "trunk", Voice(transfer=False, record=False, speech=True))]
 
     assert said == ["trunk cannot transfer calls", "trunk cannot record"]
-    assert list(unable(SMALL, "chat", None)) == []
+
+
+@pytest.mark.parametrize(
+    ("wording", "word"),
+    [
+        (Wording("Drücken Sie die 1."), "Drück"),
+        (Wording("Drücken Sie die 1.", written="Was möchten Sie?"), None),
+        (Wording("Was?", no_input=("Ich habe nichts gehört.",)), "gehört"),
+        (Wording("Was?", no_input=("Ich habe nichts gehört.",), written="Was?"), None),
+        (Wording("Was?", written=Wording("Was?", no_match=("Nach dem Ton!",))), "Ton"),
+        (Wording("Der Eindruck betont, was niemand hört: es gehörte dazu."), None),
+    ],
+)
+def test_who_reads_cannot_press_or_listen(wording: Wording, word: str | None) -> None:
+    menu = changed("main", prompt={"de": wording, "en": Wording("What?")})
+    said = [one.problem for one in unable(menu, "chat", None) if one.path[:2] == ("nodes", "main")]
+
+    assert said == ([f"chat is read, and it says {word!r}"] if word else [])
 
 
 def test_a_look_up_may_ask_a_strangers_question() -> None:

@@ -26,7 +26,7 @@ def test_a_file_is_a_menu_of_its_name_and_callers_are_none(configuration: Path) 
         (folder / name).write_text(TOML if name == "shop.toml" else "not = 'a menu'")
     loaded = load(["menus"], discover([], beside=configuration))
 
-    assert loaded.failures == ()
+    assert loaded.faults == ()
     assert loaded.menus("menus") == ("menus.shop",)
     assert isinstance(loaded.offers["menus"].menus["shop"], BuiltMenu)
 
@@ -35,12 +35,21 @@ def test_without_menus_there_is_no_such_plugin(configuration: Path) -> None:
     assert discover([], beside=configuration) == ()
 
 
-def test_a_menu_with_a_mistake_says_where_it_is_and_who_tells_more(configuration: Path) -> None:
-    (configuration.parent / "menus.d" / "shop.toml").write_text(TOML.replace('entry = "main"', 'entry = "mein"'))
-    [failure] = load(["menus"], discover([], beside=configuration)).failures
+def test_a_file_with_a_mistake_says_where_and_takes_no_other_down(configuration: Path) -> None:
+    folder = configuration.with_name("menus.d")
+    (folder / "shop.toml").write_text(TOML)
+    (folder / "front.toml").write_text(TOML.replace('entry = "main"', 'entry = "mein"'))
+    (folder / "bytes.toml").write_bytes(b"\xff\xfe")
+    (folder / "My shop.toml").write_text(TOML)
+    loaded = load(["menus"], discover([], beside=configuration))
+    unread = {one.name: one for one in loaded.unread}
 
-    assert "shop.toml:4: entry: there is no node 'mein'" in failure.cause
-    assert "fernamt menu check menus.d/NAME.toml" in failure.remedy
+    assert (loaded.failures, list(loaded.offers["menus"].menus)) == ((), ["shop"])
+    assert unread.keys() == {"menus.bytes", "menus.front", "menus.My shop"}
+    assert "front.toml:4: entry: there is no node 'mein'" in unread["menus.front"].cause
+    assert "fernamt menu check menus.d/front.toml" in unread["menus.front"].remedy
+    # A channel that names one of them runs all the same: whoever writes there is handed to a person.
+    assert loaded.menus("menus") == ("menus.shop", *unread)
 
 
 def test_a_plugin_offers_nodes_under_its_own_name_and_nothing_that_is_none() -> None:

@@ -64,7 +64,6 @@ def test_a_failure_is_shortened_to_what_it_needs() -> None:
 # ---- the model bites
 def _without_fences(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(claims, "lost", lambda *_: {})
-    patch.setattr(deliveries, "lost", lambda *_: {})
 
 
 def _without_dedupe(patch: pytest.MonkeyPatch) -> None:
@@ -76,7 +75,7 @@ def _without_lanes(patch: pytest.MonkeyPatch) -> None:
 
 
 def _without_attempt_before_send(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(outbox, "begin", lambda _tx, payloads: [True for _ in payloads])
+    patch.setattr(outbox, "begin", lambda _tx, payloads: [[True for _ in one.attempts] for one in payloads])
 
 
 def _repeating_what_is_uncertain(patch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
 from fernamt import Address, Rejected
+from fernamt_sms import number as number_module
 from fernamt_sms.number import NAME_SCHEME, SCHEME, is_name, recipient, refuse_name, sender, zones
 
 RIGHT = {
@@ -22,7 +26,7 @@ RIGHT = {
 }
 
 WRONG = {
-    ("030 123456", ""): r"no country code: write it as \+49\.\.\., or set region",
+    ("030 123456", ""): r"no country code: write it as \+49\.\.\.",
     ("+999 123456", "DE"): "no such country code",
     ("+1555", ""): "too short for its country",
     ("+1 202 555 01234", ""): "too long for its country",
@@ -58,6 +62,27 @@ CAME = {
     ("030123456", "", False): "phone:030123456",
     ("", "", False): "sms:unknown",
 }
+
+
+def test_a_number_in_full_is_what_the_library_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = random.Random(1)
+    numbers = [
+        f"+{country}{first}{dice.randrange(10 ** (length - 1)):0{length - 1}}"
+        for country in COUNTRY_CODE_TO_REGION_CODE
+        for length in range(5, 13)
+        for first in (dice.randrange(10), dice.randrange(2, 10))
+    ]
+
+    def read(number: str) -> str:
+        try:
+            return recipient.__wrapped__(number, "")
+        except Rejected as why:
+            return why.reason
+
+    at_a_glance, plain = [read(one) for one in numbers], [number_module._is_plain(one) for one in numbers]
+    monkeypatch.setattr(number_module, "_is_plain", lambda _: False)
+    assert at_a_glance == [read(one) for one in numbers]
+    assert len(numbers) * 2 // 3 > sum(plain) > len(numbers) // 5
 
 
 @pytest.mark.parametrize(("came", "address"), CAME.items())

@@ -64,7 +64,7 @@ def at(text: str) -> datetime:
         ("2026-11-30T12:00+01:00", False, "closed", "", "2026-11-30T13:00+01:00"),
         ("2026-11-30T19:00+01:00", False, "closed", "", "2026-12-01T08:00+01:00"),
         ("2026-12-04T12:30+01:00", False, "closed", "", "2026-12-07T08:00+01:00"),
-        ("2026-01-06T10:00+01:00", False, "holiday: Heilige Drei Könige", "holiday", "2026-01-07T08:00+01:00"),
+        ("2026-01-06T10:00+01:00", False, "Heilige Drei Könige", "holiday", "2026-01-07T08:00+01:00"),
         ("2026-12-22T10:00+01:00", False, "closed today", "special", "2026-12-23T10:00+01:00"),
         ("2026-12-23T10:30+01:00", True, "", "special", "2026-12-23T11:00+01:00"),
         ("2026-07-01T06:30+00:00", True, "", "", "2026-07-01T12:00+02:00"),
@@ -74,6 +74,41 @@ def test_hours_follow_the_week_the_holidays_of_the_land_and_days_of_their_own(
     when: str, is_open: bool, reason: str, occasion: str, changes: str
 ) -> None:
     assert hours_at(WEEK, at(when)) == Hours(is_open=is_open, reason=reason, changes_at=at(changes), occasion=occasion)
+
+
+@pytest.mark.parametrize(
+    ("land", "language", "reasons"),
+    [
+        ("DE-BY", "de", ("Tag der Deutschen Einheit", "heute geschlossen", "geschlossen")),
+        ("DE-BY", "en", ("German Unity Day", "closed today", "closed")),
+        ("DE-BY", "en-GB", ("German Unity Day", "closed today", "closed")),
+        # Nobody knows the language, or the day's name in it: the country's own.
+        ("DE-BY", "", ("Tag der Deutschen Einheit", "closed today", "closed")),
+        ("DE-BY", "pl", ("Tag der Deutschen Einheit", "closed today", "closed")),
+    ],
+)
+def test_why_it_is_closed_is_said_in_the_language_of_whoever_asks(
+    land: str, language: str, reasons: tuple[str, str, str]
+) -> None:
+    calendar = evolve(WEEK, holidays=land)
+    days = ("2026-10-03T10:00+02:00", "2026-12-22T10:00+01:00", "2026-11-30T19:00+01:00")
+
+    assert tuple(hours_at(calendar, at(day), language).reason for day in days) == reasons
+
+
+@pytest.mark.parametrize(
+    ("when", "changes"),
+    [
+        # The clock is set forward from 2 to 3, and back from 3 to 2.
+        ("2026-03-28T23:00+01:00", "2026-03-29T04:00+02:00"),
+        ("2026-10-24T23:00+02:00", "2026-10-25T04:00+01:00"),
+        ("2026-10-25T00:59+00:00", "2026-10-25T04:00+01:00"),
+    ],
+)
+def test_hours_are_those_of_the_clock_on_the_wall(when: str, changes: str) -> None:
+    found = hours_at(Calendar(sunday=("04:00-08:00",), monday=("08:00-09:00",)), at(when))
+
+    assert (found.is_open, found.changes_at) == (False, at(changes))
 
 
 def test_a_holiday_of_one_land_is_a_day_of_work_in_another() -> None:

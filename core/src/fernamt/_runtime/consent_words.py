@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,8 +15,9 @@ from fernamt.inbound import Consent, InboundEvent, Received
 STOPPED_MARK: Final = "opt-out"
 _LONGEST: Final = 40
 """With whatever stands around the word."""
-_AROUND: Final = re.compile(r"\A\W+|\W+\Z")
-_WITHIN: Final = str.maketrans("", "", " -.")
+_AROUND: Final = re.compile(r"\A[\W_]+|[\W_]+\Z")
+_WITHIN: Final = str.maketrans("", "", " -._\u00ad\u200b\u200c\u200d\u2060")
+_BETWEEN: Final = re.compile(r"[\W_]+")
 
 
 @frozen
@@ -43,10 +45,13 @@ WORDS: Final[Mapping[str, _Word]] = {
 
 
 def word_of(text: str) -> str:
-    """Return the word that is all of *text*, however it is written, ``""`` if there is none."""
+    """Return the word that is all of *text*, however it is written and however often, ``""`` if there is none."""
     if type(text) is not str or len(text) > _LONGEST:
         return ""
-    word = _AROUND.sub("", text).casefold().translate(_WITHIN)
+    said = _AROUND.sub("", unicodedata.normalize("NFKC", text)).casefold()
+    word = said.translate(_WITHIN)
+    if word not in WORDS and len(often := {*_BETWEEN.split(said)}) == 1:
+        word = often.pop()
     return word if word in WORDS else ""
 
 

@@ -69,6 +69,11 @@ class Plugins:
         for implementation in self.by_hook["fernamt_stopping"]:
             self._call(implementation, {})
 
+    @property
+    def judging(self) -> bool:
+        """Whether any plugin says what may be sent."""
+        return bool(self.by_hook["fernamt_allow_send"])
+
     def allow_send(
         self, message: OutboundMessage, conversation: Conversation, customer: Customer, now: datetime
     ) -> Refusal | None:

@@ -15,6 +15,9 @@ from fernamt.session import Gather, Hold, LineAction, Pressed, Prompt, Said, Say
 _NUMBER: Final = re.compile(r"[0-9*#]{1,3}")
 _KEYS: Final = re.compile(r"\W*?([0-9*#]{1,20})[\s.,;:!)]*")
 _MARK: Final = ":"
+_QUOTED: Final = re.compile(r"^[>|\s]+", re.MULTILINE)
+_TELLING: Final = 8
+"""A shorter question may be somebody's own words."""
 
 
 @frozen
@@ -73,6 +76,20 @@ def _ends(span: Sequence[Any]) -> tuple[int, int]:
     return int(span[0]), int(span[1])
 
 
+def repeats(words: str, asked: LineAction | None) -> bool:
+    """Say whether somebody sends our own question back: then no word in it is theirs for certain.
+
+    A connector that tells quotes from new words has taken them away already, unless nothing else was there.
+    """
+    if not isinstance(asked, Gather) or not (asked.buttons or asked.max_keys):
+        return False
+    theirs = " ".join(_QUOTED.sub("", words).split())
+    labels = {one.value: one.label for one in asked.buttons}
+    choices = sum(f"{number} {labels[value]}" in theirs for number, value in numbers(asked.buttons).items())
+    questions = (" ".join(one.text.split()) for one in asked.prompts)
+    return choices > 1 or any(one in theirs for one in questions if len(one) >= _TELLING)
+
+
 def is_stale(entry: Entry, tag: str) -> bool:
     """Say whether it is a button of another question than the one with *tag*."""
     choice = str(entry.data.get("choice", ""))
@@ -85,6 +102,8 @@ def answered(entry: Entry, asked: LineAction | None) -> Pressed | Said:
         return Pressed(choice.partition(_MARK)[2])
     words = own_words(entry)
     found = _KEYS.fullmatch(words.partition("\n")[0].strip())
+    if found is None and repeats(words, asked):
+        return Said("")
     if found is None or not isinstance(asked, Gather):
         return Said(words)
     keys = found[1]

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 from attrs import field, frozen
 
-from fernamt._runtime.in_writing import answered, is_stale, own_words, spoken
+from fernamt._runtime.in_writing import answered, is_stale, own_words, repeats, spoken
 from fernamt._runtime.minutes import is_secret
 from fernamt._runtime.script import Scribe, Script
 from fernamt._runtime.turns import LooksUp
@@ -135,7 +135,10 @@ class Leading:
         started = Started("", Address.parse(case.author), channel=case.talk.line.id, session=case.call, written=True)
         first = await self._through(case, "null", started)
         words = own_words(case.entry)
-        if first.ends or len(words) > FIRST_WORDS_MAX or not self._chooses(case, first.state, words):
+        asked = first.script.actions[-1] if first.script.actions else None
+        if len(words) > FIRST_WORDS_MAX or repeats(words, asked):
+            words = ""
+        if first.ends or not words or not self._chooses(case, first.state, words):
             return first
         # Whoever says at once what they want is not asked for it.
         return _after(first, await self._through(case, first.state, Said(words)))

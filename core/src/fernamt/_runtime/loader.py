@@ -6,7 +6,7 @@ import importlib.metadata
 import inspect
 import re
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
@@ -66,6 +66,13 @@ class Loaded:
     failures: tuple[PluginFailure, ...]
     installed: Mapping[str, Installed]
     """The plugins that were loaded, by name."""
+    unread: tuple[PluginFailure, ...] = ()
+    """What is out of a plugin that is loaded: menus of the company's own, each by the name that a channel uses."""
+
+    @property
+    def faults(self) -> tuple[PluginFailure, ...]:
+        """Everything that was asked for and cannot be used."""
+        return (*self.failures, *self.unread)
 
     def without(self, name: str, why: BaseException, remedy: str = "") -> Loaded:
         """Return what is left when the plugin *name* turns out to be unusable."""
@@ -92,11 +99,15 @@ class Loaded:
         return offer
 
     def menus(self, plugin: str) -> tuple[str, ...]:
-        """Return the names of a plugin's menus; raises ``PluginFailed`` if it cannot be used."""
+        """Return the names of a plugin's menus, with those that cannot be used.
+
+        Raises:
+            PluginFailed: Nothing is known of the plugin's menus, for it cannot be used.
+        """
         for failure in self.failures:
             if failure.name == plugin:
                 raise PluginFailed(failure)
-        return tuple(f"{plugin}.{name}" for name in self.offers[plugin].menus)
+        return (*(f"{plugin}.{name}" for name in self.offers[plugin].menus), *(one.name for one in self.unread))
 
     def factory(self, kind: str) -> Factory:
         """Return what makes a connector of this kind, importing its module; raises ``PluginFailed``."""
@@ -152,12 +163,28 @@ def load(
     # pluggy calls last what was registered first.
     for name, (_, plugin, _) in reversed(taken.items()):
         registered.register(plugin, name=name)
+    unread = [one for installed, plugin, _ in taken.values() for one in _unread(installed, plugin)]
     return Loaded(
         plugins=Plugins(registered),
+        unread=tuple(unread),
         offers=MappingProxyType({name: offers for name, (_, _, offers) in taken.items()}),
         failures=tuple(failures),
         installed=MappingProxyType({name: one for name, (one, _, _) in taken.items()}),
     )
+
+
+def _unread(one: Installed, plugin: Any) -> Iterator[PluginFailure]:
+    if not isinstance(one.entry_point, MenuFolder):
+        return
+    for file, why in plugin.unread.items():
+        place = f"{one.distribution}/{file}"
+        yield PluginFailure(
+            name=f"{one.name}.{Path(file).stem}",
+            distribution=place,
+            version="",
+            cause=_line(why),
+            remedy=f"Correct it; fernamt menu check {place} tells everything",
+        )
 
 
 def load_one(name: str, installed: Iterable[Installed] | None = None) -> Offers:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from fernamt.errors import FernamtError
 from fernamt.hookspecs import hookimpl
 from fernamt.registry import Registry
 
@@ -30,16 +31,24 @@ class MenuFolder:
         return FOLDER
 
     def load(self) -> SimpleNamespace:
-        """Return the plugin that offers them: ``reception.toml`` as ``menus.reception``."""
+        """Return the plugin that offers them: ``reception.toml`` as ``menus.reception``. Raises nothing for a file with mistakes.
+
+        Its ``unread`` has the reason for each file that is no menu, by the file's name, once it was asked what it offers: one bad
+        file takes no other down.
+        """
+        unread: dict[str, Exception] = {}
 
         @hookimpl
         def fernamt_register(registry: Registry) -> None:
             from fernamt.menus import read_menu
 
             for file in menu_files(self.path):
-                registry.menu(file.stem, read_menu(file, nodes=nodes_of(file)))
+                try:
+                    registry.menu(file.stem, read_menu(file, nodes=nodes_of(file)))
+                except (FernamtError, OSError, ValueError) as why:
+                    unread[file.name] = why
 
-        return SimpleNamespace(fernamt_register=fernamt_register)
+        return SimpleNamespace(fernamt_register=fernamt_register, unread=unread)
 
 
 def menu_files(folder: Path) -> tuple[Path, ...]:

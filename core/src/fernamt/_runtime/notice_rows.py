@@ -28,6 +28,8 @@ _ADDRESS_MAX: Final = 300
 _KNOWN: Final = ("to", "key", "language", "name", "values")
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _SEPARATORS: Final = str.maketrans("", "", " -/().\xa0")
+_INSIDE: Final = re.compile(r"\A(\+[0-9]{1,3})\s*\(0\)")
+"""The zero that is dialled within the country alone; Italy dials it always, before numbers that take no SMS."""
 _MAIL: Final = re.compile(r"[^\s@<>,;:\"]{1,64}@(?:[^\s@<>,;:\".]{1,63}\.){1,8}[^\s@<>,;:\".]{2,63}")
 _ANY: Final = re.compile(r"[a-z][a-z0-9_+-]{0,30}:[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
@@ -140,7 +142,7 @@ def address_of(text: str) -> Address:
     if len(text) > _ADDRESS_MAX:
         raise ValueError(f"has more than {_ADDRESS_MAX} characters")
     if scheme == "phone" or (not colon and text.startswith("+")):
-        number = (value if colon else text).translate(_SEPARATORS)
+        number = _INSIDE.sub(r"\1", value if colon else text).translate(_SEPARATORS)
         if not _PHONE.fullmatch(number):
             raise ValueError("is no telephone number with its country")
         return Address("phone", number)
@@ -212,8 +214,8 @@ def _csv_rows(stream: TextIO, name: str) -> Iterator[object]:
     if "to" not in headings or len(set(headings)) < len(headings):
         raise BadFile(f"{name} needs headings in its first line, each once: to, and the values of the template.")
     for cells in csv.reader(_bounded(stream, name), delimiter=delimiter, strict=True):
-        if not cells:
-            continue
+        if not any(map(str.strip, cells)):
+            continue  # a spreadsheet writes its separators to the last row that was ever touched
         row = dict(zip(headings, cells, strict=False))
         values = {key: text for key, text in row.items() if key not in RESERVED and text}
         raw: dict[str, object] = {key: text for key, text in row.items() if key in RESERVED} | {"values": values}

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
-from attrs import evolve
+from attrs import evolve, frozen
 
 from fernamt._runtime.answer import answer_of
 from fernamt._runtime.claims import stop_task
 from fernamt._runtime.fitting import measures_of, next_part
 from fernamt._runtime.hooks import Plugins
-from fernamt._runtime.lanes import Lanes
 from fernamt._runtime.outcome import outcome_of
 from fernamt._runtime.queue import POLL_S, Queue
 from fernamt._runtime.quiet import quiet_until
@@ -26,7 +25,7 @@ from fernamt._runtime.sending import SEND_TIMEOUT_S, Sending
 from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.correspondence import Prepared, prepare
-from fernamt._store.deliveries import Beginning, OpenDelivery, Result, Takeover, begin, take_over
+from fernamt._store.deliveries import Attempt, Beginning, OpenDelivery, Result, Takeover, begin, take_over
 from fernamt._store.engine import Store
 from fernamt._store.names import Names
 from fernamt._store.refusals import Refused, refuse
@@ -44,6 +43,14 @@ _TOGETHER: Final = 256
 _OVER: Final = frozenset(DeliveryState) - {DeliveryState.QUEUED, DeliveryState.SENDING}
 """Whatever is in one of these holds no lane."""
 _log = structlog.get_logger()
+
+
+@frozen
+class _Ready:
+    """A message that may go, and its attempt."""
+
+    attempt: Attempt
+    message: OutboundMessage
 
 
 class Outbox:
@@ -78,9 +85,11 @@ class Outbox:
         self._measures = measures_of(sending.connector)
         self._queue = self._unread()
         self._gathering = False
-        self._in_flight: set[asyncio.Task[None]] = set()
-        self._answered: set[asyncio.Task[None]] = set()
-        """Those whose answer is known: it would be lost, so nobody cancels them before :meth:`close`."""
+        self._beginning: set[asyncio.Task[None]] = set()
+        self._calling: set[asyncio.Task[None]] = set()
+        self._answers: list[tuple[Queue, OpenDelivery, Result]] = []
+        self._recording: set[asyncio.Task[None]] = set()
+        """Answers that are known would be lost, so nobody cancels this before :meth:`close`."""
         self._held_back = False
         self._stopping = False
 
@@ -104,9 +113,9 @@ class Outbox:
         # What the last holder sent just now is not known: nothing is made up for.
         self._rate = Rate(max(asyncio.get_running_loop().time(), self._rate.free_at))
         try:
-            while self._answered:
+            while self._recording:
                 # Settled as uncertain, it would let the next of its lane pass, and might then be sent after that.
-                await asyncio.wait(self._answered)
+                await asyncio.wait(self._recording)
             await self._take_over(claim)
             while not self._held_back:
                 self._changed.clear()
@@ -118,9 +127,8 @@ class Outbox:
         except ClaimLost:
             self._log.warning("outbox_claim_lost")
         finally:
-            for task in tuple(self._in_flight):
-                if task not in self._answered:
-                    await stop_task(task)
+            for task in (*self._beginning, *self._calling):
+                await stop_task(task)
 
     async def quiet(self, within_s: float) -> None:
         """Begin nothing more, ever, and return when what is under way has ended, or after *within_s* seconds."""
@@ -130,16 +138,18 @@ class Outbox:
             async with asyncio.timeout(within_s):
                 await self._at_rest()
         except TimeoutError:
-            recording = len(self._answered)
-            self._log.warning("outbox_not_quiet", sending=len(self._in_flight) - recording, recording=recording)
+            self._log.warning("outbox_not_quiet", sending=len(self._calling), recording=bool(self._recording))
 
     async def _at_rest(self) -> None:
-        while self._in_flight:
-            await asyncio.wait(self._in_flight)
+        while tasks := self._under_way():
+            await asyncio.wait(tasks)
+
+    def _under_way(self) -> Collection[asyncio.Task[None]]:
+        return {*self._beginning, *self._calling, *self._recording}
 
     async def close(self) -> None:
         """Give up what could not be recorded: the store is away, and so are we."""
-        for task in tuple(self._in_flight):
+        for task in self._under_way():
             await stop_task(task)
 
     def _unread(self) -> Queue:
@@ -161,7 +171,7 @@ class Outbox:
             if self._rate.free_at > now:
                 return self._rate.free_at
             can = self._sending.capabilities()
-            free = min(can.in_flight - len(self._in_flight), self._rate.room(now, can.units_per_s), _TOGETHER)
+            free = min(can.in_flight - len(self._calling), self._rate.room(now, can.units_per_s), _TOGETHER)
             if free <= 0:
                 break
             try:
@@ -183,32 +193,31 @@ class Outbox:
         Returns when all that was started is begun: after an outage of the store there must not go more than the rate allows.
         """
         loop = asyncio.get_running_loop()
-        begun: list[asyncio.Future[None]] = []
+        asked: list[Refused | _Ready] = []
         try:
             prepared = await asyncio.to_thread(self._prepare, taken)
             for delivery in taken:
                 if not self._may_begin() or self._rate.free_at > (now := loop.time()):
                     break
-                asked = self._asked(claim, delivery, prepared[delivery.id], now)
-                begun.append(loop.create_future())
-                delivering = self._deliver(delivery, asked, begun[-1], self._queue.lanes(delivery))
-                task = asyncio.create_task(delivering, name=f"send-{delivery.id}")
-                self._in_flight.add(task)
-                task.add_done_callback(self._delivered)
+                asked.append(self._asked(claim, delivery, prepared[delivery.id], now))
         finally:
-            for delivery in reversed(taken[len(begun) :]):
-                self._queue.lanes(delivery).put_back(delivery)
-        if begun:
-            await asyncio.wait(begun)
+            for delivery in reversed(taken[len(asked) :]):
+                self._queue.put_back(delivery)
+        if asked:
+            ready = [one for one in asked if isinstance(one, _Ready)]
+            refusals = [(one, why) for one, why in zip(taken, asked, strict=False) if isinstance(why, Refused)]
+            self._start(self._beginning, self._together(claim, self._queue, ready, refusals), "begin")
+            await asyncio.wait(self._beginning)
 
     def _prepare(self, deliveries: Sequence[OpenDelivery]) -> dict[int, Prepared | Exception]:
         with self._store.read() as connection:
-            do, quotes = self._store.statements(connection), self._sending.capabilities().quotes
-            return prepare(do, self._names, self._sending.line.number, deliveries, quotes=quotes)
+            do, line = self._store.statements(connection), self._sending.line.number
+            quotes, people = self._sending.capabilities().quotes, self._plugins.judging
+            return prepare(do, self._names, line, deliveries, quotes=quotes, people=people)
 
     def _asked(
         self, claim: Claim, delivery: OpenDelivery, prepared: Prepared | Exception, now_s: float
-    ) -> Refused | tuple[Beginning, OutboundMessage]:
+    ) -> Refused | _Ready:
         """Return why the message may not go, or how its attempt begins. A policy is asked about the whole, not about parts."""
         refused = partial(Refused, claim=claim, delivery=delivery.id)
         if isinstance(prepared, Exception):
@@ -216,7 +225,7 @@ class Outbox:
             return refused(reason=f"the message cannot be made: {type(prepared).__name__}")
         if prepared.stopped:
             return refused(reason=prepared.stopped)
-        line, connector, can = self._sending.line.number, self._sending.connector, self._sending.capabilities()
+        connector, can = self._sending.connector, self._sending.capabilities()
         now = self._store.clock.now()
         if can.automatic_per_day is not None and prepared.automatic_today >= can.automatic_per_day:
             return refused(reason=f"{can.automatic_per_day} automatic messages within a day are enough for one person")
@@ -226,10 +235,10 @@ class Outbox:
             part = next_part(prepared, delivery.parts, can, self._measures, now)
             if isinstance(part, str):
                 return refused(reason=part)
-            refusal = delivery.parts == 0 and self._plugins.allow_send(
-                message=prepared.message, conversation=prepared.conversation, customer=prepared.customer, now=now
-            )
-            if refusal:
+            refusal = None
+            if prepared.whose is not None and delivery.parts == 0:
+                refusal = self._plugins.allow_send(prepared.message, *prepared.whose, now)
+            if refusal is not None:
                 until_us = microseconds(max(refusal.until, now + _ASK_AGAIN)) if refusal.until else 0
                 return refused(reason=storable_text(refusal.reason), until_us=until_us)
             message = part.message
@@ -239,91 +248,104 @@ class Outbox:
             self._log.exception("connector_failed", delivery=delivery.id, error=type(why).__name__)
             return refused(reason=f"the connector failed before it was sent: {type(why).__name__}")
         self._rate.spend(units, per_s=can.units_per_s, now_s=now_s)
-        beginning = Beginning(claim=claim, channel=line, delivery=delivery, chosen_id=chosen, parts_total=part.total)
-        return beginning, message
+        return _Ready(Attempt(delivery, chosen, part.total), message)
 
-    # ---- one delivery
-    async def _deliver(
+    # ---- what is begun
+    async def _together(
         self,
-        delivery: OpenDelivery,
-        asked: Refused | tuple[Beginning, OutboundMessage],
-        begun: asyncio.Future[None],
-        lanes: Lanes,
+        claim: Claim,
+        queue: Queue,
+        ready: Sequence[_Ready],
+        refusals: Sequence[tuple[OpenDelivery, Refused]],
     ) -> None:
-        """Make an attempt, or record why none is made; then let the next of the lane go, unless this one may still hold it."""
-        state = DeliveryState.SENDING
+        """Make attempts, and record why none is made of the others."""
         try:
-            state = await (self._refused(asked) if isinstance(asked, Refused) else self._attempted(*asked, begun))
+            await self._begun(claim, queue, ready)
+            await asyncio.gather(*(self._refused(queue, *one) for one in refusals))
         except ClaimLost:
             if not self._held_back:
                 self._log.warning("outbox_claim_lost")
             self.hold_back()
-        finally:
-            if not begun.done():
-                begun.set_result(None)
-            if state in _OVER:
-                lanes.release(delivery.lane)
-            else:
-                lanes.set_aside(delivery.lane)
 
-    def _delivered(self, task: asyncio.Task[None]) -> None:
-        self._in_flight.discard(task)
-        self._answered.discard(task)
-        if not task.cancelled() and (why := task.exception()) is not None:
-            self._log.error("delivery_left_alone", task=task.get_name(), exc_info=why)
-        self._gather()
-
-    async def _refused(self, refusal: Refused) -> DeliveryState:
+    async def _refused(self, queue: Queue, delivery: OpenDelivery, refusal: Refused) -> None:
         await written(self._writer, self._store.clock, refuse, refusal)
         self._log.info("delivery_refused", delivery=refusal.delivery, until=refusal.until_us)
         self._reached("outbox.refused")
-        return DeliveryState.QUEUED if refusal.until_us else DeliveryState.REFUSED
+        queue.ended(delivery, is_over=not refusal.until_us)
 
-    async def _attempted(
-        self, beginning: Beginning, message: OutboundMessage, begun: asyncio.Future[None]
-    ) -> DeliveryState:
-        """Record the attempt before its first byte, make it, and record its result; return what the delivery then is."""
-        claim, delivery = beginning.claim, beginning.delivery.id
-        try:
-            may_go = await self._begun(beginning)
-        except ClaimLost:
-            raise
-        except Exception as why:  # noqa: BLE001 - what the store cannot take of one delivery must not stop the others
-            self._log.error("attempt_not_storable", delivery=delivery, exc_info=why)
-            reason = f"the attempt cannot be recorded: {type(why).__name__}"
-            return await self._refused(Refused(claim=claim, delivery=delivery, reason=reason))
-        begun.set_result(None)
-        if not may_go:
-            return DeliveryState.SENDING  # not queued any more, or not as it was seen
+    async def _begun(self, claim: Claim, queue: Queue, ready: Sequence[_Ready]) -> None:
+        """Record attempts before their first byte, and start what was begun."""
+        attempts = [one.attempt for one in ready]
+        beginning = Beginning(claim=claim, channel=self._sending.line.number, attempts=attempts)
+        begun: Sequence[bool] = [False] * len(ready)
+        while ready:
+            try:
+                begun = await self._writer.write(begin, beginning)
+                break
+            except NotStored as full:
+                if not self._may_begin():
+                    break
+                await self._store.clock.sleep(full.after_s)
+                # A commit whose answer was lost may have been made: left alone, it would hold its lane.
+                beginning = evolve(beginning, again=True)
+            except ClaimLost:
+                raise
+            except Exception as why:  # noqa: BLE001 - what the store cannot take of one delivery must not stop the others
+                if len(ready) > 1:
+                    for one in ready:
+                        await self._begun(claim, queue, [one])
+                    return
+                delivery = attempts[0].delivery
+                self._log.error("attempt_not_storable", delivery=delivery.id, exc_info=why)
+                reason = f"the attempt cannot be recorded: {type(why).__name__}"
+                await self._refused(queue, delivery, Refused(claim=claim, delivery=delivery.id, reason=reason))
+                return
+        for one, may_go in zip(ready, begun, strict=True):
+            if may_go:
+                self._start(self._calling, self._called(claim, queue, one), f"send-{one.attempt.delivery.id}")
+            else:  # not queued any more, or not as it was seen
+                queue.ended(one.attempt.delivery, is_over=False)
+
+    async def _called(self, claim: Claim, queue: Queue, ready: _Ready) -> None:
+        """Make an attempt that was recorded; what comes out is recorded with whatever else comes out meanwhile."""
         self._reached("outbox.begun")
         # Halted meanwhile, we may have lost the channel, or not: that nothing was sent settles it either way.
         answer: Sent | Exception = Unreachable("the runner was halted before it was sent", certain=True)
         if self._holds(claim):
-            answer = await answer_of(self._sending.connector, message, within_s=SEND_TIMEOUT_S)
-        if (task := asyncio.current_task()) is not None:
-            self._answered.add(task)
+            answer = await answer_of(self._sending.connector, ready.message, within_s=SEND_TIMEOUT_S)
         self._reached("outbox.answered")
-        result = self._result(beginning, message.attempt, answer)
-        state = await recorded(self._writer, self._store.clock, result)
-        self._reached("outbox.finished")
-        self._log.info(
-            "delivery_attempted", delivery=delivery, attempt=result.n, outcome=result.outcome, state=state.value
-        )
-        return state
+        self._answers.append((queue, ready.attempt.delivery, self._result(ready, answer)))
+        if not self._recording:
+            self._start(self._recording, self._recorded(), "record")
 
-    async def _begun(self, beginning: Beginning) -> bool:
-        """Record an attempt. A commit whose answer was lost may have been made: left alone, it would hold its lane."""
-        while True:
-            try:
-                return await self._writer.write(begin, beginning)
-            except NotStored as full:
-                if not self._may_begin():
-                    return False
-                await self._store.clock.sleep(full.after_s)
-                beginning = evolve(beginning, again=True)
+    async def _recorded(self) -> None:
+        """Record what came out until there is nothing more, and let the next of the lanes go."""
+        try:
+            while self._answers:
+                answers, self._answers = self._answers, []
+                states = await recorded(self._writer, self._store.clock, [result for _, _, result in answers])
+                for (queue, delivery, result), state in zip(answers, states, strict=True):
+                    self._reached("outbox.finished")
+                    queue.ended(delivery, is_over=state in _OVER)
+                    said = {"delivery": delivery.id, "attempt": result.n, "outcome": result.outcome}
+                    self._log.info("delivery_attempted", **said, state=state.value)
+                self._gather()
+        finally:
+            self._recording.clear()  # now: before the task is seen to be done there may be another answer
 
-    def _result(self, beginning: Beginning, n: int, answer: object) -> Result:
-        delivery = beginning.delivery
+    def _start(self, tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        tasks.add(task)
+        task.add_done_callback(partial(self._ended, tasks))
+
+    def _ended(self, tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
+        if not task.cancelled() and (why := task.exception()) is not None:
+            self._log.error("delivery_left_alone", task=task.get_name(), exc_info=why)
+        self._gather()
+
+    def _result(self, ready: _Ready, answer: object) -> Result:
+        delivery, n = ready.attempt.delivery, ready.message.attempt
         outcome = outcome_of(answer, attempt=n, idempotent=self._sending.capabilities().idempotent)
         if outcome.unforeseen:
             error = answer if isinstance(answer, Exception) else None
@@ -333,9 +355,8 @@ class Outbox:
             self._sending.needs_login(answer)
         if outcome.pause_s:
             self._rate.free_at = max(self._rate.free_at, asyncio.get_running_loop().time() + outcome.pause_s)
-        more = outcome.state == DeliveryState.SENT and delivery.parts + 1 < beginning.parts_total
+        more = outcome.state == DeliveryState.SENT and delivery.parts + 1 < ready.attempt.parts_total
         return Result(
-            claim=beginning.claim,
             channel=self._sending.line.number,
             delivery=delivery.id,
             n=n,
@@ -354,7 +375,7 @@ class Outbox:
     # ---- when to look again
     def _gather(self) -> None:
         """Look for more when a quarter of the places is free, or soon: what is begun together costs half of it alone."""
-        if len(self._in_flight) * 4 <= self._sending.capabilities().in_flight * 3:
+        if len(self._calling) * 4 <= self._sending.capabilities().in_flight * 3:
             self._changed.set()
         elif not self._gathering:
             self._gathering = True

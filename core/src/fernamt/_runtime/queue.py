@@ -59,9 +59,14 @@ class Queue:
         """Return when it is worth asking again though nothing happened (the loop's time)."""
         return min(kind.due_at(wanted=True) for kind in self._kinds)
 
-    def lanes(self, delivery: OpenDelivery) -> Lanes:
-        """Return the lanes that a delivery was taken from: tell them how it ended."""
-        return self._lanes[delivery.purpose]
+    def put_back(self, delivery: OpenDelivery) -> None:
+        """Take back what could not go now: it is the next."""
+        self._lanes[delivery.purpose].put_back(delivery)
+
+    def ended(self, delivery: OpenDelivery, *, is_over: bool) -> None:
+        """Let the next of a lane go, unless this one may still hold it."""
+        lanes = self._lanes[delivery.purpose]
+        (lanes.release if is_over else lanes.set_aside)(delivery.lane)
 
     async def take(self, count: int) -> list[OpenDelivery]:
         """Return up to *count* heads of lanes that may go: a less urgent purpose where no more urgent one may. Not for two callers at a time.
@@ -78,7 +83,7 @@ class Queue:
         except Exception:
             # Replies were taken, and the notices could not be read: nobody would ever give their lanes back.
             for one in reversed(taken):
-                self.lanes(one).put_back(one)
+                self.put_back(one)
             raise
         return taken
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import structlog
@@ -27,10 +28,16 @@ async def written(writer: Writes, clock: Clock, operation: Operation[_P, _R], pa
             await clock.sleep(full.after_s)
 
 
-async def recorded(writer: Writes, clock: Clock, result: Result) -> DeliveryState:
-    """Record how an attempt ended and return what the delivery then is; of what cannot be stored, at least the outcome."""
+async def recorded(writer: Writes, clock: Clock, results: Sequence[Result]) -> Sequence[DeliveryState]:
+    """Record how attempts ended and return what each delivery then is; of what cannot be stored, at least the outcome."""
     try:
-        return await written(writer, clock, finish, result)
-    except Exception as why:  # noqa: BLE001 - the outcome itself can be stored, whatever it is about the rest
-        _log.exception("result_not_storable", delivery=result.delivery, error=type(why).__name__)
-        return await written(writer, clock, finish, evolve(result, ids=(), reason=type(why).__name__, code=""))
+        return await written(writer, clock, finish, results)
+    except Exception as why:  # noqa: BLE001 - what the store cannot take of one must not keep the others from it
+        if len(results) > 1:
+            return [state for one in results for state in await recorded(writer, clock, [one])]
+        [result] = results
+        if result.code or result.ids or result.reason != (failed := type(why).__name__):
+            _log.exception("result_not_storable", delivery=result.delivery, error=failed)
+            return await recorded(writer, clock, [evolve(result, ids=(), reason=failed, code="")])
+        _log.exception("delivery_left_alone", delivery=result.delivery)
+        return [DeliveryState.SENDING]

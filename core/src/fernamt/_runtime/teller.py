@@ -143,8 +143,8 @@ class Router:
         found = self._plugins.route(seen.entries[0], seen.conversation, seen.customer)
         if found is None:
             return Ending()
-        kind, team, menu = (storable_text(str(one))[:_WORD_MAX] for one in (found.kind, found.team, found.menu))
-        return Ending(lambda tx: route(tx, conversation, kind=kind, team=team, menu=menu))
+        kind, team = (storable_text(str(one))[:_WORD_MAX] for one in (found.kind, found.team))
+        return Ending(lambda tx: route(tx, conversation, kind=kind, team=team))
 
     def _read(self, conversation: int, first: int) -> Situation:
         with self._store.read() as connection:

@@ -71,6 +71,8 @@ class Web:
         self._ready = ready
         self.served = Served()
         """The channels' own handlers: add to it before :meth:`start`."""
+        self.without = ""
+        """What is out although the daemon is ready: said beside it."""
         self._hooks: dict[str, Hook] = {}
         self._down: frozenset[str] = frozenset()
         self._asking: asyncio.Future[str] | None = None
@@ -118,7 +120,7 @@ class Web:
         if self._asking is None or self._asking.done():
             self._asking = asyncio.ensure_future(self._ready())
         why_not = await asyncio.shield(self._asking)
-        return web.Response(text=f"{why_not or 'ready'}\n", status=503 if why_not else 200)
+        return web.Response(text=f"{why_not or 'ready' + self.without}\n", status=503 if why_not else 200)
 
     async def _in(self, request: web.Request) -> web.StreamResponse:
         hook = self._hooks.get(request.path) or self._below(request.path)

@@ -18,7 +18,7 @@ from fernamt._store.conversations import attachments_of
 from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.names import ERASED, Names
 from fernamt._store.opting import AUTHOR as CONFIRMING
-from fernamt._store.statements import Row, Statements
+from fernamt._store.statements import RECEIVED, SENT, Row, Statements
 from fernamt.model import (
     Address,
     Button,
@@ -44,8 +44,8 @@ class Prepared:
     """A message that is about to be sent, with what a policy may want to know."""
 
     message: OutboundMessage
-    conversation: Conversation
-    customer: Customer
+    whose: tuple[Conversation, Customer] | None
+    """For policies, where there are any."""
     last_at: datetime | None
     """When the customer wrote last on this channel."""
     window_until: datetime | None
@@ -57,13 +57,27 @@ class Prepared:
 
 
 def prepare(
-    do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery], *, quotes: bool = False
+    do: Statements,
+    names: Names,
+    channel: int,
+    deliveries: Sequence[OpenDelivery],
+    *,
+    quotes: bool = False,
+    people: bool = False,
 ) -> dict[int, Prepared | Exception]:
     """Return the messages of *deliveries* as they stand now, by delivery; of one that cannot be made, why.
 
-    All of them together take a few statements, whatever their number; *quotes*: with the words that each answers.
+    All of them together take a few statements, whatever their number.
+
+    Args:
+        do: On a connection that reads.
+        names: Makes keys and tokens.
+        channel: Whose deliveries these are.
+        deliveries: What is to be sent.
+        quotes: With the words that each answers.
+        people: With the conversation and the customer, for policies.
     """
-    known = _Known(do, names, channel, deliveries, quotes)
+    known = _Known(do, names, channel, deliveries, quotes=quotes, people=people)
     found: dict[int, Prepared | Exception] = {}
     for delivery in deliveries:
         try:
@@ -77,45 +91,40 @@ class _Known:
     """What the store knows of some deliveries, read by sets."""
 
     def __init__(
-        self, do: Statements, names: Names, channel: int, deliveries: Sequence[OpenDelivery], quotes: bool
+        self,
+        do: Statements,
+        names: Names,
+        channel: int,
+        deliveries: Sequence[OpenDelivery],
+        *,
+        quotes: bool,
+        people: bool,
     ) -> None:
-        self._written = {
-            number: tuple(rest)
-            for number, *rest in do.among(
-                "SELECT d.id, d.conversation, e.n, v.linked, a.handle, c.text, c.html, c.data, c.attachments, d.ids, d.parts_ids,"
-                " c.author"
-                " FROM delivery d JOIN entry e ON e.id = d.entry JOIN content c ON c.entry = e.id"
-                " JOIN address a ON a.id = d.address JOIN conversation v ON v.id = d.conversation WHERE d.id IN {}",
-                [one.id for one in deliveries],
-            )
-        }
-        self._whose = whose(do, {one.conversation for one in deliveries})
+        rows = do.among(
+            "SELECT d.id, d.conversation, e.n, a.handle, c.text, c.html, c.data, c.attachments, d.ids, d.parts_ids, c.author,"
+            " v.language, p.language, p.linked, v.linked,"
+            " EXISTS (SELECT 1 FROM delivery o WHERE o.entry = d.entry AND o.channel = d.channel AND o.id <> d.id)"
+            " FROM delivery d JOIN entry e ON e.id = d.entry JOIN content c ON c.entry = e.id"
+            " JOIN address a ON a.id = d.address JOIN conversation v ON v.id = d.conversation"
+            " JOIN customer p ON p.id = v.customer WHERE d.id IN {}",
+            [one.id for one in deliveries],
+        )
+        self._written = {row[0]: row for row in rows}
+        self._whose = whose(do, {row[1] for row in rows if people or row[13]})
         # Every reader sees every other, so that an answer may go to all.
         self._readers = _grouped(
             do.among(
                 "SELECT d.entry, d.id, a.handle FROM delivery d JOIN address a ON a.id = d.address"
                 " WHERE d.channel = ? AND d.entry IN {} ORDER BY d.id",
-                sorted({one.entry for one in deliveries}),
+                sorted({one.entry for one in deliveries if one.id in self._written and self._written[one.id][15]}),
                 (channel,),
             )
         )
-        self._said = said_by(do, names, channel, {row[3] for row in self._written.values()})
-        own = {(conversation, n): linked for conversation, n, linked, *_ in self._written.values()}
-        tied = _tied(do, [key for key, linked in own.items() if linked])
-        keys = sorted({*own, *(key for keys in tied.values() for key in keys)})
-        received = do.earlier(keys, channel, "received", _REFERENCES_MAX)
-        sent = do.earlier(keys, channel, "sent", _REFERENCES_MAX)
-        words = do.among(
-            "SELECT e.id, c.provider_id, c.data, e.at, e.id FROM entry e JOIN content c ON c.entry = e.id WHERE e.id IN {}",
-            sorted({row[2] for row in received}),
-        )
-        ids = do.among(
-            "SELECT entry, ids FROM delivery WHERE channel = ? AND ids <> '[]' AND entry IN {} ORDER BY id",
-            sorted({row[2] for row in sent}),
-            (channel,),
-        )
-        self._received = _latest_first(received, _grouped(words), tied)
-        self._sent = _latest_first(sent, _grouped(ids), tied)
+        self._said = said_by(do, names, channel, {row[3] for row in rows})
+        tied = _tied(do, sorted({row[1:3] for row in rows if row[14]}))
+        keys = sorted({*(row[1:3] for row in rows), *(key for others in tied.values() for key in others)})
+        self._received = _latest_first(do.earlier(RECEIVED, keys, channel, _REFERENCES_MAX), tied)
+        self._sent = _latest_first(do.earlier(SENT, keys, channel, _REFERENCES_MAX), tied)
         self._answered = answered_by(
             do, {row[4] for rows in self._received.values() for row in heard(rows)[:1]} if quotes else ()
         )
@@ -125,13 +134,15 @@ class _Known:
         self._before = automatic_before(do, channel, automatic)
 
     def prepared(self, names: Names, delivery: OpenDelivery) -> Prepared:
-        _, n, _, handle, text, html, data_json, files, ids, parts_ids, author = self._written[delivery.id]
+        row = self._written[delivery.id]
+        _, _, n, handle, text, html, data_json, files, ids, parts_ids, author, *languages, linked, _, _ = row
         data: dict[str, Any] = orjson.loads(data_json) if data_json else {}
         key = delivery.conversation, n
         notice = "notice" in data
         received = self._received[key]
         spoken = heard(received)
-        conversation, customer = self._whose[delivery.conversation]
+        whose = self._whose.get(delivery.conversation)
+        language = languages[0] or (whose[1].language if whose and linked else languages[1])
         message = OutboundMessage(
             key=names.message_key(delivery.id, delivery.parts + 1),
             entry_key=names.entry_key(delivery.entry),
@@ -154,7 +165,7 @@ class _Known:
             automatic=notice or bool(data.get("automatic")),
             purpose=delivery.purpose,
             author=author or "",
-            language=data.get("language") or conversation.language or customer.language,
+            language=data.get("language") or language,
             answered=self._answered.get(spoken[0][4]) if spoken and not notice else None,
             sent_ids=tuple(orjson.loads(ids)[parts_ids:]),
         )
@@ -171,8 +182,7 @@ class _Known:
         last_at, window_until = window_of(received)
         return Prepared(
             message=message,
-            conversation=conversation,
-            customer=customer,
+            whose=whose,
             last_at=last_at,
             window_until=window_until,
             stopped=stopped,
@@ -197,14 +207,14 @@ def _grouped(rows: Iterable[Row]) -> defaultdict[Any, list[Row]]:
     return grouped
 
 
-def _latest_first(rows: Sequence[Row], words: Mapping[int, list[Row]], tied: _Tied) -> Mapping[_Place, list[Row]]:
-    """Return what precedes each key as (number, what its *words* say), the latest first.
+def _latest_first(rows: Sequence[Row], tied: _Tied) -> Mapping[_Place, list[Row]]:
+    """Return what precedes each key as (number, what is known of it), the latest first.
 
     What is of the conversation itself counts as later than what was merged with it.
     """
     found: defaultdict[_Place, list[Row]] = defaultdict(list)
-    for conversation, before, entry, n in rows:
-        found[conversation, before] += [(n, *said) for said in words[entry]]
+    for row in rows:
+        found[row[:2]].append(row[2:])
     for key, others in tied.items():
         found[key] += [(row[0] - _N_MAX, *row[1:]) for other in others for row in found[other]]
     for known in found.values():

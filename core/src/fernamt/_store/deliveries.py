@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import Final, TypeAlias
 
 import orjson
 from attrs import define, field, frozen
 
-from fernamt._store.claims import Claim, ClaimLost, lost, while_held
+from fernamt._store.claims import Claim, ClaimLost, while_held
 from fernamt._store.names import id_hash
 from fernamt._store.receipts import Fact, opted_out, settle, settle_early
 from fernamt._store.statements import Batch, Statements
@@ -128,68 +129,73 @@ def _taken_over(tx: Transaction, payload: Takeover) -> int:
     )
 
 
-@frozen(kw_only=True)
-class Beginning:
+@frozen
+class Attempt:
     """An attempt that is about to be made; *chosen_id* is what ``ChoosesId`` fixed for it."""
 
-    claim: Claim
-    channel: int
     delivery: OpenDelivery
     chosen_id: str = ""
     parts_total: int = 1
     """Of how many messages what is sent is one."""
+
+
+@frozen(kw_only=True)
+class Beginning:
+    """Attempts on one channel that are about to be made together."""
+
+    claim: Claim
+    attempts: Sequence[Attempt]
+    channel: int
     again: bool = False
-    """It was asked for before, and nobody heard whether that was committed: then it counts as begun."""
+    """They were asked for before, and nobody heard whether that was committed: then they count as begun."""
 
 
 @locks(Rank.DELIVERIES)
-def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[bool | ClaimLost]:
+def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[list[bool] | ClaimLost]:
     """Record attempts before their first byte; ``False``: the delivery is not queued any more, or not as it was seen."""
-    gone = lost(tx, {payload.claim for payload in payloads})
+    return while_held(tx, payloads, _begun)
+
+
+def _begun(tx: Transaction, beginning: Beginning) -> list[bool]:
     queued: dict[int, int] = dict(
         tx.do.among(
             f"SELECT id, attempts FROM delivery WHERE id IN {{}} AND state = 'queued' ORDER BY id{tx.do.lock}",
-            [payload.delivery.id for payload in payloads if payload.claim not in gone],
+            [one.delivery.id for one in beginning.attempts],
         )
     )
-    results: list[bool | ClaimLost] = []
-    begun: dict[Claim, list[int]] = {}
-    chosen: list[Beginning] = []
+    results: list[bool] = []
+    begun: list[Attempt] = []
     batch = Batch()
-    for payload in payloads:
-        if payload.claim in gone:
-            results.append(gone[payload.claim])
-            continue
-        seen = payload.delivery
+    for one in beginning.attempts:
+        seen = one.delivery
         if queued.pop(seen.id, None) != seen.attempts:
-            results.append(payload.again and _is_under_way(tx, payload.claim, seen.id, seen.attempts + 1))
+            results.append(beginning.again and _is_under_way(tx, beginning.claim, seen.id, seen.attempts + 1))
             continue
         results.append(True)
-        tx.topics.add(f"conversation:{seen.conversation}")
-        begun.setdefault(payload.claim, []).append(seen.id)
-        if payload.chosen_id:
-            chosen.append(payload)
-        if payload.parts_total > 1:
-            batch.add("split delivery", (payload.parts_total, seen.id))
+        begun.append(one)
+        if one.parts_total > 1:
+            batch.add("split delivery", (one.parts_total, seen.id))
+    chosen = [one for one in begun if one.chosen_id]
     n_of: dict[int, int] = dict(
         tx.do.among("SELECT id, n FROM entry WHERE id IN {}", [one.delivery.entry for one in chosen])
     )
     for one in chosen:
-        digest, seen = id_hash(one.channel, one.chosen_id), one.delivery
-        batch.add("insert known id", (digest, seen.conversation, n_of[seen.entry], tx.now_us))
-    for claim, numbers in begun.items():
-        tx.do.change(
-            "UPDATE delivery SET state = 'sending', attempts = attempts + 1, first_at = coalesce(first_at, ?),"
-            " changed_at = ? WHERE id IN {}",
-            numbers,
-            (tx.now_us, tx.now_us),
-        )
-        tx.do.change(
-            "INSERT INTO attempt (delivery, n, fence, started_at, outcome, reason, code)"
-            " SELECT id, attempts, ?, ?, '', '', '' FROM delivery WHERE id IN {}",
-            numbers,
-            (claim.fence, tx.now_us),
-        )
+        digest, seen = id_hash(beginning.channel, one.chosen_id), one.delivery
+        batch.add("put sent id", (digest, seen.conversation, n_of[seen.entry], tx.now_us))
+    numbers = [one.delivery.id for one in begun]
+    tx.topics.update(f"conversation:{one.delivery.conversation}" for one in begun)
+    tx.do.change(
+        "UPDATE delivery SET state = 'sending', attempts = attempts + 1, first_at = coalesce(first_at, ?),"
+        " changed_at = ? WHERE id IN {}",
+        numbers,
+        (tx.now_us, tx.now_us),
+    )
+    tx.do.change(
+        "INSERT INTO attempt (delivery, n, fence, started_at, outcome, reason, code)"
+        " SELECT id, attempts, ?, ?, '', '', '' FROM delivery WHERE id IN {}",
+        numbers,
+        (beginning.claim.fence, tx.now_us),
+    )
     batch.write(tx.do)
     return results
 
@@ -208,7 +214,6 @@ def _is_under_way(tx: Transaction, claim: Claim, delivery: int, n: int) -> bool:
 class Result:
     """How an attempt ended. *state* is what follows from it alone: SENT, QUEUED (again), UNCERTAIN or FAILED."""
 
-    claim: Claim
     channel: int
     delivery: int
     n: int
@@ -242,23 +247,24 @@ class _Standing:
 
 
 @locks(Rank.DELIVERIES)
-def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
-    """Record results and return the states that follow.
+def finish(tx: Transaction, payloads: Sequence[Sequence[Result]]) -> list[list[DeliveryState]]:
+    """Record results, and return the states that follow.
 
     The result of a holder that has lost its claim meanwhile settles what became uncertain of this very attempt. Otherwise
     that the message was sent is a fact like any other, and nothing else of it changes what went on.
     """
+    results = [result for payload in payloads for result in payload]
     rows = tx.do.among(
         "SELECT d.id, d.state, d.attempts, d.address, d.first_at, d.ids, e.conversation, e.n FROM delivery d"
         f" JOIN entry e ON e.id = d.entry WHERE d.id IN {{}} ORDER BY d.id{tx.do.lock and f'{tx.do.lock} OF d'}",
-        [result.delivery for result in payloads],
+        [result.delivery for result in results],
     )
     found = {row[0]: _Standing(DeliveryState(row[1]), *row[2:]) for row in rows}
     batch = Batch()
     late: dict[int, DeliveryState] = {}
     states: list[DeliveryState] = []
     named: dict[bytes, tuple[int, int]] = {}
-    for number, result in enumerate(payloads):
+    for number, result in enumerate(results):
         now = found[result.delivery]
         batch.add("end attempt", (tx.now_us, result.outcome, result.reason, result.code, result.delivery, result.n))
         if result.ids:
@@ -267,7 +273,7 @@ def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
             now.ids = orjson.dumps([*ids]).decode()
             for one in dict.fromkeys(result.ids):
                 digest = id_hash(result.channel, one)
-                batch.add("insert known id", (digest, now.conversation, now.n, tx.now_us))
+                batch.add("put sent id", (digest, now.conversation, now.n, tx.now_us))
                 named.setdefault(digest, (result.channel, result.delivery))
         settles = now.state == DeliveryState.UNCERTAIN and result.state != DeliveryState.SENT
         if now.attempts == result.n and (now.state == DeliveryState.SENDING or settles):
@@ -284,11 +290,12 @@ def finish(tx: Transaction, payloads: Sequence[Result]) -> list[DeliveryState]:
         states.append(now.state)
     batch.write(tx.do)
     for number, state in late.items():
-        result = payloads[number]
+        result = results[number]
         tx.do.many("name delivery", [(found[result.delivery].ids, result.delivery)])
         states[number] = _late(tx, result, state)
     settle_early(tx, named)
-    return states
+    recorded = iter(states)
+    return [[*islice(recorded, len(payload))] for payload in payloads]
 
 
 def _follows(tx: Transaction, result: Result, first_at: int | None) -> tuple[DeliveryState, int]:

@@ -110,9 +110,9 @@ def _plan(tx: Transaction, asking: Asking, job: Job) -> None:
     plan_tasks(tx, [errand])
 
 
-def route(tx: Transaction, conversation: int, *, kind: str, team: str, menu: str) -> None:
+def route(tx: Transaction, conversation: int, *, kind: str, team: str) -> None:
     """Note where a conversation goes, and make it one of that kind."""
-    said = {"kind": kind, "team": team, "menu": menu}
+    said = {"kind": kind, "team": team}
     data = {name: value for name, value in said.items() if value}
     [written] = compose(tx, [Composition(conversation=conversation, kind="routed", author="", data=data)])
     if isinstance(written, Exception):

@@ -64,15 +64,12 @@ class Whole:
 class Pieces:
     """The pieces of one transaction."""
 
-    def __init__(
-        self, tx: Transaction, batch: Batch, people: People, known: dict[bytes, Row], receive: _Receive
-    ) -> None:
-        """*known* is what the transaction knows of keys and ids; *receive* plans a message that is whole."""
+    def __init__(self, tx: Transaction, batch: Batch, people: People, known: dict[bytes, Row]) -> None:
+        """*known* is what the transaction knows of keys and ids."""
         self._tx = tx
         self._batch = batch
         self._people = people
         self._known = known
-        self._receive = receive
         self._waiting: _Groups = {}
         self._touched: dict[str, Line] = {}
         self._stored: list[tuple[Whole, int, int]] = []
@@ -89,8 +86,10 @@ class Pieces:
         self._waiting |= waiting(self._tx, {place: address for place, (_, address) in places.items()})
         return [(places[place][0], one.event) for place, group in self._waiting.items() for one in group]
 
-    def take(self, submission: Submission, event: Received, digest: bytes, raw: int | None) -> Made:
-        """Let a piece wait, unless its message is complete by it: then that is an entry.
+    def take(
+        self, submission: Submission, event: Received, digest: bytes, raw: int | None, receive: _Receive
+    ) -> Made:
+        """Let a piece wait, unless its message is complete by it: then that is an entry, as *receive* plans it.
 
         So is what had its group before, where nothing more of that can come.
         """
@@ -101,26 +100,26 @@ class Pieces:
         number = self._tx.do.next_id("piece")
         new = Piece(id=number, place=place, address=address, at=self._tx.now_us, digest=digest, raw=raw, event=event)
         if not _is_sound(part):
-            return self.store(submission, _whole([new]))
+            return self.store(submission, _whole([new]), receive)
         group = self._waiting.setdefault(place, [])
         if any(_is_same(one, new) for one in group):
             return _WAITS
         self._touched[place] = line
         if group and not _belongs(group, new):
-            self.store(submission, _whole(group))
+            self.store(submission, _whole(group), receive)
             group.clear()
         group.append(new)
         if len(group) < (part.total or PIECES_MAX):
             return _WAITS
         whole = _whole(group)
         group.clear()
-        return self.store(submission, whole)
+        return self.store(submission, whole, receive)
 
-    def store(self, submission: Submission, whole: Whole) -> tuple[int, int]:
+    def store(self, submission: Submission, whole: Whole, receive: _Receive) -> tuple[int, int]:
         """Plan the message: whoever repeats one of its pieces, or names its id, means its entry from now on."""
         channel, pieces = submission.line.number, whole.pieces
         raw = next((one.raw for one in pieces if one.raw is not None), None)
-        made = self._receive(submission, whole.event, raw)
+        made = receive(submission, whole.event, raw)
         entry = (*made, self._tx.now_us)
         self._rename([one.digest for one in pieces], entry)
         ids = [id_hash(channel, one.event.id) for one in pieces if one.event.id and one.event.id != one.event.key]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy.dialects import postgresql
 
-from fernamt._store.statements import APPENDED, OF_A_MESSAGE, STATEMENTS, Row, Statements
+from fernamt._store.statements import APPENDED, OF_A_MESSAGE, STATEMENTS, Earlier, Row, Statements
 from fernamt._store.tables import metadata
 
 _IDS_AT_ONCE: Final = 256
@@ -69,6 +69,8 @@ _SETS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **{f"insert {table}": _insert_set(table, f"insert {table}") for table in APPENDED},
         "insert known id": _insert_set("known", "insert known id"),
+        # One id twice in one set would be an error; it is the provider's, and either message may have it.
+        "put sent id": _insert_set("known", "put sent id").replace("SELECT", "SELECT DISTINCT ON (hash)"),
         "move conversation": _update_set("conversation", "id", "state", "last_n", "last_entry", "changed_at"),
         "end attempt": _update_set("attempt", "delivery n", "ended_at", "outcome", "reason", "code"),
         "end delivery": _update_set("delivery", "id", "state", "next_at", "changed_at", "reason", "code", "ids"),
@@ -127,8 +129,7 @@ class PostgresStatements(Statements):
         return self._ids[table].popleft()
 
     def next_ids(self, table: str, count: int) -> list[int]:
-        rows = self.rows(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, {count:d})")
-        return [row[0] for row in rows]
+        return [row[0] for row in self.rows(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, {count:d})")]
 
     def many(self, name: str, rows: Iterable[Row]) -> None:
         if name in _SETS:
@@ -157,16 +158,14 @@ class PostgresStatements(Statements):
     def _execute_among(self, sql: str, values: Sequence[Any], first: Sequence[Any]) -> None:
         self._cursor.execute(sql.replace("?", "%s").replace("IN {}", "= ANY(%b)"), [*first, list(values)])
 
-    def earlier(
-        self, keys: Sequence[tuple[int, int]], channel: int, kind: str, limit: int
-    ) -> list[tuple[int, int, int, int]]:
+    def earlier(self, of: Earlier, keys: Sequence[tuple[int, int]], channel: int, limit: int) -> list[Row]:
         if not keys:
             return []
         return self.rows(
-            "SELECT k.conversation, k.n, e.id, e.n FROM unnest(?::bigint[], ?::int[]) AS k (conversation, n)"
-            " CROSS JOIN LATERAL (SELECT i.id, i.n FROM entry i WHERE i.conversation = k.conversation AND i.n < k.n"
-            " AND i.channel = ? AND i.kind = ? ORDER BY i.n DESC LIMIT ?) e",
-            [*map(list, zip(*keys, strict=True)), channel, kind, limit],
+            f"SELECT k.conversation, k.n, e.n, {of.columns} FROM unnest(?::bigint[], ?::int[]) AS k (conversation, n)"
+            " CROSS JOIN LATERAL (SELECT * FROM entry i WHERE i.conversation = k.conversation AND i.n < k.n"
+            f" AND i.channel = ? AND i.kind = ? ORDER BY i.n DESC LIMIT ?) e {of.tables}",
+            [*map(list, zip(*keys, strict=True)), channel, of.kind, limit],
         )
 
     def _threads(self, keys: Sequence[tuple[int, int, str]]) -> list[Row]:

@@ -79,7 +79,7 @@ class _Plan:
         self._people = People(tx.do, self._batch, tx.now_us)
         self._conversations = Conversations(tx.do, self._batch, tx.now_us)
         self._known: dict[bytes, Row] = {}
-        self._pieces = Pieces(tx, self._batch, self._people, self._known, self._receive)
+        self._pieces = Pieces(tx, self._batch, self._people, self._known)
         self._known_rows = self._batch.rows("insert known")
         self._id_rows = self._batch.rows("insert known id")
         self._raw_rows = self._batch.rows("insert raw")
@@ -170,7 +170,7 @@ class _Plan:
 
     def take_whole(self, submission: Submission, whole: Whole) -> None:
         """Plan a message that came in pieces."""
-        self._pieces.store(submission, whole)
+        self._pieces.store(submission, whole, self._receive)
 
     def _take_event(self, submission: Submission, event: InboundEvent, digest: bytes) -> Accepted:
         if type(event) is Ignored:
@@ -183,7 +183,8 @@ class _Plan:
                 return _NO_ENTRY_AGAIN
             return Accepted(conversation=ConversationId(str(first[0])), n=first[1], repeat=True)
         if type(event) is Received and event.part is not None:
-            conversation, n = self._pieces.take(submission, event, digest, self._raw_of(submission))
+            raw = self._raw_of(submission)
+            conversation, n = self._pieces.take(submission, event, digest, raw, self._receive)
         else:
             conversation, n = _TAKE[type(event)](self, submission, event)
         self._known[digest] = (conversation, n, self._now)

@@ -86,5 +86,5 @@ def _name(tx: Transaction, answer: Inquiry, ids: str, entry: tuple[int, int]) ->
     known = list(dict.fromkeys([*orjson.loads(ids), *answer.ids]))
     hashes = [id_hash(answer.channel, one) for one in answer.ids]
     tx.do.many("name delivery", [(orjson.dumps(known).decode(), answer.delivery)])
-    tx.do.many("insert known id", [(digest, *entry, tx.now_us) for digest in hashes])
+    tx.do.many("put sent id", [(digest, *entry, tx.now_us) for digest in hashes])
     settle_early(tx, dict.fromkeys(hashes, (answer.channel, answer.delivery)))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
-from fernamt._store.statements import OF_A_MESSAGE, Row, Statements
+from fernamt._store.statements import OF_A_MESSAGE, Earlier, Row, Statements
 
 
 class SqliteStatements(Statements):
@@ -50,19 +51,17 @@ class SqliteStatements(Statements):
         marks = f"({'?,' * (places - 1)}?)"
         self._cursor.execute(sql.format(marks), [*first, *values, *[values[-1]] * (places - len(values))])
 
-    def earlier(
-        self, keys: Sequence[tuple[int, int]], channel: int, kind: str, limit: int
-    ) -> list[tuple[int, int, int, int]]:
+    def earlier(self, of: Earlier, keys: Sequence[tuple[int, int]], channel: int, limit: int) -> list[Row]:
         if not keys:
             return []
         places = _power_of_two(len(keys))
-        values = [value for key in (*keys, *[keys[-1]] * (places - len(keys))) for value in key]
+        values = [*chain.from_iterable(keys), *[0] * 2 * (places - len(keys))]
         return self.rows(
             f"WITH k (conversation, n) AS (VALUES {'(?, ?), ' * (places - 1)}(?, ?))"
-            " SELECT DISTINCT k.conversation, k.n, e.id, e.n FROM k CROSS JOIN entry e WHERE e.id IN"
+            f" SELECT k.conversation, k.n, e.n, {of.columns} FROM k CROSS JOIN entry e {of.tables} WHERE e.id IN"
             " (SELECT i.id FROM entry i WHERE i.conversation = k.conversation AND i.n < k.n AND i.channel = ? AND i.kind = ?"
             " ORDER BY i.n DESC LIMIT ?)",
-            [*values, channel, kind, limit],
+            [*values, channel, of.kind, limit],
         )
 
     def _threads(self, keys: Sequence[tuple[int, int, str]]) -> list[Row]:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeAlias
 
-from attrs import define
+from attrs import define, frozen
 
 from fernamt._store.pointers import NEAR_CONVERSATIONS, NEAR_CUSTOMERS, Link, Pointers
 from fernamt._store.tables import metadata
@@ -30,6 +30,8 @@ APPENDED: Final = (
 )
 # fmt: on
 
+_PUT_KNOWN: Final = f"{_insert('known')} ON CONFLICT (hash) DO UPDATE SET conversation = excluded.conversation, n = excluded.n, at = excluded.at"
+
 STATEMENTS: Final[Mapping[str, str]] = {
     **{f"insert {table}": _insert(table) for table in APPENDED},
     "insert participant": f"{_insert('participant')} ON CONFLICT DO NOTHING",
@@ -37,8 +39,8 @@ STATEMENTS: Final[Mapping[str, str]] = {
     # Not looked up before: a second message with the id of a first one is stored, and the first one keeps the id.
     "insert known id": f"{_insert('known')} ON CONFLICT DO NOTHING",
     "put channel": f"{_insert('channel')} ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, label = excluded.label",
-    "put known": f"{_insert('known')} ON CONFLICT (hash) DO UPDATE SET"
-    " conversation = excluded.conversation, n = excluded.n, at = excluded.at",
+    "put known": _PUT_KNOWN,
+    "put sent id": _PUT_KNOWN,
     "put thread": f"{_insert('thread')} ON CONFLICT (address, channel, place) DO UPDATE SET"
     " conversation = excluded.conversation",
     "put cursor": f"{_insert('cursor')} ON CONFLICT (channel, name) DO UPDATE SET value = excluded.value",
@@ -64,6 +66,19 @@ STATEMENTS: Final[Mapping[str, str]] = {
     " due_at = excluded.due_at, tries = 0, reason = '', since = excluded.since",
     "forget early_receipt": "DELETE FROM early_receipt WHERE id = ?",
 }
+
+
+@frozen
+class Earlier:
+    """What is wanted of earlier entries of a conversation: their kind, and what is read of each, from which tables."""
+
+    kind: str
+    columns: str
+    tables: str
+
+
+RECEIVED: Final = Earlier("received", "c.provider_id, c.data, e.at, e.id", "JOIN content c ON c.entry = e.id")
+SENT: Final = Earlier("sent", "d.ids", "JOIN delivery d ON d.entry = e.id AND d.channel = e.channel AND d.ids <> '[]'")
 
 
 @define
@@ -142,12 +157,10 @@ class Statements(ABC):
         """Run ``... WHERE column IN <values> ...``, with ``{}`` in *sql* where the list stands, after a ``?`` for each of *first*."""
 
     @abstractmethod
-    def earlier(
-        self, keys: Sequence[tuple[int, int]], channel: int, kind: str, limit: int
-    ) -> list[tuple[int, int, int, int]]:
-        """Return the entries of a kind on a channel that precede each (conversation, n) of *keys*, at most *limit* for each.
+    def earlier(self, of: Earlier, keys: Sequence[tuple[int, int]], channel: int, limit: int) -> list[Row]:
+        """Return what precedes each (conversation, n) of *keys* on a channel, the latest *limit* entries of each; in no order.
 
-        As (conversation, n of the key, entry, its n), the latest of them; in no order.
+        As (conversation, n of the key, n of the entry), and what is wanted *of* it.
         """
 
     @abstractmethod

@@ -25,7 +25,7 @@ _STYLES: Final = {"ok": "green", "new": "yellow", "skipped": "yellow", "failed":
 class Finding:
     """One thing that was looked at."""
 
-    what: Literal["settings", "plugin", "channel", "store"]
+    what: Literal["settings", "plugin", "menu", "channel", "store"]
     name: str
     state: Literal["ok", "new", "skipped", "failed"]
     text: str
@@ -90,6 +90,10 @@ def examine(path: Path, *, online: bool) -> tuple[tuple[Mistake, ...], list[Find
         Finding(what="plugin", name=one.name, state="failed", text=_said(one), code=CONFIGURATION)
         for one in loaded.failures
     ]
+    findings += [
+        Finding(what="menu", name=one.name, state="failed", text=_said(one), code=CONFIGURATION)
+        for one in loaded.unread
+    ]
     findings.append(_store(settings))
     try:
         planned = plan(settings)
@@ -109,7 +113,7 @@ def examine(path: Path, *, online: bool) -> tuple[tuple[Mistake, ...], list[Find
 
 
 def _said(failure: PluginFailure) -> str:
-    origin = f"{failure.distribution} {failure.version}: " if failure.distribution else ""
+    origin = f"{failure.distribution} {failure.version}".strip() + ": " if failure.distribution else ""
     return f"{origin}{failure.cause}. {failure.remedy}"
 
 

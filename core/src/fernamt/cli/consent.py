@@ -9,10 +9,10 @@ from cyclopts import Parameter
 
 from fernamt.cli.options import COMMON, As, Common, Json
 from fernamt.cli.outcome import DONE, USAGE, Failure
+from fernamt.cli.whom import whom
 
 if TYPE_CHECKING:
     from fernamt._store.views.consents import ConsentView
-    from fernamt.model import Address
 
 _EVIDENCE_MAX = 2_000
 _Everything = Annotated[bool, Parameter(name="--everything", negative="")]
@@ -26,7 +26,7 @@ def consent(address: str, /, *, json: Json = False, common: Common = COMMON) -> 
     Example: fernamt consent phone:+491701234567
 
     Args:
-        address: As scheme:value.
+        address: A telephone number with its country, or scheme:value.
         json: Print a JSON array, the latest first: channel, scope (empty: everything), allowed, author, evidence, at and counts.
         common: What every command takes.
     """
@@ -36,7 +36,7 @@ def consent(address: str, /, *, json: Json = False, common: Common = COMMON) -> 
     from fernamt.cli.screen import say, show, show_json
     from fernamt.cli.words import one_line
 
-    of = _address(address)
+    of = whom(address)
     with opened(common) as store, store.read() as connection:
         found = consents_of(connection, Names(store.keys()), of)
         now = store.clock.now()
@@ -74,7 +74,7 @@ def give(
     Example: fernamt consent give phone:+491701234567 --channel sms --evidence "shop form of 3 May, box 'offers by SMS'"
 
     Args:
-        address: As scheme:value. It may be one that never wrote.
+        address: A telephone number with its country, or scheme:value. It may be one that never wrote.
         channel: The id of the channel; fernamt channels lists them.
         evidence: The words that they agreed to, and where that can be seen.
         everything: They want messages again that they had stopped altogether, as by START; marketing is said by itself.
@@ -101,7 +101,7 @@ def withdraw(
     Example: fernamt consent withdraw phone:+491701234567 --channel sms --evidence "on the phone today"
 
     Args:
-        address: As scheme:value.
+        address: A telephone number with its country, or scheme:value.
         channel: The id of the channel; fernamt channels lists them.
         evidence: How they said it.
         everything: They want no messages at all there, not even answers.
@@ -136,7 +136,7 @@ def _stated(
     scope = "" if everything else MARKETING
     with opened(common) as store:
         said = Statement(
-            address=_address(word),
+            address=whom(word),
             channel=channel,
             allowed=allowed,
             scope=scope,
@@ -145,13 +145,3 @@ def _stated(
         )
         write(store, state, said)
     return consent(word, json=json, common=common)
-
-
-def _address(word: str) -> Address:
-    from fernamt._runtime.storable import storable_text
-    from fernamt.model import Address
-
-    try:
-        return Address.parse(storable_text(word))
-    except ValueError as why:
-        raise Failure(f"{why}.", USAGE) from why

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
-from attrs import frozen
+from attrs import define, field, frozen
 from cyclopts import Parameter
 
 from fernamt.cli.options import COMMON, As, Common, Json
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Rows: TypeAlias = Callable[[], Iterable[object]]
 """Gives the rows, from the first one on, as often as it is called."""
 PROBLEMS_SHOWN: Final = 20
+ROWS_SHOWN: Final = 10
+"""Numbers of rows that have the same one."""
 
 
 @frozen(kw_only=True)
@@ -35,6 +38,40 @@ class Wanted:
     rows: Rows
     total: int
     digest: bytes
+
+
+@define
+class Found:
+    """What is wrong with rows: each problem once, and which rows have it."""
+
+    more: bool = False
+    """There are others that are not shown."""
+    _rows: dict[str, list[int]] = field(factory=dict)
+    _counts: Counter[str] = field(factory=Counter)
+
+    def add(self, problems: Sequence[Problem], n: int) -> None:
+        """Take in what is wrong with row *n*."""
+        for one in problems:
+            said = str(one).removeprefix("values.")
+            if said not in self._rows and len(self._rows) == PROBLEMS_SHOWN:
+                self.more = True
+                continue
+            self._counts[said] += 1
+            rows = self._rows.setdefault(said, [])
+            if len(rows) < ROWS_SHOWN:
+                rows.append(n)
+
+    def lines(self, *, one: bool) -> list[str]:
+        """Return it for people; *one*: there is one row, and nobody counts."""
+        return [
+            said if one else f"{self._which(rows, self._counts[said])}: {said}" for said, rows in self._rows.items()
+        ]
+
+    @staticmethod
+    def _which(rows: Sequence[int], count: int) -> str:
+        numbers = ", ".join(map(str, rows))
+        more = f" and {count - len(rows):,} more" if count > len(rows) else ""
+        return f"{'row' if count == 1 else 'rows'} {numbers}{more}"
 
 
 def notify(
@@ -201,7 +238,7 @@ def _checked(template: NoticeTemplate, section: ChannelSection, rows: Rows, *, o
     from fernamt._runtime.notice_rows import BadFile, Digest, row_of
     from fernamt.cli.noticelooking import Progress
 
-    digest, wrong, lines = Digest(template.name, section.id), 0, list[str]()
+    digest, wrong, found = Digest(template.name, section.id), 0, Found()
     progress = Progress("checked", 0)
     try:
         for n, raw in enumerate(rows(), 1):
@@ -209,7 +246,7 @@ def _checked(template: NoticeTemplate, section: ChannelSection, rows: Rows, *, o
             progress.told(n)
             if isinstance(row, tuple):
                 wrong += 1
-                lines += _said(row, None if one else n) if len(lines) < PROBLEMS_SHOWN else []
+                found.add(row, n)
             else:
                 digest.add(row)
     except BadFile as why:
@@ -217,20 +254,16 @@ def _checked(template: NoticeTemplate, section: ChannelSection, rows: Rows, *, o
     finally:
         progress.end()
     if wrong:
+        lines = found.lines(one=one)
         if not one and any("has no such value" in line for line in lines):
             lines.append("Columns that the template does not know are passed over with --ignore-unknown.")
         total = digest.total + wrong
-        more = "" if len(lines) < PROBLEMS_SHOWN else " The first ones are shown."
+        more = " The first ones are shown." if found.more else ""
         last = "Nothing was queued." if one else f"{wrong} of {total} rows are wrong.{more} Nothing was queued."
         raise Failure("\n".join([*lines, last]), USAGE)
     if not digest.total:
         raise Failure("There is no row in it: nothing was queued.", USAGE)
     return Wanted(template=template, section=section, rows=rows, total=digest.total, digest=digest.whole())
-
-
-def _said(problems: Sequence[Problem], n: int | None) -> list[str]:
-    said = [str(one).removeprefix("values.") for one in problems]
-    return said if n is None else [f"row {n}: {one}" for one in said]
 
 
 def _template(settings: Settings, name: str) -> NoticeTemplate:

@@ -91,7 +91,7 @@ def _settings(path: Path) -> Settings | None:
 def described(installed: Sequence[Installed], loaded: Loaded | None) -> list[PluginLine]:
     """Return a line for each installed plugin, and for each that is named and not installed."""
     offers = loaded.offers if loaded else {}
-    failures = {(one.name, one.distribution): one for one in loaded.failures} if loaded else {}
+    failures = {(one.name, one.distribution): one for one in loaded.faults} if loaded else {}
     lines = []
     for one in installed:
         failure = failures.pop((one.name, one.distribution or one.entry_point.value), None)

@@ -12,12 +12,12 @@ from cyclopts import Parameter
 
 from fernamt.cli.options import COMMON, As, Common, Json
 from fernamt.cli.outcome import DONE, FAILED, USAGE, Failure
+from fernamt.cli.whom import whom
 
 if TYPE_CHECKING:
     from fernamt._store.desk import Composed
     from fernamt._store.engine import Store
     from fernamt._store.views.deliveries import DeliveryView
-    from fernamt.model import Address
 
 MAX_TEXT_BYTES: Final = 1_048_576
 WAIT_S: Final = 15.0
@@ -51,7 +51,7 @@ def reply(
         number: Of the conversation; fernamt inbox lists them.
         text: The answer. Without it and --file it is read from stdin.
         file: Read the answer from this UTF-8 file.
-        to: Somebody else instead, as scheme:value; may be given several times.
+        to: Somebody else instead, a telephone number or scheme:value; may be given several times.
         cc: Somebody else as well, as scheme:value; may be given several times.
         bcc: The same, but nobody else sees it.
         to_all: Also in copy to everybody who is named in the message that is answered.
@@ -67,7 +67,7 @@ def reply(
     from fernamt.cli.content import put
     from fernamt.cli.screen import show_json
 
-    recipients, copies, hidden = (tuple(map(_address, some)) for some in (to, cc, bcc))
+    recipients, copies, hidden = (tuple(map(whom, some)) for some in (to, cc, bcc))
     words = _text(text, file)
     with opened(common) as store:
         composition = Composition(
@@ -209,12 +209,3 @@ def _clean(text: str) -> str:
     from fernamt._runtime.storable import storable_text
 
     return storable_text(text.replace("\r\n", "\n").rstrip())
-
-
-def _address(text: str) -> Address:
-    from fernamt.model import Address
-
-    try:
-        return Address.parse(text)
-    except ValueError as why:
-        raise Failure(f"{why}.", USAGE) from None

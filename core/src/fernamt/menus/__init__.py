@@ -2,6 +2,7 @@
 
 from fernamt.menus.definition import KINDS, MenuDefinition, MenuLimits, MenuMistakes
 from fernamt.menus.engine import BuiltMenu
+from fernamt.menus.heard import words_of
 from fernamt.menus.loading import read_menu
 from fernamt.menus.node import Leave, Node, Stay, Visit
 from fernamt.menus.nodes import (
@@ -66,4 +67,5 @@ __all__ = (
     "VoicemailNode",
     "Wording",
     "read_menu",
+    "words_of",
 )

@@ -26,8 +26,8 @@ GRACE: Final = 60
 """So many nodes and events there may be after a limit was reached."""
 _BROKEN: Final = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 _SORRY: Final[Mapping[str, str]] = {
-    "de": "Entschuldigung, hier kommen wir gerade nicht weiter. Ihr Anliegen ist notiert, wir kümmern uns darum. Auf Wiederhören.",
-    "en": "Sorry, we cannot go on here just now. Your call is noted, and somebody will take care of it. Goodbye.",
+    "de": "Entschuldigung, hier kommen wir gerade nicht weiter. Ihr Anliegen ist notiert, wir kümmern uns darum.",
+    "en": "Sorry, we cannot go on here just now. What you want is noted, and somebody will take care of it.",
 }
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 _Menus: TypeAlias = Mapping[str, MenuDefinition]
@@ -141,11 +141,11 @@ class BuiltMenu:
             target = target.enter(walk)
         if walk.end:
             walk.tell()
-        elif walk.fell:
+        elif walk.steps > self._steps or walk.errors > self._errors:
+            if not walk.fell:
+                return self._walked(walk, self._fallen(walk, "errors" if walk.errors > self._errors else "steps"))
             if walk.steps > self._steps + GRACE:
                 return self._given_up(walk)
-        elif walk.errors > self._errors or walk.steps > self._steps:
-            return self._walked(walk, self._fallen(walk, "errors" if walk.errors > self._errors else "steps"))
         return Step(walk.state(), walk.actions())
 
     def _fallen(self, walk: Walk, limit: str) -> Station:

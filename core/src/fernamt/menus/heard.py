@@ -10,6 +10,8 @@ from typing import Final, Generic, TypeVar
 _T = TypeVar("_T")
 SAID_MAX: Final = 500
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe"})
+_DECIMAL: Final = re.compile(r"[^\W\D0-9]")
+"""A digit of another script."""
 _WORD: Final = re.compile(r"[^\W_]+|[*#]")
 _DIGITS: Final[Mapping[str, str]] = {
     **dict(
@@ -62,7 +64,8 @@ def words_of(text: str) -> tuple[str, ...]:
         plain = text.lower()
     else:
         composed = unicodedata.normalize("NFC", text).casefold().translate(_UMLAUTS)
-        plain = "".join(one for one in unicodedata.normalize("NFKD", composed) if not unicodedata.combining(one))
+        apart = "".join(one for one in unicodedata.normalize("NFKD", composed) if not unicodedata.combining(one))
+        plain = _DECIMAL.sub(lambda found: str(unicodedata.decimal(found[0])), apart)
     return tuple(_DIGITS.get(word, word) for word in _WORD.findall(plain))
 
 
@@ -106,3 +109,8 @@ def by_language(words: Mapping[str, tuple[str, ...]], language: str) -> tuple[st
     """Return the words of a language, or of all where it has none."""
     own = words.get(language.partition("-")[0])
     return own if own is not None else tuple(one for some in words.values() for one in some)
+
+
+def reserved_words(language: str) -> Words[str]:
+    """Return what the words mean that everybody may say at every question: ``@operator`` and its like."""
+    return Words((word, f"@{what}") for what, words in RESERVED_WORDS.items() for word in by_language(words, language))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -175,6 +176,7 @@ LINTS: Final[Sequence[Lint]] = (
 def unable(definition: MenuDefinition, channel: str, voice: Voice | None) -> Iterator[Flaw]:
     """Yield what a channel cannot do of what the menu wants; *voice* is ``None`` where everything is read."""
     if voice is None:
+        yield from _unreadable(definition, channel)
         return
     wants: Mapping[str, bool] = {"transfer": voice.transfer, "record": voice.record, "speech": voice.speech}
     for name, node in definition.nodes.items():
@@ -182,6 +184,32 @@ def unable(definition: MenuDefinition, channel: str, voice: Voice | None) -> Ite
             if not wants[what]:
                 problem = f"{channel} cannot {_SAID[what]}"
                 yield Flaw("channel", ("nodes", name), problem, "Bind the menu to another channel, or do without")
+
+
+_HEARD_ONLY: Final[Mapping[str, re.Pattern[str]]] = {
+    "de": re.compile(
+        r"drück|\b(taste|raute|rautetaste|sterntaste|leitung|gehört|anrufen|anruf|wiederhören|ton)\b", re.IGNORECASE
+    ),
+    "en": re.compile(
+        r"\b(press|hash|pound key|star key|hold|the line|tone|hear|heard|calling|call again)\b", re.IGNORECASE
+    ),
+}
+"""Words that make no sense to whoever reads."""
+
+
+def _unreadable(definition: MenuDefinition, channel: str) -> Iterator[Flaw]:
+    """Yield the prompts that tell whoever reads to press or to listen."""
+    for name, node in definition.nodes.items():
+        for path, said in prompts_of(node):
+            if isinstance(node, QueueNode) and (path == ("offer",) or not any(one.written for one in said.values())):
+                continue  # where it is read, nobody waits in line
+            for language, wording in said.items():
+                words = _HEARD_ONLY.get(language.partition("-")[0])
+                texts = [text for phrase in wording.read for text in phrase if isinstance(text, str)]
+                if found := words and next(filter(None, map(words.search, texts)), None):
+                    problem = f"{channel} is read, and it says {found[0]!r}"
+                    fix = "Write beside it what is read: written = '...', or written = { first = '...', no_match = ['...'] }"
+                    yield Flaw("channel", ("nodes", name, *path, language), problem, fix)
 
 
 _SAID: Final[Mapping[str, str]] = {

@@ -172,20 +172,26 @@ class _Table:
     written: Any = field(default=())
 
 
-def wording(raw: Any) -> Wording:
-    """Return what stands for a prompt in one language; raises ``Wrong``."""
+def wording(raw: Any, *, is_read: bool = False) -> Wording:
+    """Return what stands for a prompt in one language; raises ``Wrong``. *is_read*: it is what another one says where it is read."""
     if isinstance(raw, str | list):
         return Wording(_phrase(raw))
     if not isinstance(raw, Mapping):
         raise Wrong("this is no prompt", _HOW)
-    known = [one.name for one in attrs.fields(_Table)]
+    known = [one.name for one in attrs.fields(_Table) if not (is_read and one.name == "written")]
     for key in raw:
         if key not in known:
             raise Wrong(f"unknown key {key!r}", did_you_mean(key, known))
     if "first" not in raw:
         raise Wrong("'first' is missing", _HOW)
-    fields = {key: _several(value) if key in ("no_input", "no_match") else _phrase(value) for key, value in raw.items()}
+    fields = {key: _read(key, value) for key, value in raw.items()}
     return Wording(fields.pop("first"), **fields)
+
+
+def _read(key: str, raw: Any) -> Any:
+    if key == "written":
+        return wording(raw, is_read=True)
+    return _several(raw) if key in ("no_input", "no_match") else _phrase(raw)
 
 
 def _several(raw: Any) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias, runtime_checkable
 import attrs
 from attrs import field, frozen
 
-from fernamt.menus.wording import Miss, Phrase, Segment, Value, Wording, joined, spoken_as
+from fernamt.menus.wording import Miss, Phrase, Segment, Style, Value, Wording, joined, spoken_as
 from fernamt.model import NOTHING, Json
 from fernamt.session import Action, Happened, Prompt
 
@@ -70,6 +70,22 @@ class Visit:
     render: Callable[[Phrase], tuple[Prompt, ...]] | None = field(default=None, repr=False, eq=False)
     """How the menu says a phrase with its variables; the core gives it. Without it, as in a test, they are said as they are."""
 
+    said: Callable[[Any, Style], str] | None = field(default=None, repr=False, eq=False)
+    """How the menu says a value; likewise."""
+    meant: Callable[[Happened], str] | None = field(default=None, repr=False, eq=False)
+    """What callers may do at every question; likewise."""
+
+    def everywhere(self, event: Happened) -> str:
+        """Return what somebody wants that can be had at every question, such as a person or the way back; empty: nothing of it.
+
+        It is an exit, ``@operator`` or ``@back``, by which every node may leave, although it names it nowhere.
+        """
+        return "" if self.meant is None else self.meant(event)
+
+    def words(self, value: Json, style: Style) -> str:
+        """Return a value as the menu says it here: ``visit.words("2026-12-24", "date")``."""
+        return str(value) if self.said is None else self.said(value, style)
+
     def says(self, said: Mapping[str, Wording], miss: Miss = "", count: int = 0) -> tuple[Prompt, ...]:
         """Return what a prompt of the node says here, as the core's nodes do.
 
@@ -107,6 +123,7 @@ class Leave:
     """Go on by one of the node's exits."""
 
     by: str
+    """One of its own, or what :meth:`Visit.everywhere` returned."""
     actions: tuple[Action, ...] = field(default=(), kw_only=True)
     """Only what is said, and effects: nothing that waits."""
     values: Mapping[str, Json] = field(default=NOTHING, repr=False, kw_only=True)

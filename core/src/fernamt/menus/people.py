@@ -57,7 +57,8 @@ class QueueNode(BuiltIn):
     queue: str
     """Which one. The place comes from the service that answers ``PlaceQuestion``."""
     prompt: Prompts = field(converter=prompts)
-    """Said every time; ``{position}`` and ``{wait_minutes}`` are known."""
+    """Said every time; ``{position}`` and ``{wait_minutes}`` are known. Where it is read only what is ``written``, else that a
+    person takes over."""
     offer: Prompts = field(factory=dict, converter=prompts)
     """Said beside it once ``offer_after_s`` is over: *press 1, and we call you back*."""
     every_s: float = field(default=20.0, validator=[ge(5), le(120)])

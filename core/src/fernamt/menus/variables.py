@@ -54,7 +54,7 @@ GIVEN: Final[Mapping[str, Variable]] = MappingProxyType(
 
 def taken(value: Any, kind: Type) -> Scalar | None:
     """Return a value as the type keeps it, which JSON knows; ``None`` if it is none of it."""
-    if value is None or (isinstance(value, bool) and kind != "flag"):
+    if value is None or (value.__class__ is bool and kind != "flag"):
         return None
     return _TAKERS[kind](value)
 
@@ -64,6 +64,8 @@ def _flag(value: Any) -> Scalar | None:
 
 
 def _text(value: Any) -> Scalar | None:
+    if value.__class__ is str:
+        return cut(value)
     return cut(str(value)) if isinstance(value, str | int | float) else None
 
 
@@ -79,6 +81,8 @@ def _digits(value: Any) -> Scalar | None:
 
 def cut(text: str) -> str:
     """Return a text of at most 256 bytes."""
+    if text.isascii() and len(text) <= VALUE_MAX_BYTES:
+        return text
     raw = text.encode("utf-8", "replace")
     return raw[:VALUE_MAX_BYTES].decode("utf-8", "ignore")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -16,10 +17,13 @@ from fernamt.menus.wording import Phrase, Style, Value, spoken_as
 from fernamt.model import Address, Json
 from fernamt.session import Action, Prompt, Say
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the state; another one is not read."""
 PATH_MAX: Final = 20
 SEEN_MAX: Final = 100
+_KNOWN: Final = frozenset({"", "person", "message", "call-back"})
+"""Nothing new is told at these ends if it was told before."""
+_NOWHERE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Plan:
@@ -34,6 +38,8 @@ class Plan:
         self.currency = definition.currency
         self.variables = variables
         self.zone = ZoneInfo(definition.zone)
+        self.routes: dict[str, Mapping[str, Any]] = {}
+        """Who should take it, by the station that says so."""
 
 
 class Walk:
@@ -56,10 +62,10 @@ class Walk:
     """When, in milliseconds since 1970."""
     values: dict[str, Json]
     """Of the variables."""
-    path: list[str]
-    """The questions on the way here."""
-    seen: list[str]
-    """The questions that were asked before."""
+    path: str
+    """The questions on the way here, each between spaces: one text is read and written sooner than a list."""
+    seen: str
+    """The questions that were asked before, likewise."""
     stage: Any
     """What the present node keeps."""
     silences: int
@@ -72,7 +78,8 @@ class Walk:
     """Which limit was reached."""
     told: bool
     """Agents know what was collected."""
-    route: dict[str, Any] | None
+    route: str
+    """The station that said who should take it."""
 
     def __init__(self, plan: Plan, state: MenuState, at: datetime) -> None:
         """Read the state. Raises ``KeyError``, ``TypeError`` or ``ValueError`` if it is none of ours."""
@@ -120,14 +127,15 @@ class Walk:
 
     def passed(self, name: str) -> int:
         """Remember the way to a question, for *back*, and return how often it was asked before."""
+        mark = f" {name} "
         path = self.path
-        if not path or path[-1] != name:
+        if not path.endswith(mark):
             # Who comes to a place again has gone back to it.
-            kept = path[: path.index(name)] if name in path else path[-PATH_MAX:]
-            self.path = [*kept, name]
-        if name in self.seen:
+            at = path.find(mark)
+            self.path = path[: at + len(mark)] if at >= 0 else _with(path, name, PATH_MAX)
+        if mark in self.seen:
             return 1
-        self.seen = [*self.seen[-SEEN_MAX:], name]
+        self.seen = _with(self.seen, name, SEEN_MAX)
         return 0
 
     # ---- what is known
@@ -148,6 +156,11 @@ class Walk:
                 return self.number
             case _:
                 return None
+
+    @property
+    def routed(self) -> Mapping[str, Any]:
+        """Who should take it: ``team``, ``skills``, ``priority``; nothing if nobody said."""
+        return self.plan.routes.get(self.route, _NOWHERE)
 
     @property
     def caller(self) -> Address | None:
@@ -217,14 +230,12 @@ class Walk:
     # ---- what follows
     def tell(self) -> None:
         """Let agents know what was collected: once, when somebody comes to a person or to the end."""
-        if self.told and not self.end:
+        if self.told and self.end in _KNOWN:
             return
-        own = {name: value for name, value in self.values.items() if name not in GIVEN}
-        if self.told and self.end in {"person", "message", "call-back"}:
-            return
-        text = "\n".join(f"{name}: {value}" for name, value in own.items())
         variables = self.plan.variables
-        shown = {name: own[name] for name in own if variables[name].redact == "open"} if own else {}
+        own = {name: value for name, value in self.values.items() if name not in GIVEN}
+        text = "\n".join([f"{name}: {value}" for name, value in own.items()])
+        shown = {name: value for name, value in own.items() if variables[name].redact == "open"}
         data: dict[str, Json] = {"menu": self.plan.id, "version": self.plan.version, "node": self.node}
         if self.end:
             data["end"] = self.end
@@ -272,5 +283,11 @@ def first_state(language: str, began_ms: int, values: Mapping[str, Json], *, ses
     return {
         "v": VERSION,
         "node": "",
-        "walk": (language, 0, 0, began_ms, values, (), (), None, 0, 0, session, written, "", "", False, None),
+        "walk": (language, 0, 0, began_ms, values, "", "", None, 0, 0, session, written, "", "", False, ""),
     }
+
+
+def _with(names: str, name: str, most: int) -> str:
+    """Return the names with one more; the oldest are forgotten."""
+    names = f"{names or ' '}{name} "
+    return names[names.index(" ", 1) :] if names.count(" ") > most + 2 else names

@@ -94,6 +94,12 @@ def _phrases(said: Sequence[Any]) -> tuple[Phrase, ...]:
     return tuple(phrase(one) for one in said)
 
 
+def _read(said: Any) -> Wording | None:
+    if said is None or isinstance(said, Wording):
+        return said
+    return Wording(said) if said else None
+
+
 @frozen
 class Wording:
     """Everything that one prompt says in one language.
@@ -111,24 +117,41 @@ class Wording:
     """After what was not understood; else ``again``."""
     help: Phrase = field(default=(), converter=phrase, kw_only=True)
     """When somebody asks for help; else ``first``."""
-    written: Phrase = field(default=(), converter=phrase, kw_only=True)
-    """Where it is read, with the options below it; else what is said."""
+    written: Wording | None = field(default=None, converter=_read, kw_only=True)
+    """Where it is read, with the options below it; else what is said. A prompt, or a table of its own: ``first``, ``no_match`` ..."""
 
     def chosen(self, miss: Miss = "", count: int = 0, *, written: bool = False) -> Phrase:
         """Return what is said the *count*-th time after that miss; without one, *count* is how often it was said before."""
-        misses = {"no_input": self.no_input, "no_match": self.no_match}.get(miss, ())
-        if misses:
+        if written and self.written is not None:
+            return self.written.chosen(miss, count)
+        if misses := _misses(self, miss):
             return misses[min(count, len(misses)) - 1]
         if miss == "help" and self.help:
             return self.help
-        if written and self.written:
-            return self.written
         return self.again if self.again and (count or miss) else self.first
+
+    def tells(self, miss: Miss) -> bool:
+        """Say whether it has words of its own for a miss, where it is read."""
+        return bool(_misses(self.written or self, miss))
 
     @property
     def phrases(self) -> tuple[Phrase, ...]:
         """All that it can say."""
-        return tuple(filter(None, (self.first, self.again, self.help, self.written, *self.no_input, *self.no_match)))
+        return (*self.spoken, *(self.written.spoken if self.written is not None else ()))
+
+    @property
+    def spoken(self) -> tuple[Phrase, ...]:
+        """All that it says where it is heard."""
+        return tuple(filter(None, (self.first, self.again, self.help, *self.no_input, *self.no_match)))
+
+    @property
+    def read(self) -> tuple[Phrase, ...]:
+        """All that it says where it is read."""
+        return (self.written or self).spoken
+
+
+def _misses(of: Wording, miss: Miss) -> tuple[Phrase, ...]:
+    return of.no_input if miss == "no_input" else of.no_match if miss == "no_match" else ()
 
 
 Prompts: TypeAlias = Mapping[str, Wording]

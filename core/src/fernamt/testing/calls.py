@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import orjson
 from attrs import field, frozen
 
@@ -44,7 +45,7 @@ from fernamt.settings.structure import structure
 EVENTS_MAX: Final = 1_000
 PAUSE_S: Final = 1.0
 _MONDAY_MORNING: Final = "2026-11-30T10:00:00+01:00"
-_KINDS: Final[Mapping[type[Question[Any]], str]] = {
+KINDS: Final[Mapping[type[Question[Any]], str]] = {
     HoursQuestion: "hours",
     FaqQuestion: "faq",
     OrderQuestion: "order",
@@ -76,7 +77,7 @@ class Call:
     ``failed``, ``hang up``."""
     answers: Mapping[str, object] = field(factory=dict)
     """What services say: ``hours``, ``faq``, ``order``, ``customer``, ``place``, or the question's class: an answer, a list of
-    them in turn, or ``"fails"``. One that says nothing fails."""
+    them in turn, or ``"fails"``. One that says nothing fails. How each is written stands below."""
     ends: str = ""
     """``person``, ``message``, ``call-back``, ``goodbye``, ``gone``; empty: it goes on."""
 
@@ -157,7 +158,7 @@ class Exchange:
     def answer(self, asked: LookUp) -> Happened:
         """Return what a service says."""
         kind = type(asked.question)
-        name = _KINDS.get(kind, kind.__name__)
+        name = KINDS.get(kind, kind.__name__)
         given = self.call.answers.get(name, self.call.answers.get(kind.__name__, "fails"))
         if isinstance(given, list) and not (name == "faq" and _is_one(given)):
             at = self._asked.get(name, 0)
@@ -258,29 +259,65 @@ def _is_one(given: list[Any]) -> bool:
     return bool(given) and isinstance(given[0], Mapping)
 
 
+SHAPES: Final[Mapping[str, str]] = {
+    "hours": 'true, false, or { is_open = false, reason = "closed", occasion = "holiday", changes_at = 2026-12-01T08:00:00+01:00 }',
+    "faq": '[{ text = "We open at 8.", confidence = 0.9 }]; []: no answer fits',
+    "order": '{ state = "sent", expected_on = 2026-12-03, total = "59.90", carrier = "DHL" }; false: there is no such order',
+    "customer": '{ name = "Ann" }: whatever the menu takes',
+    "place": "{ position = 3, wait_s = 240 }, or { position = 0, agent = 'team:sales' }: somebody is there",
+}
+"""How answers are written, by the question."""
+
+
 def _answer(name: str, given: Any) -> Any:
-    """Return an answer of the type that the question promises, from what stands in a script."""
+    """Return an answer of the type that the question promises, from what stands in a script. Raises :class:`CallFailed`."""
+    try:
+        return _made(name, given)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise CallFailed(f"{given!r} is no answer to {name}: write {SHAPES[name]}") from None
+
+
+def _made(name: str, given: Any) -> Any:
     match name, given:
         case "hours", bool():
             return Hours(is_open=given, reason="" if given else "closed", changes_at=None)
         case "hours", Mapping():
-            opens = given.get("changes_at")
-            changes = datetime.fromisoformat(opens) if isinstance(opens, str) else opens
+            _only(given, Hours)
             reason, occasion = str(given.get("reason", "")), str(given.get("occasion", ""))
-            return Hours(is_open=bool(given.get("is_open")), reason=reason, changes_at=changes, occasion=occasion)
+            changes = _moment(given.get("changes_at"), datetime)
+            return Hours(is_open=_flag(given["is_open"]), reason=reason, changes_at=changes, occasion=occasion)
         case "faq", list():
             return tuple(FaqAnswer(str(one["text"]), float(one["confidence"]), "") for one in given)
         case "order", Mapping():
-            on = given.get("expected_on")
-            expected = date.fromisoformat(on) if isinstance(on, str) else on
-            state, total = str(given.get("state", "")), str(given.get("total", ""))
-            return OrderStatus(state=state, expected_on=expected, total=total, carrier=str(given.get("carrier", "")))
-        case "order", _:
+            _only(given, OrderStatus)
+            texts = {name: str(given[name]) for name in ("state", "total", "carrier", "link") if name in given}
+            return OrderStatus(expected_on=_moment(given.get("expected_on"), date), **texts)
+        case "order", False:
             return None
         case "place", Mapping():
+            _only(given, Place)
             return Place(position=int(given["position"]), wait_s=given.get("wait_s"), agent=str(given.get("agent", "")))
+        case (("hours" | "faq" | "order" | "place"), _):
+            raise TypeError(name)
         case _:
             return given
+
+
+def _only(given: Mapping[str, Any], kind: type[Any]) -> None:
+    if unknown := given.keys() - attrs.fields_dict(kind).keys():
+        raise KeyError(*unknown)
+
+
+def _flag(given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise TypeError(given)
+    return given
+
+
+def _moment(given: Any, kind: type[Any]) -> Any:
+    if given is not None and not isinstance(given, date):
+        return kind.fromisoformat(given)
+    return given
 
 
 class Coverage:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import attrs
 
 from fernamt.menus import BuiltMenu
-from fernamt.menus.linting import flaws
+from fernamt.menus.linting import flaws, unable
 from fernamt.testing.calls import Call, Coverage, Exchange, Played, read_calls
 
 
@@ -21,6 +21,8 @@ class MenuConformance:
 
     calls: ClassVar[Path]
     """The file of the callers, ``reception.calls.toml``."""
+    is_read: ClassVar[bool] = True
+    """It may stand on a channel where people read and type; ``False``: only on a telephone."""
 
     def menu(self) -> BuiltMenu:
         """Return the menu."""
@@ -31,6 +33,13 @@ class MenuConformance:
         menu = self.menu()
 
         assert [str(one) for one in flaws(menu.definition, menu.menus, menu.questions)] == []
+
+    def test_who_reads_is_not_told_to_press_or_to_listen(self) -> None:
+        """As ``fernamt menu check --written``."""
+        menu = self.menu()
+        read = [menu.definition, *menu.menus.values()] if self.is_read else []
+
+        assert [str(flaw) for one in read for flaw in unable(one, one.id, None)] == []
 
     def test_in_every_language_callers_end_where_they_should(self) -> None:
         """As ``fernamt menu test``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any, ClassVar, Final, Literal, TypeAlias
@@ -11,7 +10,21 @@ from zoneinfo import ZoneInfo, available_timezones
 from attrs import evolve, field, frozen
 from attrs.validators import ge, le, min_len
 
-from fernamt import AddEntry, Button, Gather, Happened, Json, Leave, Pressed, Prompt, Said, Stay, Visit, Wording
+from fernamt import (
+    AddEntry,
+    Button,
+    Gather,
+    Happened,
+    Json,
+    Leave,
+    Pressed,
+    Prompt,
+    Said,
+    Stay,
+    Visit,
+    Wording,
+    words_of,
+)
 from fernamt_repairs.tongue import Tongue, tongue_of
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -20,7 +33,6 @@ WEEKDAYS: Final[tuple[Weekday, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat"
 A_PAGE: Final = 3
 """So many days are offered at once: nobody keeps more in mind."""
 LATER: Final = str(A_PAGE + 1)
-OPERATOR: Final = "0"
 HORIZON_DAYS: Final = 60
 _SURE: Final = 0.4
 """Words that were recognised less surely are not understood, as in the nodes of the core."""
@@ -78,12 +90,11 @@ class Day:
     """No day suited, or there is none."""
     no_input: str = ""
     no_match: str = ""
-    operator: str = "@operator"
 
     @property
     def exits(self) -> Mapping[str, str]:
         """Every way out."""
-        return {name: getattr(self, name) for name in ("to", "none", "no_input", "no_match", "operator")}
+        return {name: getattr(self, name) for name in ("to", "none", "no_input", "no_match")}
 
     def enter(self, visit: Visit) -> Stay | Leave:
         """Offer the first days."""
@@ -92,6 +103,8 @@ class Day:
     def resume(self, visit: Visit, event: Happened) -> Stay | Leave:
         """Take a day, go on to later ones, or ask again."""
         memory = Memory.of(visit.memory)
+        if wanted := visit.everywhere(event):  # a person, the way back ...
+            return Leave(wanted)
         match event:
             case Pressed(keys):
                 return self._chosen(visit, memory, keys.removesuffix("#"))
@@ -116,7 +129,7 @@ class Day:
             return Leave("to", actions=(note,), values={self.into: day})
         if key == LATER:
             return self._offer(visit, evolve(memory, page=memory.page + 1))
-        return Leave("operator") if key == OPERATOR else self._missed(visit, memory)
+        return self._missed(visit, memory)
 
     def _missed(self, visit: Visit, memory: Memory) -> Stay | Leave:
         memory = evolve(memory, misses=memory.misses + 1)
@@ -156,10 +169,10 @@ class Day:
 
 def key_of(text: str, days: list[date], tongue: Tongue) -> str:
     """Return the key that somebody's words mean; empty if they mean none, or two of the days."""
-    words = set(re.findall(r"\w+", text.casefold()))
+    words = {*words_of(text)}
     if words & tongue.later_words:
         return LATER
     digits = words & {str(one) for one in range(A_PAGE + 2)}
-    named = [str(at) for at, day in enumerate(days, 1) if tongue.weekdays[day.weekday()].casefold() in words]
+    named = [str(at) for at, day in enumerate(days, 1) if {*words_of(tongue.weekdays[day.weekday()])} <= words]
     meant = named or sorted(digits)
     return meant[0] if len(meant) == 1 else ""

@@ -21,6 +21,7 @@ class Tongue:
     """How a choice is offered to the ear."""
     later: str
     later_words: frozenset[str]
+    """As ``words_of`` makes them comparable."""
 
     def day(self, day: date) -> str:
         """Return a day in words."""
@@ -48,7 +49,7 @@ TONGUES: Final[Mapping[str, Tongue]] = MappingProxyType(
             form="{weekday}, {day}. {month}",
             press="{label}: die {key}.",
             later="Später",
-            later_words=frozenset({"später", "spaeter", "andere", "anderer"}),
+            later_words=frozenset({"spaeter", "andere", "anderer"}),
         ),
         "en": Tongue(
             weekdays=("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),

@@ -32,13 +32,19 @@ class Line:
         """Return whom it goes to: a number (E.164) or a short code.
 
         Raises:
-            Rejected: It is no number, or its country takes nothing from *sender*, a name.
+            Rejected: It is no number, it is written in another form than those that write to us have, or its country takes
+                nothing from *sender*, a name.
         """
         if message.to.scheme == NAME_SCHEME:
             raise Rejected("they wrote under a name, which nobody can answer")
         if message.to.scheme != SCHEME:
             raise Rejected("an SMS goes to an address such as phone:+4930123456")
         to = recipient(message.to.value, self.settings.region)
+        if to != message.to.value:
+            # To the core another spelling is somebody else: who wrote STOP would get this one all the same.
+            raise Rejected(
+                "the number is not written as +4930123456: in another form its answers and its STOP are not found"
+            )
         if is_name(sender) and not self.settings.sender_is_replaced:
             refuse_name(to)
         return to

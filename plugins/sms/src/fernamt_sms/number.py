@@ -7,7 +7,14 @@ from functools import lru_cache
 from typing import Final
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
+from phonenumbers import (
+    COUNTRY_CODE_TO_REGION_CODE,
+    NumberParseException,
+    PhoneMetadata,
+    PhoneNumber,
+    PhoneNumberFormat,
+    ValidationResult,
+)
 from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
 
 from fernamt import Address, Rejected
@@ -21,6 +28,7 @@ _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _SHORT_CODE: Final = re.compile(r"[1-9][0-9]{2,5}")
 _DIGITS: Final = re.compile(r"\+?[0-9]{7,15}")
 _NAME: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 +\-_&.]{1,11}")
+_NOTHING: Final = re.compile(r"(?!)")
 _WRONG: Final = {
     ValidationResult.INVALID_COUNTRY_CODE: "there is no such country code",
     ValidationResult.TOO_SHORT: "it is too short for its country",
@@ -48,7 +56,7 @@ def recipient(value: str, region: str) -> str:
         Rejected: It cannot be a number; the reason says why. Whether anybody has it only the network knows.
     """
     written = value.strip()
-    if _SHORT_CODE.fullmatch(written):
+    if _SHORT_CODE.fullmatch(written) or _is_plain(written):
         return written
     number = _parsed(written, region)
     if number.extension:
@@ -57,6 +65,32 @@ def recipient(value: str, region: str) -> str:
     if wrong != ValidationResult.IS_POSSIBLE:
         raise Rejected(f"the number cannot be right: {_WRONG.get(wrong, 'its form is unknown')}")
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def _is_plain(written: str) -> bool:
+    """Say whether this is a number in full, with nothing that would have to be read into another form.
+
+    As nearly all are, and to read one costs more than all else that is done to a message here.
+    """
+    if not _E164.fullmatch(written):
+        return False
+    for end in (2, 3, 4):
+        if (country := int(written[1:end])) in COUNTRY_CODE_TO_REGION_CODE:
+            lengths, before = _plan(country)
+            return len(written) - end in lengths and not before.match(written, end)
+    return False
+
+
+@lru_cache
+def _plan(country: int) -> tuple[frozenset[int], re.Pattern[str]]:
+    """Return how long numbers behind a country code may be, and what may stand before one that is dialled inside the country."""
+    region = COUNTRY_CODE_TO_REGION_CODE[country][0]
+    metadata = PhoneMetadata.metadata_for_region_or_calling_code(country, region)
+    if metadata is None or metadata.general_desc is None:
+        return frozenset(), _NOTHING
+    lengths = frozenset(metadata.general_desc.possible_length) - {*metadata.general_desc.possible_length_local_only}
+    before = metadata.national_prefix_for_parsing
+    return lengths, re.compile(before) if before else _NOTHING
 
 
 def _parsed(written: str, region: str) -> PhoneNumber:
@@ -68,9 +102,7 @@ def _parsed(written: str, region: str) -> PhoneNumber:
         return phonenumbers.parse(written, region or None)
     except NumberParseException as why:
         if why.error_type == NumberParseException.INVALID_COUNTRY_CODE and not written.startswith("+"):
-            raise Rejected(
-                "the number has no country code: write it as +49..., or set region for this channel"
-            ) from None
+            raise Rejected("the number has no country code: write it as +49...") from None
         if why.error_type == NumberParseException.INVALID_COUNTRY_CODE:
             raise Rejected("the number cannot be right: there is no such country code") from None
         raise Rejected("this is no telephone number") from None
@@ -107,6 +139,7 @@ def zones(to: Address) -> tuple[str, ...]:
     return tuple(zone for zone in found if zone != UNKNOWN_TIMEZONE)
 
 
+@lru_cache(maxsize=64)
 def is_name(value: str) -> bool:
     """Say whether a sender is a name: up to eleven letters, digits and blanks, at least one of them a letter."""
     return bool(_NAME.fullmatch(value)) and not value.startswith("+")

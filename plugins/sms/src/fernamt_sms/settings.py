@@ -31,7 +31,7 @@ class SmsSettings:
     """``[channels.<id>]``: what is the same for every kind."""
 
     region: str = field(default="", validator=_region)
-    """The country of numbers without a country code, for instance DE; empty: such numbers are refused."""
+    """The country of those who write to us and whose number the provider tells without a country code, for instance DE."""
     plain_characters: bool = False
     """Whether typographic quotes, dashes, blanks and the like are written in plain where that saves a part."""
     max_parts: int = field(default=10, validator=_parts)

@@ -9,8 +9,10 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -20,7 +22,9 @@ from attrs import field, frozen
 
 USER: Final = "fernamt"
 PASSWORD: Final = "password"
-_START_S: Final = 15.0
+JOINED: Final = b"Connected to bearerbox"
+"""What an smsbox logs once it has read who may send."""
+_START_S: Final = 60.0
 _CONFIG: Final = """
 group = core
 admin-port = {admin}
@@ -105,7 +109,9 @@ def running_kannel(ours: str, secret: str) -> Iterator[Kannel]:
     try:
         for program, port in ((bearerbox, box), (smsbox, sendsms)):
             boxes.append(subprocess.Popen([program, "-v", "4", str(config)], **quiet))
-            _wait_for(port, boxes[-1])
+            _wait_until(partial(_listens, port), boxes[-1])
+        # The smsbox listens before it has read who may send, and until then it refuses everybody.
+        _wait_until(lambda: JOINED in (folder / "smsbox.log").read_bytes(), boxes[-1])
         yield Kannel(f"http://127.0.0.1:{sendsms}/cgi-bin/sendsms", operator, tuple(boxes))
     finally:
         for one in reversed(boxes):
@@ -114,19 +120,19 @@ def running_kannel(ours: str, secret: str) -> Iterator[Kannel]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Return when somebody listens there."""
-    for _ in range(int(_START_S / 0.02)):
+def _listens(port: int) -> bool:
+    with socket.socket() as sock:
+        sock.settimeout(1)
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_S
+    while not ready():
         assert process.poll() is None, "Kannel ended at once"
-        with socket.socket() as sock:
-            sock.settimeout(1)
-            if sock.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        try:
+        assert time.monotonic() < deadline, f"Kannel was not ready within {_START_S:.0f} s"
+        with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.02)
-        except subprocess.TimeoutExpired:
-            continue
-    raise AssertionError(f"nobody listens on {port}")
 
 
 @frozen

@@ -14,7 +14,6 @@ from ..faults import Outgoing
 from ..lines import ANN, URL, US, looked, message
 from .fake import KEY, SECRET, FakeBird
 from .given import messagebird, settings
-from .theirs import AsyncBird, ValidationError
 
 EVENTS = ["sms.received", "sms.sent", "sms.delivered", "sms.undelivered", "sms.failed", "sms.rejected", "sms.expired"]
 
@@ -207,6 +206,8 @@ def test_no_secret_stands_in_the_section() -> None:
 
 # ---- Bird's own client at our fake: what it takes for an answer of Bird's
 async def test_the_fake_speaks_as_bird_does_to_birds_own_client() -> None:
+    from .theirs import AsyncBird, ValidationError
+
     async with FakeBird() as there, AsyncBird(api_key=KEY, base_url=there.url, max_retries=0) as client:
         sent = await client.sms.send(
             from_=US,

@@ -29,7 +29,6 @@ from fernamt_sms.sinch.events import listed, read
 from ..anything import values
 from ..sentences import check_sentences
 from .fake import error as problem
-from .theirs import SmsSinchEvent
 
 ID = "01FC66621XXXXX119Z8PMV1QPQ"
 IN: dict[str, Any] = {
@@ -118,6 +117,8 @@ def test_one_bad_element_of_a_list_spoils_nothing() -> None:
 
 @pytest.mark.parametrize("said", [IN, MEDIA, OUT], ids=["a message", "a picture", "a report"])
 def test_what_we_read_is_what_sinchs_library_reads(said: dict[str, Any]) -> None:
+    from .theirs import SmsSinchEvent
+
     theirs: Any = SmsSinchEvent().parse_event(orjson.dumps(said).decode())
     ours = meant(said)
     assert ours.id == (theirs.id if isinstance(ours, Received) else theirs.batch_id)

@@ -14,7 +14,6 @@ from ..faults import Outgoing
 from ..lines import ANN, URL, US, looked, message
 from .fake import PLAN
 from .given import settings, sinch
-from .theirs import TextRequest
 
 
 # ---- out
@@ -23,6 +22,8 @@ class TestOutgoing(Outgoing):
 
 
 async def test_a_message_is_a_batch_of_one_that_bears_our_key() -> None:
+    from .theirs import TextRequest
+
     async with sinch() as it:
         sent = await it.line.send(message())
         assert sent == Sent(ids=(it.there.kept["batches"][0]["id"],))

@@ -1,4 +1,7 @@
-"""Sinch's own library. Its sources warn when they are compiled, and that is no fault of ours."""
+"""Sinch's own library, to be imported by the test that asks it: it takes a second, and every worker collects every test.
+
+Its sources warn when they are compiled, and that is no fault of ours.
+"""
 
 from __future__ import annotations
 

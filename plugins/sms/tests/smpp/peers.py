@@ -239,12 +239,21 @@ async def kannel(*, smsc_port: int, http_port: int, password: str) -> AsyncItera
             for program_, port in ((bearerbox, boxes), (smsbox, sendsms)):
                 started.append(await asyncio.create_subprocess_exec(program_, "-v", "4", str(configuration), **quiet))
                 await listening(port, started[-1])
+            await joined(folder / "smsbox.log", started[-1])
             yield Kannel(folder, sendsms, tuple(one.pid for one in started))
         finally:
             for process in started:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+
+
+async def joined(log: Path, smsbox: asyncio.subprocess.Process) -> None:
+    """Return when an smsbox has read who may send: it listens before that, and until then it refuses everybody."""
+    async with asyncio.timeout(START_S):
+        while b"Connected to bearerbox" not in log.read_bytes():
+            assert smsbox.returncode is None, "the peer has ended"
+            await asyncio.sleep(0.02)
 
 
 async def listening(port: int, process: asyncio.subprocess.Process) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -159,6 +159,42 @@ async def test_an_smsc_that_ends_the_session_is_answered_and_bound_anew() -> Non
         await it.smsc.until(lambda: any(pdu.command == response_to(Command.UNBIND) for pdu in it.smsc.requests))
 
 
+async def test_an_smsc_that_ends_the_session_may_still_answer_what_it_has() -> None:
+    async with line(answer_s=5.0) as it:
+        it.smsc.trouble = Trouble.SILENCE
+        sending = asyncio.create_task(it.outcome())
+        await it.smsc.until(lambda: it.smsc.submitted)
+        number = next(pdu.sequence for pdu in it.smsc.requests if pdu.command == Command.SUBMIT_SM)
+        it.smsc.say(Pdu(Command.UNBIND, 77))
+        it.smsc.say(Pdu(Command.ENQUIRE_LINK, 78))
+        await it.smsc.until(lambda: any(pdu.sequence == 78 for pdu in it.smsc.requests))
+        late = await it.outcome(message(key="k2"))
+        it.smsc.say(encode(Pdu(response_to(Command.SUBMIT_SM), number, Opaque(b"00AB\0"))))
+
+        with pytest.raises(Unreachable, match="the SMSC ended the session"):
+            await it.running
+        assert isinstance(await sending, Sent)
+        assert isinstance(late, Throttled)
+        await it.smsc.until(lambda: any(pdu.sequence == 77 for pdu in it.smsc.requests))
+
+
+async def test_an_smsc_that_ends_the_session_and_answers_nothing_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fernamt_sms.smpp.session._UNBIND_S", 0.05)
+    async with line(answer_s=5.0) as it:
+        it.smsc.trouble = Trouble.SILENCE
+        sending = asyncio.create_task(it.outcome())
+        await it.smsc.until(lambda: it.smsc.submitted)
+        it.smsc.say(Pdu(Command.UNBIND, 77))
+
+        with pytest.raises(Unreachable, match="the SMSC ended the session"):
+            await it.running
+        found = await sending
+        assert isinstance(found, Unreachable)
+        assert not found.certain
+
+
 # ---- every PDU is answered
 @pytest.mark.parametrize(
     ("pdu", "answer", "status"),
@@ -231,6 +267,58 @@ async def test_a_part_that_is_refused_names_those_that_were_taken_and_the_next_a
         assert refused.sent_ids == ("1",)
         assert it.smsc.arrived == [LONG]
         assert again.ids[:3] == ("1", "2", "3")
+
+
+def _answered(smsc: Smsc, monkeypatch: pytest.MonkeyPatch, answer: Callable[[Pdu], bytes]) -> None:
+    """Let the SMSC answer each submit_sm with these bytes."""
+
+    def submit(one: Any, pdu: Pdu, _body: object) -> None:
+        one.writer.write(answer(pdu))
+
+    monkeypatch.setattr(smsc, "_submit", submit)
+
+
+@pytest.mark.parametrize("status", [Status.ROK, Status.RINVCMDLEN])
+async def test_a_nack_takes_no_message_whatever_its_status_says(
+    status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with line() as it:
+        _answered(it.smsc, monkeypatch, lambda pdu: encode(Pdu(GENERIC_NACK, pdu.sequence, status=status)))
+
+        assert isinstance(await it.outcome(), Rejected)
+
+
+async def test_a_nack_is_no_bind(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Smsc() as smsc:
+        monkeypatch.setattr(smsc, "_bind", lambda one, pdu, _body: one.write(Pdu(GENERIC_NACK, pdu.sequence)))
+
+        with pytest.raises(Unreachable, match="does not know bind_transceiver"):
+            await channel(smsc.port, FakeContext()).run()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (Status.RTHROTTLED, b"no end", Throttled),
+        (Status.RINVDSTADR, b"\0\0", Rejected),
+        (Status.ROK, b"00AB\0\0", Sent),
+        (Status.ROK, b"00AB\0\x04\x27\x00\x09\x02", Sent),
+    ],
+)
+async def test_of_an_answer_status_and_id_count_whatever_hangs_behind_them(
+    status: Status, body: bytes, expected: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with line() as it:
+        _answered(
+            it.smsc,
+            monkeypatch,
+            lambda pdu: encode(Pdu(response_to(pdu.command), pdu.sequence, Opaque(body), status)),
+        )
+
+        found = await it.outcome()
+
+        assert type(found) is expected
+        assert getattr(found, "ids", ("ab",))[0] == "ab"
 
 
 async def test_an_smsc_that_gives_no_id_has_taken_the_message_all_the_same() -> None:

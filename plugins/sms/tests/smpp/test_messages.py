@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from attrs import define
+from attrs import define, evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -264,6 +264,11 @@ def test_an_equal_message_counts_as_the_same_for_a_while_only() -> None:
     assert read(from_ann(), repeat_s=90.0).key_valid_s == 90.0
 
 
+@pytest.mark.parametrize(("source", "automatic"), [(Party("MyBank", 5, 0), True), (Party(ANN, 1, 1), False)])
+def test_who_writes_under_a_name_is_a_machine(source: Party, *, automatic: bool) -> None:
+    assert read(from_ann(source=source)).automatic == automatic
+
+
 # ---- receipts
 def receipts(incoming: Incoming, one: Message) -> tuple[Any, ...]:
     return incoming.read(Pdu(Command.DELIVER_SM, 1, one), Place(), 0.0).events
@@ -313,6 +318,22 @@ def test_each_state_of_a_message_has_a_key_of_its_own() -> None:
     ]
 
     assert found[0] == found[2] != found[1]
+
+
+def test_an_id_that_the_smsc_gives_again_is_no_repeat_of_the_first_ones_receipt() -> None:
+    first, again, other = (
+        receipts(Incoming(settings()), one)[0].key
+        for one in (
+            receipt("1"),
+            receipt("1", priority=1),
+            receipt("1", source=Party("4915199999999", 1, 1)),
+        )
+    )
+    later = receipt("1")
+    [second] = receipts(Incoming(settings()), evolve(later, text=later.text.replace(b"2611301201", b"2612011201")))
+
+    assert first == again
+    assert len({first, other, second.key}) == 3
 
 
 @pytest.mark.parametrize("one", [receipt("abc", "GONE"), receipt("", "DELIVRD")], ids=["no state", "no id"])

@@ -74,6 +74,14 @@ def test_a_receipt_of_parameters_alone_has_the_error_of_the_network() -> None:
     assert found.why.code == "UNDELIV 27"
 
 
+def test_a_receipt_may_be_written_in_ucs_2() -> None:
+    text = "id:00AB sub:001 dlvrd:001 stat:DELIVRD err:000 text:Grüße".encode("utf-16-be")
+
+    found = report_of(evolve(told(""), data_coding=8, text=text))
+
+    assert (found.id, found.state, found.error) == ("00AB", "DELIVRD", "000")
+
+
 def test_our_own_number_is_enough() -> None:
     found = report_of(told("stat:DELIVRD", user_message_reference=b"\x12\x34"))
 
@@ -127,23 +135,27 @@ def test_an_intermediate_notice_of_a_failure_is_no_end() -> None:
         (told("id:1 stat:DELIVRD"), True),
         (told("id:1 stat:DELIVRD", esm_class=0x20), True),
         (told("id:1 stat:DELIVRD", esm_class=0x44), True),
+        (told("id:1 stat:DELIVRD", esm_class=0x24), True),
         (told("", esm_class=0, receipted_message_id=b"1", message_state=b"\2"), True),
         (told("id:1 stat:DELIVRD", esm_class=0, receipted_message_id=b"1\0"), True),
         (told("Hallo", esm_class=0, receipted_message_id=b"1"), False),
         (told("id:1 stat:DELIVRD", esm_class=0, receipted_message_id=b"2"), False),
         (told("id:1 stat:DELIVRD", esm_class=0), False),
         (told("Hallo", esm_class=0x10), False),
+        (told("Hallo", esm_class=0x18), False),
     ],
     ids=[
         "final",
         "intermediate",
         "with a header",
+        "both at once",
         "by its parameters",
         "by its id, twice",
         "an id alone",
         "another id",
         "a customer's words",
         "a person's own",
+        "the end of a dialogue",
     ],
 )
 def test_words_alone_make_no_receipt(message: Message, *, is_one: bool) -> None:

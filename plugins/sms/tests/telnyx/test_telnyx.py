@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pytest
-from telnyx import AsyncTelnyx, PermissionDeniedError
 
 from fernamt import Attachment, NeedsLogin, OptedOut, Rejected, Secret, Sent, Unreachable
 from fernamt.testing import ProviderFault
@@ -117,6 +116,9 @@ def test_the_key_in_an_error_is_never_the_secret_one() -> None:
 
 # ---- Telnyx's own client at our fake: what it takes for an answer of Telnyx's
 async def test_the_fake_speaks_as_telnyx_does_to_telnyxs_own_client() -> None:
+    # Here, because it takes two seconds and every worker collects every test.
+    from telnyx import AsyncTelnyx, PermissionDeniedError
+
     async with FakeTelnyx() as there, AsyncTelnyx(api_key=TOKEN, base_url=f"{there.url}/v2", max_retries=0) as client:
         sent = await client.messages.send(from_=US, to=ANN, text="Größe 🙂", type="SMS", idempotency_key="k1")
         assert sent.data is not None

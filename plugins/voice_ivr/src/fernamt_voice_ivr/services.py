@@ -32,7 +32,7 @@ async def hours(question: HoursQuestion, context: PluginContext[Services]) -> Ho
     calendar = context.settings.calendars.get(question.calendar)
     if calendar is None:
         raise Unsupported(f"there is no section [plugins.voice_ivr.calendars.{question.calendar}]")
-    return await asyncio.to_thread(hours_at, calendar, question.at)
+    return await asyncio.to_thread(hours_at, calendar, question.at, question.language)
 
 
 async def answers(question: FaqQuestion, context: PluginContext[Services]) -> tuple[FaqAnswer, ...]:

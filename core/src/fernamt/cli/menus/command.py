@@ -29,6 +29,7 @@ def check_menu(
     /,
     *,
     without: Annotated[tuple[Lack, ...], Parameter(name="--without")] = (),
+    written: bool = False,
     json: Json = False,
     common: Common = COMMON,
 ) -> int:
@@ -42,13 +43,14 @@ def check_menu(
     Args:
         menu: A file, or a plugin's menu by its name, for instance voice_ivr.reception.
         without: What another channel lacks that it is meant for: transfer, record or speech. May be given several times.
+        written: It is meant for a channel that is read, too: find what tells people to press or to listen.
         json: Print a JSON object with ok and flaws (rule, place, line, problem, fix).
         common: What every command takes.
     """
     from fernamt.cli.screen import say, show, show_json
     from fernamt.cli.words import counted, harmless
 
-    found = flaws_of(menu, without, common.config)
+    found = flaws_of(menu, without, common.config, written=written)
     if json:
         show_json({"ok": not found, "flaws": found})
     else:
@@ -59,7 +61,9 @@ def check_menu(
     return FAILED if found else DONE
 
 
-def flaws_of(menu: str, without: Sequence[Lack], configuration: Path) -> list[dict[str, str | int]]:
+def flaws_of(
+    menu: str, without: Sequence[Lack], configuration: Path, *, written: bool = False
+) -> list[dict[str, str | int]]:
     """Return the flaws of a menu, in the order of their lines. Raises as ``found_menu``, but not for mistakes of a file."""
     from fernamt.menus.linting import flaws, unable
     from fernamt.outbound import Voice
@@ -73,6 +77,8 @@ def flaws_of(menu: str, without: Sequence[Lack], configuration: Path) -> list[di
     if without:
         line = Voice(transfer="transfer" not in without, record="record" not in without, speech="speech" not in without)
         found += unable(built.definition, "this channel", line)
+    if written:
+        found += unable(built.definition, "this channel", None)
     for channel, voice in bound(menu, configuration):
         found += unable(built.definition, channel, voice)
     return sorted((_placed(menu, one) for one in found), key=lambda one: (one["line"], one["place"]))

@@ -33,15 +33,16 @@ def found_menu(name: str, configuration: Path) -> BuiltMenu:
 
 def _of_plugin(name: str, configuration: Path) -> BuiltMenu:
     from fernamt._runtime.installed import discover
-    from fernamt._runtime.loader import PluginFailed, load_one
+    from fernamt._runtime.loader import load
     from fernamt.menus import BuiltMenu
     from fernamt.settings import did_you_mean
 
     plugin, _, short = name.partition(".")
-    try:
-        menus = load_one(plugin, discover(beside=configuration)).menus
-    except PluginFailed as why:
-        raise Failure(f"{why} A file is named by its path: ./{name}.toml", USAGE) from None
+    loaded = load([plugin], discover(beside=configuration))
+    for fault in loaded.faults:
+        if fault.name in (plugin, name):
+            raise Failure(f"{fault} A file is named by its path: ./{name}.toml", USAGE)
+    menus = loaded.offers[plugin].menus
     known = [f"{plugin}.{one}" for one in menus]
     if short not in menus:
         raise Failure(f"There is no menu {name!r}. {did_you_mean(name, known) or 'That plugin offers none.'}", USAGE)

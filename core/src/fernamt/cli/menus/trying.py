@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
+import tomllib
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from fernamt.cli.words import harmless
 from fernamt.menus import BuiltMenu
 from fernamt.session import Happened, LookUp, LookUpFailed
 from fernamt.testing import Call, CallFailed, Exchange
+from fernamt.testing.calls import KINDS, SHAPES
 
 _KEYS: Final = re.compile(r"[0-9*#]+")
 _HELP: Final = "keys: 1 · words: just type · silence: empty line · /record /answered /busy /no-answer /wait 20 /hang up"
@@ -70,18 +71,19 @@ class Asking(Exchange):
                 show(harmless(line))
         self.lines.clear()
         show(harmless(f"  ? {asked.question}"))
-        typed = _typed("  JSON, true, false, or empty: nobody answers > ")
-        if not typed:
-            return LookUpFailed("nobody answers that")
-        try:
-            value: Any = json.loads(typed)
-        except ValueError:
-            value = typed
-        name = type(asked.question).__name__
-        known = {"HoursQuestion": "hours", "FaqQuestion": "faq", "OrderQuestion": "order", "CustomerCard": "customer"}
-        self.call.answers.clear()  # type: ignore[attr-defined]
-        self.call.answers[known.get(name, "place" if name == "PlaceQuestion" else name)] = value  # type: ignore[index]
-        return super().answer(asked)
+        name = KINDS.get(type(asked.question), type(asked.question).__name__)
+        say(f"  What is the answer? {SHAPES.get(name, 'a value of TOML')}. Empty: nobody answers.")
+        while typed := _typed("  > "):
+            try:
+                value: Any = tomllib.loads(f"answer = {typed}")["answer"]
+                self.call.answers.clear()  # type: ignore[attr-defined]
+                self.call.answers[name] = value  # type: ignore[index]
+                return super().answer(asked)
+            except tomllib.TOMLDecodeError as why:
+                say(f"  That is no value of TOML: {why}.")
+            except CallFailed as why:
+                say(f"  {why}.")
+        return LookUpFailed("nobody answers that")
 
 
 def _typed(ask: str) -> str | None:

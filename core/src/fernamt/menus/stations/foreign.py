@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import orjson
 
 from fernamt.effects import AddEntry, Job, Reply
-from fernamt.menus.node import MEMORY_MAX_BYTES, Leave, Node, Stay, Visit
+from fernamt.menus.heard import reserved_words, words_of
+from fernamt.menus.node import MEMORY_MAX_BYTES, RESERVED, Leave, Node, Stay, Visit
 from fernamt.menus.stations.station import Scope, Station
 from fernamt.menus.walk import Walk
-from fernamt.session import Action, Gather, HangUp, Happened, Hold, LookUp, Record, Say, Transfer
+from fernamt.session import Action, Gather, HangUp, Happened, Hold, LookUp, Pressed, Record, Said, Say, Transfer
 
 ACTIONS_MAX: Final = 8
 
@@ -29,6 +31,9 @@ class Foreign(Station):
         exits = dict(self.node.exits)
         self._exits = {name: scope.way(self.name, name, target) for name, target in exits.items()}
         self._failed = self._exits.get("failed") or scope.station("")
+        self._everywhere = {f"@{what}": scope.station(f"@{what}") for what in RESERVED}
+        self._keys = {key: f"@{what}" for key, what in scope.definition.keys.items()}
+        self._words = {one: reserved_words(one) for one in scope.definition.languages}
 
     def enter(self, walk: Walk) -> Station | None:
         """Ask the node."""
@@ -49,6 +54,8 @@ class Foreign(Station):
             values={**walk.values, **(walk.secrets or {})},
             memory=memory,
             render=walk.rendered,
+            said=walk.words,
+            meant=partial(self._meant, walk.language),
         )
         node = self.node
         try:
@@ -58,6 +65,11 @@ class Foreign(Station):
             walk.errors += 1
             return self._failed
 
+    def _meant(self, language: str, event: Happened) -> str:
+        if isinstance(event, Pressed):
+            return self._keys.get(event.keys, "")
+        return (self._words[language].whole(words_of(event.text)) or "") if isinstance(event, Said) else ""
+
     def _done(self, walk: Walk, outcome: Any) -> Station | None:
         if not isinstance(outcome, Stay | Leave) or len(outcome.actions) > ACTIONS_MAX:
             raise Wrong(f"it returned a {type(outcome).__name__}, or more than {ACTIONS_MAX} actions")
@@ -65,7 +77,7 @@ class Foreign(Station):
         if isinstance(outcome, Leave):
             if line:
                 raise Wrong("it leaves and waits")
-            to = self._exits[outcome.by]
+            to = self._exits.get(outcome.by) or self._everywhere[outcome.by]
             if unknown := outcome.values.keys() - walk.plan.variables.keys():
                 raise Wrong(f"the menu has no variables {sorted(unknown)}")
             for name, value in outcome.values.items():

@@ -134,9 +134,12 @@ class Asking:
             if ready is not None:
                 walk.line = ready
                 return
-        prompts = self.script.of(walk, miss, count)
-        walk.line = made = (Gather(prompts=prompts, **{**self._of(walk.language), **also}),)
-        if not also and self.script.is_fixed(walk, miss, count):
+        prompts, gather = self.script.of(walk, miss, count), self._of(walk.language)
+        if also:
+            walk.line = (Gather(prompts=prompts, **{**gather, **also}),)
+            return
+        walk.line = made = (Gather(prompts=prompts, **gather),)
+        if self.script.is_fixed(walk, miss, count):
             self._ready[key] = made
 
     def _of(self, language: str) -> dict[str, Any]:

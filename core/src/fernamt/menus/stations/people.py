@@ -50,17 +50,19 @@ class Routing(Station):
     node: RouteNode
 
     def link(self, scope: Scope) -> None:
-        """Learn what comes next."""
+        """Learn what comes next, and let all that follows know who should take it."""
         self._to = self.way(scope, "to")
+        node = self.node
+        route: dict[str, Json] = {"team": node.team, "skills": list(node.skills), "priority": node.priority}
+        scope.plan.routes[self.name] = route
+        self._noted = (AddEntry(kind="route", data=route),)
 
     def enter(self, walk: Walk) -> Station | None:
         """Note it."""
-        node = self.node
-        route: dict[str, Json] = {"team": node.team, "skills": list(node.skills), "priority": node.priority}
-        walk.route = route
-        if node.team:
-            walk.put("team", node.team)
-        walk.effects += (AddEntry(kind="route", data=route),)
+        walk.route = self.name
+        if self.node.team:
+            walk.put("team", self.node.team)
+        walk.effects += self._noted
         return self._to
 
 
@@ -82,8 +84,10 @@ class Connecting(Station):
         """Let the agent know what was collected, and connect."""
         walk.stay(self.name)
         walk.tell()
-        if self._script:
+        if self._script or not walk.written:
             walk.prompts += self._script.of(walk)
+        else:
+            walk.prompts += self._script.handed_over(walk)
         walk.line = self._line
         return None
 
@@ -119,6 +123,7 @@ class Queueing(Station):
         walk.tell()
         walk.stage = {"since": walk.now_ms, "polls": 0, "phase": "dial" if walk.written else "place"}
         if walk.written:
+            walk.prompts += self._script.handed_over(walk)
             walk.line = (Transfer(to=f"queue:{self.node.queue}", timeout_s=self.node.timeout_s),)
             return None
         return self._place(walk)
@@ -129,7 +134,7 @@ class Queueing(Station):
         if waited_s >= self.node.longest_s or stage["polls"] >= self._polls:
             return self._exits["overflow"]
         walk.stage = {**stage, "polls": stage["polls"] + 1, "phase": "place"}
-        route = walk.route or {}
+        route = walk.routed
         question = PlaceQuestion(
             queue=self.node.queue,
             ticket=str(walk.session or walk.began),
@@ -246,11 +251,10 @@ class Calling(Listening):
 
     def _kept(self, walk: Walk, number: Any) -> Station | None:
         walk.put("number", number)
-        route = walk.route or {}
         data: dict[str, Json] = {
             "since_ms": walk.began,
             "team": walk.value("team") or "",
-            "priority": route.get("priority", 0),
+            "priority": walk.routed.get("priority", 0),
         }
         if self.node.slot:
             data["slot"] = walk.value(self.node.slot)

@@ -65,7 +65,7 @@ class Opening(Querying):
 
     def question(self, walk: Walk) -> Question[Any]:
         """Ask for now."""
-        return HoursQuestion(calendar=self._calendar, at=walk.at)
+        return HoursQuestion(calendar=self._calendar, at=walk.at, language=walk.language)
 
     def answered(self, walk: Walk, answer: Any) -> Station | None:
         """Go by the hours."""

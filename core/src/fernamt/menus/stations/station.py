@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 from fernamt.menus.definition import MenuDefinition
 from fernamt.menus.walk import Plan, Walk
 from fernamt.menus.wording import Miss, Phrase, Prompts, fixed
 from fernamt.session import Happened, Prompt
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+MISSED: Final[Mapping[str, Mapping[str, str]]] = {
+    "no_input": {"de": "Wir haben noch keine Antwort von Ihnen. ", "en": "We do not have an answer from you yet. "},
+    "no_match": {"de": "Das habe ich nicht verstanden. ", "en": "I did not understand that. "},
+}
+"""Said before a question that is read once more, where its author wrote nothing for that."""
+HANDED_OVER: Final[Mapping[str, str]] = {
+    "de": "Jemand von uns kümmert sich darum und meldet sich hier bei Ihnen.",
+    "en": "Somebody of us takes care of it and will get back to you here.",
+}
+"""Said where it is read, and nobody has to wait in line."""
+
+
+def in_language(words: Mapping[str, str], language: str) -> tuple[str, ...]:
+    """Return the words in that language, nothing if there are none."""
+    found = words.get(language.partition("-")[0])
+    return (found,) if found else ()
 
 
 class Scope(Protocol):
@@ -107,6 +126,13 @@ class Script:
         ready = self._ready.get(key)
         return self._made(walk, key) if ready is None else ready
 
+    def handed_over(self, walk: Walk) -> tuple[Prompt, ...]:
+        """Return what whoever reads is told when a person takes over: what is meant to be read, or the core's own words."""
+        wording = self._wordings.get(walk.language) or self._first
+        if wording is not None and wording.written is not None:
+            return self.of(walk)
+        return tuple(Prompt(text=text, language=walk.language) for text in in_language(HANDED_OVER, walk.language))
+
     def is_fixed(self, walk: Walk, miss: Miss, count: int) -> bool:
         """Say whether it says the same every time."""
         return (walk.language, walk.written, miss, count) in self._ready
@@ -119,6 +145,8 @@ class Script:
         if wording is None:
             return ()
         phrase = wording.chosen(miss, count, written=written)
+        if written and not wording.tells(miss):
+            phrase = (*in_language(MISSED.get(miss, _NONE), language), *phrase)
         said = fixed(phrase, language, written=written)
         if said is None:
             self._phrases[key] = phrase
@@ -137,10 +165,10 @@ class Back(Station):
 
     def enter(self, walk: Walk) -> Station | None:
         """Go back."""
-        path = walk.path
+        path = walk.path.split()
         if path and path[-1] == walk.node:
-            path = path[:-1]
-        walk.path = path
+            path.pop()
+        walk.path = f" {' '.join(path)} " if path else ""
         return self._scope.station(f"={path[-1]}") if path else self._top
 
 
@@ -153,7 +181,7 @@ class Top(Station):
 
     def enter(self, walk: Walk) -> Station | None:
         """Go there."""
-        walk.path = []
+        walk.path = ""
         return self._to
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from attrs import evolve
 
-from fernamt import BadSignature, Request
+from fernamt import BadSignature, Request, Secret
 from fernamt_sms.http.settings import InboundSettings
 
 _REFUSED: Final = "the call does not show the secret of this channel"
@@ -18,17 +18,22 @@ _REFUSED: Final = "the call does not show the secret of this channel"
 
 def check(request: Request, inbound: InboundSettings) -> None:
     """Let a call of the gateway pass; raises ``BadSignature`` for any other."""
-    if not hmac.compare_digest(_expected(request, inbound), _given(request, inbound)):
+    given, fits = _given(request, inbound), False
+    for secret in (inbound.auth_secret, inbound.new_auth_secret):
+        if secret is not None:
+            fits |= hmac.compare_digest(_expected(request, inbound, secret), given)
+    if not fits:
         raise BadSignature(_REFUSED)
 
 
-def _expected(request: Request, inbound: InboundSettings) -> bytes:
-    secret = inbound.auth_secret.reveal().encode()
+def _expected(request: Request, inbound: InboundSettings, key: Secret) -> bytes:
+    secret = key.reveal().encode()
     match inbound.auth:
         case "hmac":
             made = hmac.digest(secret, request.body, inbound.algorithm)
-            written = base64.b64encode(made) if inbound.encoding == "base64" else made.hex().encode()
-            return inbound.prefix.encode() + written
+            if inbound.encoding == "base64":
+                return inbound.prefix.encode() + base64.b64encode(made)
+            return f"{inbound.prefix}{made.hex()}".lower().encode()
         case "basic":
             return inbound.auth_user.encode() + b":" + secret
         case _:
@@ -60,13 +65,13 @@ def address(url: str, inbound: InboundSettings | None) -> str:
     """Return an address of ours as the gateway has to call it: with the secret, where that stands in the address."""
     if inbound is None or inbound.auth not in {"path", "query"}:
         return f"{url}?"
-    secret = quote(inbound.auth_secret.reveal(), safe="")
+    secret = quote((inbound.new_auth_secret or inbound.auth_secret).reveal(), safe="")
     return f"{url}/{secret}?" if inbound.auth == "path" else f"{url}?{quote(inbound.auth_name, safe='')}={secret}&"
 
 
 def sign(request: Request, inbound: InboundSettings) -> Request:
     """Return *request* as the gateway sends it."""
-    expected = _expected(request, inbound).decode()
+    expected = _expected(request, inbound, inbound.auth_secret).decode()
     match inbound.auth:
         case "path":
             place, mark, query = request.url.partition("?")

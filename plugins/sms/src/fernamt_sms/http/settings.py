@@ -101,6 +101,8 @@ class InboundSettings:
     """How it shows that it is the gateway: the secret behind the address, HTTP Basic, in a header, in the query, as an HMAC of the body."""
     auth_secret: Secret
     """What both sides know."""
+    new_auth_secret: Secret | None = None
+    """While it is changed: the next one, which counts as well."""
     auth_name: str = field(default="", validator=_shown)
     """The name of the header or of the query's parameter."""
     auth_user: str = field(default="", validator=_shown)

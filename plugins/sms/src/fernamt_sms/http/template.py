@@ -20,15 +20,16 @@ MEDIA_TYPES: Final[Mapping[Format, str]] = {
 
 NAMES: Final = frozenset({"to", "digits", "text", "sender", "key", "parts", "encoding", "callback", "secret"})
 _PLACE: Final = re.compile(r"\{([a-z_]+)(:number)?\}")
+_NEARLY: Final = re.compile(r"\{\s*[A-Za-z_]+\s*(:[^{}\"]*)?\}")
+"""What is meant for one: it would go to the customer as it stands."""
 
 
 def check(template: str) -> None:
     """Raise ``ValueError`` if a place has a name that we do not know."""
-    for found in _PLACE.finditer(template):
-        if found[1] not in NAMES:
-            raise ValueError(
-                f"there is no {{{found[1]}}}; there are {', '.join(f'{{{name}}}' for name in sorted(NAMES))}"
-            )
+    for found in _NEARLY.finditer(template):
+        place = _PLACE.fullmatch(found[0])
+        if place is None or place[1] not in NAMES:
+            raise ValueError(f"there is no {found[0]}; there are {', '.join(f'{{{name}}}' for name in sorted(NAMES))}")
 
 
 def check_body(template: str, form: Format) -> None:

@@ -46,7 +46,11 @@ class Kannel(OnALine):
         self._url = channel.url
         self._http = context.http
         self._line = Line(channel.settings)
-        self._inbound = InboundSettings(auth="path", auth_secret=channel.settings.inbound_secret)
+        self._inbound = InboundSettings(
+            auth="path",
+            auth_secret=channel.settings.inbound_secret,
+            new_auth_secret=channel.settings.new_inbound_secret,
+        )
 
     def capabilities(self) -> Capabilities:
         """Say what the line can do."""

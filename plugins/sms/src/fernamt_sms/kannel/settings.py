@@ -39,3 +39,5 @@ class KannelSettings(SmsSettings):
     """Whether the operator leaves out the + before the country code of a number that writes to us."""
     inbound_secret: Secret
     """What stands behind our address where Kannel calls us, so that nobody else does: letters, digits, - and _."""
+    new_inbound_secret: Secret | None = None
+    """While it is changed: the next one, which counts as well."""

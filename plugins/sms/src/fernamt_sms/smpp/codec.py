@@ -24,6 +24,7 @@ from fernamt_sms.smpp.pdu import (
     Taken,
 )
 from fernamt_sms.smpp.status import Status
+from fernamt_sms.smpp.tlv import Tlvs
 
 HEAD_BYTES: Final = 16
 MAX_BYTES: Final = 70_000
@@ -85,6 +86,9 @@ def decode(frame: bytes) -> Pdu:
     try:
         return Pdu(command, sequence, read(frame), status)
     except (ValueError, IndexError) as why:
+        if command & RESPONSE and status:
+            # What refuses does so whatever its body is: unread, it would leave a message of which nobody knows.
+            return Pdu(command, sequence, _EMPTY.get(command, NOTHING), status)
         reason = str(why) if type(why) is ValueError else "a PDU ends before its fields do"
         bad = Status.RINVOPTPARSTREAM if "optional parameter" in reason else Status.RINVCMDLEN
         raise PduError(reason, bad, command=command, sequence=sequence) from None
@@ -102,6 +106,14 @@ def _last_string(data: bytes, start: int) -> tuple[str, int]:
     """Return a C-octet string that may lack its NUL where the PDU ends: some SMSCs leave it away."""
     end = data.find(b"\0", start)
     return (data[start:].decode("latin-1"), len(data)) if end < 0 else _string(data, start)
+
+
+def _hanging(data: bytes, start: int) -> Tlvs:
+    """Return what hangs on an answer; nothing, where it cannot be read: the answer is the id before it."""
+    try:
+        return tlv.read(data, start)
+    except ValueError:
+        return tlv.NONE
 
 
 def _party(data: bytes, start: int) -> tuple[Party, int]:
@@ -133,7 +145,7 @@ def _read_bind(data: bytes) -> Bind:
 
 def _read_bound(data: bytes) -> Bound:
     system_id, at = _last_string(data, HEAD_BYTES)
-    return Bound(system_id, tlv.read(data, at))
+    return Bound(system_id, _hanging(data, at))
 
 
 def _read_message(data: bytes) -> Message:
@@ -183,7 +195,7 @@ def _read_data(data: bytes) -> Message:
 
 def _read_taken(data: bytes) -> Taken:
     message_id, at = _last_string(data, HEAD_BYTES)
-    return Taken(message_id, tlv.read(data, at))
+    return Taken(message_id, _hanging(data, at))
 
 
 def _read_query(data: bytes) -> Query:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import Any, Final, Literal
 
 from fernamt import (
@@ -82,7 +82,7 @@ class Smpp(OnALine):
         recipient = self._outgoing.recipient(message)
         parts = self._outgoing.parts(message, recipient)
         ids = [*message.sent_ids]
-        async with self._bound() as link:
+        async with await self._bound() as link:
             for at, part in enumerate(parts, 1):
                 if at > len(message.sent_ids):
                     taken = await self._submit(link, message, part, tuple(ids), is_last=at == len(parts))
@@ -135,20 +135,17 @@ class Smpp(OnALine):
             return
         await self._context.intake.accept(spoken([receipt], self._settings.house_language), wait=True)
 
-    @asynccontextmanager
-    async def _bound(self) -> AsyncIterator[Link]:
-        """Give the line that :meth:`run` holds; without it, where nobody runs, one of its own."""
+    async def _bound(self) -> AbstractAsyncContextManager[Link]:
+        """Return the line that :meth:`run` holds; without it, where nobody runs, one of its own."""
         if not self._is_run:
-            async with bound(self._settings, _not_now, self._own) as link:
-                yield link
-            return
+            return bound(self._settings, _not_now, self._own)
         if not self._up.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(_REBOUND_S):
                     await self._up.wait()
         if self._link is None or self._link.sender.is_over:
             raise Throttled("the line is not bound: nothing is sent until it is", after_s=_REBOUND_S)
-        yield self._link
+        return nullcontext(self._link)
 
     # ---- asking
     async def verify(self) -> str:
@@ -164,7 +161,7 @@ class Smpp(OnALine):
         names = [one for one in message.sent_ids if not one.startswith("ref-")]
         if len(names) < len(parts):
             return "unknown"
-        async with self._bound() as link:
+        async with await self._bound() as link:
             answer = await link.sender.request(Command.QUERY_SM, Query(names[-1], self._outgoing.source))
         found = answer.body
         if answer.status or not isinstance(found, Queried) or found.state not in _TAKEN_STATES:

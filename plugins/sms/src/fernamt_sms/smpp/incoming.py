@@ -85,13 +85,16 @@ class Incoming:
             else text_of(content, message.data_coding, self._settings.default_alphabet, skip=skip)
         )
         seen = self._repeats.seen(blake2b(_identity(message), digest_size=16).hexdigest(), place, now)
+        who = _sender(message.source, self._settings.region)
         event = Received(
             key=f"mo:{seen.key}",
             key_valid_s=self._settings.repeat_s,
             part=part,
-            sender=_sender(message.source, self._settings.region),
+            sender=who,
             text=text or "",
             attachments=(Attachment(name="message.bin", media_type=_BINARY, content=content),) if text is None else (),
+            # Nobody can answer a name: a shop or a network wrote, by a machine.
+            automatic=who.scheme == number.NAME_SCHEME,
         )
         return Read((event,), seen)
 
@@ -109,18 +112,19 @@ class Incoming:
             return (_unparsed(encode(pdu), why, known_by=_identity(message)),)
         if not named.is_last and report.why is None:
             return (Ignored(reason="a receipt of a part that is not the last one"),)
-        receipt = Receipt(key=_receipt_key(named.id, report), state=state, id=named.id, error=report.why)
+        receipt = Receipt(key=_receipt_key(named.id, report, message), state=state, id=named.id, error=report.why)
         if report.reference is None or named.is_known or not self._settings.references:
             return (receipt,)
         # The answer with the id may have been lost, or be on its way: our own number has been known since before it went out.
         own = reference_id(report.reference, message.source.value)
-        found = evolve(receipt, key=_receipt_key(own, report), id=own)
+        found = evolve(receipt, key=_receipt_key(own, report, message), id=own)
         return (receipt, found) if report.id else (found,)
 
 
-def _receipt_key(name: str, report: Report) -> str:
-    said = f"{report.state}:{report.error}:{report.is_final}"
-    return f"dlr:{blake2b(f'{name}:{said}'.encode(), digest_size=16).hexdigest()}"
+def _receipt_key(name: str, report: Report, message: Message) -> str:
+    """Return what one receipt has alone: an SMSC that counts anew gives an id again, to another number or at another time."""
+    said = f"{name}:{report.state}:{report.error}:{report.is_final}:{message.source.value}:"
+    return f"dlr:{blake2b(said.encode() + message.content, digest_size=16).hexdigest()}"
 
 
 def _identity(message: Message) -> bytes:

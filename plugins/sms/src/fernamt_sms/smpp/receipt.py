@@ -11,6 +11,7 @@ from attrs import frozen
 
 from fernamt import ChannelError, DeliveryState, Rejected, Unreachable
 from fernamt_sms.smpp import tlv
+from fernamt_sms.smpp.coding import UCS2
 from fernamt_sms.smpp.pdu import Message
 
 _TYPE: Final = 0x3C
@@ -109,16 +110,17 @@ def is_receipt(message: Message) -> bool:
     """
     kind = message.esm_class & _TYPE
     if kind or tlv.RECEIPTED_MESSAGE_ID not in message.tlvs:
-        return kind in {_FINAL, _ACKNOWLEDGED, _INTERMEDIATE}
+        # Some set both bits of a receipt.
+        return bool(kind & (_FINAL | _INTERMEDIATE)) or kind == _ACKNOWLEDGED
     if tlv.MESSAGE_STATE in message.tlvs:
         return True
-    said = fields_of(message.content[:_TEXT_MAX].decode("latin-1"))
+    said = _said(message)
     return "stat" in said and said.get("id") == tlv.text(message.tlvs, tlv.RECEIPTED_MESSAGE_ID)
 
 
 def report_of(message: Message) -> Report:
     """Return what a receipt says: what optional parameters say goes before the text. ``ValueError``: it names no message."""
-    said = fields_of(message.content[:_TEXT_MAX].decode("latin-1"))
+    said = _said(message)
     name = tlv.text(message.tlvs, tlv.RECEIPTED_MESSAGE_ID) or said.get("id", "")
     number = tlv.number(message.tlvs, tlv.MESSAGE_STATE)
     state = _STATES.get(number) if number is not None else None
@@ -132,6 +134,12 @@ def report_of(message: Message) -> Report:
         reference=reference,
         is_final=message.esm_class & _TYPE != _INTERMEDIATE,
     )
+
+
+def _said(message: Message) -> Mapping[str, str]:
+    """Return the fields of a receipt's text, in whichever of both codings an SMSC writes it."""
+    codec = "utf-16-be" if message.data_coding == UCS2 else "latin-1"
+    return fields_of(message.content[:_TEXT_MAX].decode(codec, "replace"))
 
 
 def fields_of(text: str) -> Mapping[str, str]:

@@ -30,6 +30,7 @@ _UNBIND_S: Final = 1.0
 _LATE_MAX: Final = 1_024
 _LAST_SEQUENCE: Final = 0x7FFFFFFF
 _BROUGHT: Final = frozenset({Command.DELIVER_SM, Command.DATA_SM})
+_NOBODY: Final = (0, None, 0.0)
 
 
 @frozen
@@ -58,13 +59,17 @@ class Session(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._window = asyncio.Semaphore(window)
         self._framer = Framer()
-        self._waiting: dict[int, tuple[int, asyncio.Future[Pdu]]] = {}
+        self._waiting: dict[int, tuple[int, asyncio.Future[Pdu], float]] = {}
+        """By sequence number, who asked first before the others: what was asked, its answer, and until when that may come."""
+        self._timer: asyncio.TimerHandle | None = None
         self._late: OrderedDict[int, Late] = OrderedDict()
         self._sequence = 0
         self._outgoing: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._why = ""
+        self._goodbye: Pdu | None = None
+        """The SMSC's unbind, while we have not answered it."""
         self.heard_at = 0.0
         """The loop's time at which an enquire_link was written that was answered: what had been written by then has arrived."""
 
@@ -105,21 +110,32 @@ class Session(asyncio.Protocol):
         sequence = self._next()
         self.write(Pdu(command, sequence, body))
         answer: asyncio.Future[Pdu] = self._loop.create_future()
-        self._waiting[sequence] = (command, answer)
-        timer = self._loop.call_later(self._answer_s, self._waited_enough, sequence)
+        until = self._loop.time() + self._answer_s
+        self._waiting[sequence] = command, answer, until
+        if self._timer is None:  # one is enough: all have the same time
+            self._timer = self._loop.call_at(until, self._waited_enough)
         try:
             return await answer
-        finally:
-            timer.cancel()
-            if self._waiting.pop(sequence, None) is not None and late is not None:
-                self._late[sequence] = late  # cancelled, or not answered in time
+        except (Unreachable, asyncio.CancelledError):
+            if late is not None:
+                self._late[sequence] = late
                 while len(self._late) > _LATE_MAX:
                     self._late.popitem(last=False)
+            raise
+        finally:
+            self._waiting.pop(sequence, None)
 
-    def _waited_enough(self, sequence: int) -> None:
-        command, answer = self._waiting[sequence]
-        if not answer.done():
-            reason = f"the SMSC did not answer {name_of(command)} within {self._answer_s:g} s"
+    def _waited_enough(self) -> None:
+        self._timer = None
+        for command, answer, until in self._waiting.values():
+            if until > self._loop.time():
+                self._timer = self._loop.call_at(until, self._waited_enough)
+                return
+            self._fail(answer, f"the SMSC did not answer {name_of(command)} within {self._answer_s:g} s")
+
+    def _fail(self, answer: asyncio.Future[Pdu] | None, reason: str) -> None:
+        """Let a request end without an answer: whether it was carried out nobody knows."""
+        if answer is not None and not answer.done():
             answer.set_exception(Unreachable(reason, certain=False))
 
     def _next(self) -> int:
@@ -133,7 +149,7 @@ class Session(asyncio.Protocol):
     def write(self, pdu: Pdu) -> None:
         """Write a PDU; those of one turn of the loop go out together. Raises ``ValueError`` if it cannot be written."""
         data = encode(pdu)
-        if self.is_over:
+        if self._closed.done() or self._why:
             return
         if not self._outgoing:
             self._loop.call_soon(self._flush)
@@ -147,8 +163,8 @@ class Session(asyncio.Protocol):
     # ---- its end
     @property
     def is_over(self) -> bool:
-        """Whether nothing more can be sent."""
-        return self._closed.done() or bool(self._why)
+        """Whether nothing more can be asked."""
+        return self._closed.done() or bool(self._why) or self._goodbye is not None
 
     async def ended(self) -> str:
         """Return why it ended, as soon as it has."""
@@ -174,6 +190,7 @@ class Session(asyncio.Protocol):
         except (Unreachable, TimeoutError):
             pass
         finally:
+            self._leave()
             self.end("the session was ended by us")
             await self.ended()
 
@@ -204,10 +221,8 @@ class Session(asyncio.Protocol):
         if not self._why:
             self._why = "the SMSC closed the connection" if exc is None else f"the connection broke: {exc}"
         self._outgoing.clear()
-        for command, answer in self._waiting.values():
-            if not answer.done():
-                reason = f"{self._why} before it answered {name_of(command)}"
-                answer.set_exception(Unreachable(reason, certain=False))
+        for command, answer, _ in self._waiting.values():
+            self._fail(answer, f"{self._why} before it answered {name_of(command)}")
         if not self._closed.done():
             self._closed.set_result(None)
 
@@ -244,10 +259,25 @@ class Session(asyncio.Protocol):
         elif pdu.command == Command.ENQUIRE_LINK:
             self.answer(pdu)
         elif pdu.command == Command.UNBIND:
-            self.answer(pdu)
-            self.end("the SMSC ended the session")
+            self._take_goodbye(pdu)
         elif pdu.command not in UNANSWERED:
             self._refuse(pdu)
+
+    def _take_goodbye(self, pdu: Pdu) -> None:
+        """Ask nothing more, and answer when all that we asked is answered: what is not would be uncertain."""
+        if self._goodbye is None:
+            self._goodbye = pdu
+            self._loop.call_later(_UNBIND_S, self._leave)
+        self._leave_if_answered()
+
+    def _leave_if_answered(self) -> None:
+        if self._goodbye is not None and all(answer.done() for _, answer, _ in self._waiting.values()):
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._goodbye is not None and not self._why:
+            self.answer(self._goodbye)
+            self.end("the SMSC ended the session")
 
     def _refuse(self, pdu: Pdu) -> None:
         """Answer what an SMSC has no business to ask, or what nobody knows."""
@@ -260,20 +290,20 @@ class Session(asyncio.Protocol):
         if why.command in _BROUGHT:
             self._incoming(self, Broken(frame, why.reason, Pdu(why.command, why.sequence)))
         elif why.command & RESPONSE:
-            command, answer = self._waiting.get(why.sequence, (0, None))
-            if answer is not None and not answer.done():
-                reason = f"the SMSC's answer to {name_of(command)} cannot be read"
-                answer.set_exception(Unreachable(reason, certain=False))
+            command, answer, _ = self._waiting.get(why.sequence, _NOBODY)
+            self._fail(answer, f"the SMSC's answer to {name_of(command)} cannot be read")
         else:
             self.write(Pdu(GENERIC_NACK, why.sequence, status=why.status))
 
     def _take_answer(self, pdu: Pdu) -> None:
-        command, answer = self._waiting.get(pdu.sequence, (0, None))
+        if pdu.command == GENERIC_NACK and not pdu.status:
+            pdu = Pdu(GENERIC_NACK, pdu.sequence, status=Status.RUNKNOWNERR)  # whatever it says, it takes nothing
+        command, answer, _ = self._waiting.get(pdu.sequence, _NOBODY)
         if answer is not None and not answer.done():
-            if pdu.command in {response_to(command), GENERIC_NACK}:
+            if pdu.command == response_to(command) or pdu.command == GENERIC_NACK:
                 answer.set_result(pdu)
             else:
-                reason = f"the SMSC answered {name_of(command)} with {name_of(pdu.command)}"
-                answer.set_exception(Unreachable(reason, certain=False))
+                self._fail(answer, f"the SMSC answered {name_of(command)} with {name_of(pdu.command)}")
         elif (late := self._late.pop(pdu.sequence, None)) is not None:
             late(pdu)
+        self._leave_if_answered()
