@@ -12,7 +12,8 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from fernamt.testing import ProviderFault
-from plugins.sms.tests.twilio.fake import ACCOUNT, ANN, TOKEN, US, FakeTwilio
+from plugins.sms.tests.lines import ANN, US
+from plugins.sms.tests.twilio.fake import ACCOUNT, TOKEN, FakeTwilio
 from tests.story.daemon import Daemon, post, running, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]

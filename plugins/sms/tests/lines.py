@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -70,3 +71,16 @@ async def given(
         section = settings(there.url)
         channel = Channel(id=ChannelId("shop-sms"), name="Shop", kind=kind, settings=section, url=URL)
         yield Given(there, context, make(channel, context))
+
+
+async def looked(it: Given[Any, Any], *, times: int = 1, every_s: float = 900) -> None:
+    """Let a line look so many times for what it missed."""
+    running = asyncio.create_task(it.line.run())
+    for _ in range(times):
+        before = len(it.context.clock.slept)
+        while len(it.context.clock.slept) == before and not running.done():
+            await asyncio.sleep(0)
+        it.context.clock.advance(every_s)
+    running.cancel()
+    await asyncio.wait({running})
+    assert running.cancelled() or running.result() is None

@@ -8,10 +8,10 @@ from typing import Any, Final
 from fernamt import Response
 from fernamt.testing import FaultyProvider, ProviderCall, ProviderFault, Trouble
 
+from ..lines import ANN
+
 KEY: Final = "key-of-the-tests"
 SECRET: Final = "word-of-the-tests-behind-the-address"
-US: Final = "+493023125000"
-ANN: Final = "+4915112345678"
 
 
 class FakeInfobip(FaultyProvider):

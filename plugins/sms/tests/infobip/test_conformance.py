@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from fernamt import Address, Secret
 from fernamt.testing import ConnectorConformance
 
-from .fake import ANN, KEY, SECRET, US, FakeInfobip
+from ..lines import ANN, US
+from .fake import KEY, SECRET, FakeInfobip
 
 
 class TestInfobip(ConnectorConformance):

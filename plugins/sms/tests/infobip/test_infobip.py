@@ -11,19 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fernamt import Address, BadSignature, NeedsLogin, Rejected, Secret, Sent, Unreachable
+from fernamt import BadSignature, NeedsLogin, Rejected, Secret, Sent, Unreachable
 from fernamt.testing import FakeContext, ProviderFault
 from fernamt_sms.infobip.connector import Infobip
 
-from ..faults import FAULTS
-from .fake import SECRET, US
-from .given import URL, call, infobip, message, settings
+from ..faults import Outgoing
+from ..lines import URL, US, message
+from .fake import SECRET
+from .given import call, infobip, settings
 from .oracle import as_their_library_knows
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
 
 # ---- out
+class TestOutgoing(Outgoing):
+    line = staticmethod(infobip)
+
+
 async def test_a_message_bears_our_key_as_its_id_and_says_where_its_receipts_go() -> None:
     async with infobip() as it:
         assert await it.line.send(message()) == Sent(ids=("k1",))
@@ -87,35 +92,6 @@ async def test_an_answer_that_is_none_is_uncertain(body: bytes) -> None:
         with pytest.raises(Unreachable) as why:
             await it.line.send(message())
         assert not why.value.certain
-
-
-@pytest.mark.parametrize(("fault", "kind", "certain"), FAULTS.values(), ids=FAULTS)
-async def test_trouble_is_said_in_the_words_of_the_retry_protocol(
-    fault: ProviderFault, kind: type[Exception], certain: bool | None
-) -> None:
-    async with infobip() as it:
-        it.there.next(fault)
-        with pytest.raises(kind) as why:
-            await it.line.send(message())
-        assert getattr(why.value, "certain", None) == certain
-        assert len(it.there.calls) == 1
-
-
-@pytest.mark.parametrize(
-    ("to", "section", "says"),
-    [
-        ("sms:Vodafone", {}, "under a name"),
-        ("email:ann@example.org", {}, "an SMS goes to an address"),
-        ("phone:+12025550123", {"sender": "Example"}, "networks in that country"),
-    ],
-)
-async def test_what_can_never_pass_is_refused_before_infobip_sees_it(
-    to: str, section: dict[str, Any], says: str
-) -> None:
-    async with infobip(**section) as it:
-        with pytest.raises(Rejected, match=says):
-            await it.line.send(message(to=Address.parse(to)))
-        assert it.there.calls == []
 
 
 # ---- what became of it

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from fernamt import Address, NeedsLogin, OptedOut, Receipt, Received, Rejected, Secret, Sent, Unreachable
+from fernamt import NeedsLogin, OptedOut, Receipt, Received, Rejected, Secret, Sent, Unreachable
 from fernamt.testing import ProviderFault
 
-from ..faults import FAULTS
-from ..lines import ANN, URL, US, Given, message
+from ..faults import Outgoing
+from ..lines import ANN, URL, US, looked, message
 from .fake import KEY, SECRET, FakeBird
 from .given import messagebird, settings
-from .theirs import AsyncBird, ValidationError
 
 EVENTS = ["sms.received", "sms.sent", "sms.delivered", "sms.undelivered", "sms.failed", "sms.rejected", "sms.expired"]
 
 
 # ---- out
+class TestOutgoing(Outgoing):
+    line = staticmethod(messagebird)
+
+
 async def test_a_message_bears_our_key_for_repeats_and_in_its_metadata() -> None:
     async with messagebird() as it:
         sent = await it.line.send(message())
@@ -71,39 +73,12 @@ async def test_a_message_that_bird_refuses_in_the_same_breath_has_failed() -> No
             await it.line.send(message())
 
 
-@pytest.mark.parametrize(("fault", "kind", "certain"), FAULTS.values(), ids=FAULTS)
-async def test_trouble_is_said_in_the_words_of_the_retry_protocol(
-    fault: ProviderFault, kind: type[Exception], certain: bool | None
-) -> None:
-    async with messagebird() as it:
-        it.there.next(fault)
-        with pytest.raises(kind) as why:
-            await it.line.send(message())
-        assert getattr(why.value, "certain", None) == certain
-        assert len(it.there.calls) == 1
-
-
 async def test_no_number_and_no_word_of_birds_stands_in_an_error() -> None:
     async with messagebird() as it:
         it.there.refusing = (422, "E15001", "SomethingNew")
         with pytest.raises(Rejected) as why:
             await it.line.send(message())
         assert str(why.value) == "Bird refused the message (E15001)"
-
-
-@pytest.mark.parametrize(
-    ("to", "section", "says"),
-    [
-        ("sms:Vodafone", {}, "under a name"),
-        ("email:ann@example.org", {}, "an SMS goes to an address"),
-        ("phone:+12025550123", {"sender": "Example"}, "networks in that country"),
-    ],
-)
-async def test_what_can_never_pass_is_refused_before_bird_sees_it(to: str, section: dict[str, Any], says: str) -> None:
-    async with messagebird(**section) as it:
-        with pytest.raises(Rejected, match=says):
-            await it.line.send(message(to=Address.parse(to)))
-        assert it.there.calls == []
 
 
 # ---- what became of it
@@ -156,18 +131,6 @@ async def test_a_key_that_may_not_see_endpoints_is_a_good_one_and_one_that_may_n
 
 
 # ---- what we missed
-async def looked(it: Given[FakeBird, Any], *, times: int = 1) -> None:
-    """Let the line look so many times for what we missed."""
-    running = asyncio.create_task(it.line.run())
-    for _ in range(times):
-        before = len(it.context.clock.slept)
-        while len(it.context.clock.slept) == before and not running.done():
-            await asyncio.sleep(0)
-        it.context.clock.advance(900)
-    running.cancel()
-    await asyncio.wait({running})
-
-
 async def test_what_came_while_we_were_down_and_what_became_of_ours_is_handed_over_once() -> None:
     async with messagebird() as it:
         it.there.page = 2
@@ -243,6 +206,8 @@ def test_no_secret_stands_in_the_section() -> None:
 
 # ---- Bird's own client at our fake: what it takes for an answer of Bird's
 async def test_the_fake_speaks_as_bird_does_to_birds_own_client() -> None:
+    from .theirs import AsyncBird, ValidationError
+
     async with FakeBird() as there, AsyncBird(api_key=KEY, base_url=there.url, max_retries=0) as client:
         sent = await client.sms.send(
             from_=US,

@@ -9,17 +9,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from fernamt import Response
-from fernamt.testing import FaultyProvider, ProviderCall, ProviderFault, Trouble
+from fernamt.testing import ProviderCall, ProviderFault, Trouble
+
+from ..lines import ANN, US
+from ..pictures import KeepsPictures
 
 PLAN: Final = "9f1c6a4b2d3e4f5a8b7c6d5e4f3a2b1c"
 TOKEN: Final = "token-of-the-tests"
 SECRET: Final = "webhook-secret-of-the-tests"
-US: Final = "+493023125000"
-ANN: Final = "+4915112345678"
 ROOT: Final = f"/xms/v1/{PLAN}"
 
 
-class FakeSinch(FaultyProvider):
+class FakeSinch(KeepsPictures):
     """One service plan."""
 
     def __init__(self) -> None:
@@ -28,7 +29,6 @@ class FakeSinch(FaultyProvider):
         """What there is, in its order."""
         self.page = 100
         """The largest page."""
-        self.media: dict[str, bytes] = {}
         self.refusing: tuple[int, str] | None = None
         """Status and code of every answer to a message."""
         self._numbers = itertools.count(1)
@@ -54,16 +54,6 @@ class FakeSinch(FaultyProvider):
     async def hold_poison(self) -> None:
         """Let there be a message that is none."""
         self.came(body={"no": "text"})
-
-    async def hold_media(self, content: bytes) -> str:
-        """Keep a picture."""
-        path = f"/media/{next(self._numbers)}.png"
-        self.media[path] = content
-        return f"{self.url}{path}"
-
-    async def lose_media(self) -> None:
-        """Forget them."""
-        self.media.clear()
 
     def came(self, **more: Any) -> dict[str, Any]:
         """Let a message have come, now."""
@@ -94,8 +84,8 @@ class FakeSinch(FaultyProvider):
         return self.clock.now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
     def _answered(self, call: ProviderCall) -> Response:
-        if call.path in self.media:
-            return Response(body=self.media[call.path], media_type="image/png")
+        if (picture := self.picture(call)) is not None:
+            return picture
         what = call.path.removeprefix(f"{ROOT}/")
         if what not in self.kept:
             return _json({"code": "not_found", "text": "no such thing"}, status=404)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any
 
-import orjson
-from attrs import frozen
-from multidict import CIMultiDict
-
-from fernamt import Address, Channel, ChannelId, OutboundMessage, Request, Secret
-from fernamt.testing import FakeContext, loopback_http
+from fernamt import Request, Secret
 from fernamt_sms.sinch.connector import Sinch
 from fernamt_sms.sinch.settings import SinchSettings
 
-from .fake import ANN, PLAN, SECRET, TOKEN, US, FakeSinch
-
-URL: Final = "https://desk.example.org/in/shop-sms/"
-NOW: Final = datetime(2026, 11, 30, 12, tzinfo=UTC)
+from .. import lines
+from ..lines import NOW, US, Given
+from .fake import PLAN, SECRET, TOKEN, FakeSinch
 
 
 def settings(**more: Any) -> SinchSettings:
@@ -33,40 +26,11 @@ def settings(**more: Any) -> SinchSettings:
     return SinchSettings(**(said | more))
 
 
-def message(text: str = "Ihr Paket ist da", **more: Any) -> OutboundMessage:
-    """Return a message to Ann."""
-    said: dict[str, Any] = {"key": "k1", "entry_key": "e1", "attempt": 1, "to": Address("phone", ANN)} | more
-    return OutboundMessage(text=text, **said)
-
-
 def call(said: Any = b"", *, path: str = "calls", at: datetime = NOW) -> Request:
     """Return a call of Sinch's, not signed."""
-    return Request(
-        method="POST",
-        url=f"{URL}{path}",
-        path="",
-        query={},
-        headers=CIMultiDict({"Content-Type": "application/json"}),
-        body=said if isinstance(said, bytes) else orjson.dumps(said),
-        at=at,
-    )
+    return lines.call(said, path=path, at=at)
 
 
-@frozen
-class Given:
-    """A channel and the Sinch at its other end."""
-
-    there: FakeSinch
-    context: FakeContext
-    line: Sinch
-
-
-@asynccontextmanager
-async def sinch(**more: Any) -> AsyncIterator[Given]:
+def sinch(**more: Any) -> AbstractAsyncContextManager[Given[FakeSinch, Sinch]]:
     """Give a channel at a fake Sinch."""
-    async with FakeSinch() as there, loopback_http(timeout_s=5.0) as http:
-        context = FakeContext(http=http)
-        there.clock = context.clock
-        section = settings(**({"api": there.url} | more))
-        channel = Channel(id=ChannelId("shop-sms"), name="Shop", kind="sms.sinch", settings=section, url=URL)
-        yield Given(there, context, Sinch(channel, context))
+    return lines.given("sms.sinch", FakeSinch(), Sinch, lambda url: settings(**({"api": url} | more)))

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from fernamt import Address, Secret
 from fernamt.testing import ConnectorConformance
 
-from .fake import ANN, PLAN, SECRET, TOKEN, US, FakeSinch
+from ..lines import ANN, US
+from .fake import PLAN, SECRET, TOKEN, FakeSinch
 
 
 class TestSinch(ConnectorConformance):

@@ -26,6 +26,8 @@ from fernamt_sms.outcome import Class, Meaning, error
 from fernamt_sms.sinch.codes import ANSWERS, RECEIPTS, of_answer
 from fernamt_sms.sinch.events import listed, read
 
+from ..anything import values
+from ..sentences import check_sentences
 from .fake import error as problem
 
 ID = "01FC66621XXXXX119Z8PMV1QPQ"
@@ -148,22 +150,16 @@ def test_an_answer_has_a_class_and_a_sentence(http: int, code: str, kind: type[E
 
 @pytest.mark.parametrize("table", [ANSWERS, RECEIPTS], ids=["answers", "receipts"])
 def test_every_code_has_a_sentence(table: dict[str, Meaning]) -> None:
-    for code, meaning in table.items():
-        assert meaning.says[0].islower() or meaning.says.startswith("Sinch"), code
-        assert not meaning.says.endswith(".")
+    check_sentences(table, "Sinch")
     assert not any(it.klass is Class.UNCERTAIN for it in table.values())
 
 
 _VALUES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**63), 2**64 - 1),
-    st.text(max_size=12),
-    st.sampled_from([ID, "mo_media", "mo_binary", "recipient_delivery_report_mms", "Aborted", "2026-11-30T12:00:00Z"]),
-    st.lists(st.dictionaries(st.sampled_from(["url", "content_type"]), st.text(max_size=5)), max_size=2).map(
-        lambda it: {"media": it, "message": "x"}
+    values(
+        [ID, "mo_media", "mo_binary", "recipient_delivery_report_mms", "Aborted", "2026-11-30T12:00:00Z"],
+        fields=["media", "message", "subject", "url", "content_type"],
     ),
-    st.dictionaries(st.sampled_from(["media", "message", "subject"]), st.text(max_size=5)),
+    values([ID], fields=["url", "content_type"]).map(lambda it: {"media": it, "message": "x"}),
 )
 _CHANGED = st.dictionaries(st.sampled_from([*IN, *OUT]), _VALUES)
 

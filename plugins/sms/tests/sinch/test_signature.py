@@ -14,8 +14,9 @@ from multidict import CIMultiDict
 from fernamt import BadSignature, Request, Secret
 from fernamt_sms.sinch.signature import Keys, check, sign
 
+from ..lines import NOW
 from .fake import SECRET
-from .given import NOW, call
+from .given import call
 
 KEYS = Keys((Secret(SECRET),))
 SAID = {"type": "mo_text", "body": "Größe. Farbe = 🙂"}

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from fernamt import Address, Attachment, NeedsLogin, Receipt, Received, Rejected, Sent, Unreachable
+from fernamt import Attachment, NeedsLogin, Receipt, Received, Rejected, Sent, Unreachable
 from fernamt.testing import ProviderFault
 
-from ..faults import FAULTS
-from .fake import ANN, PLAN, US
-from .given import URL, Given, message, settings, sinch
+from ..faults import Outgoing
+from ..lines import ANN, URL, US, looked, message
+from .fake import PLAN
+from .given import settings, sinch
 
 
 # ---- out
+class TestOutgoing(Outgoing):
+    line = staticmethod(sinch)
+
+
 async def test_a_message_is_a_batch_of_one_that_bears_our_key() -> None:
     from .theirs import TextRequest
 
@@ -48,39 +52,12 @@ async def test_a_picture_goes_out_with_its_words() -> None:
         assert it.there.calls[-1].json()["body"].keys() == {"url"}
 
 
-@pytest.mark.parametrize(("fault", "kind", "certain"), FAULTS.values(), ids=FAULTS)
-async def test_trouble_is_said_in_the_words_of_the_retry_protocol(
-    fault: ProviderFault, kind: type[Exception], certain: bool | None
-) -> None:
-    async with sinch() as it:
-        it.there.next(fault)
-        with pytest.raises(kind) as why:
-            await it.line.send(message())
-        assert getattr(why.value, "certain", None) == certain
-        assert len(it.there.calls) == 1
-
-
 async def test_no_number_and_no_word_of_sinchs_stands_in_an_error() -> None:
     async with sinch() as it:
         it.there.refusing = (400, "new_code")
         with pytest.raises(Rejected) as why:
             await it.line.send(message())
         assert str(why.value) == "Sinch refused the message (400)"
-
-
-@pytest.mark.parametrize(
-    ("to", "section", "says"),
-    [
-        ("sms:Vodafone", {}, "under a name"),
-        ("email:ann@example.org", {}, "an SMS goes to an address"),
-        ("phone:+12025550123", {"sender": "Example"}, "networks in that country"),
-    ],
-)
-async def test_what_can_never_pass_is_refused_before_sinch_sees_it(to: str, section: dict[str, Any], says: str) -> None:
-    async with sinch(**section) as it:
-        with pytest.raises(Rejected, match=says):
-            await it.line.send(message(to=Address.parse(to)))
-        assert it.there.calls == []
 
 
 # ---- what became of it
@@ -112,18 +89,6 @@ async def test_whoever_checks_the_settings_reads_the_plan() -> None:
 
 
 # ---- what we missed
-async def looked(it: Given, *, times: int = 1) -> None:
-    """Let the line look so many times for what we missed."""
-    running = asyncio.create_task(it.line.run())
-    for _ in range(times):
-        before = len(it.context.clock.slept)
-        while len(it.context.clock.slept) == before and not running.done():
-            await asyncio.sleep(0)
-        it.context.clock.advance(900)
-    running.cancel()
-    await asyncio.wait({running})
-
-
 async def test_what_came_while_we_were_down_and_what_became_of_ours_is_handed_over_once() -> None:
     async with sinch() as it:
         it.there.page = 2

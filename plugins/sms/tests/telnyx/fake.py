@@ -12,14 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from multidict import CIMultiDict
 
 from fernamt import Request, Response
-from fernamt.testing import FaultyProvider, ProviderCall, ProviderFault, Trouble
+from fernamt.testing import ProviderCall, ProviderFault, Trouble
+
+from ..lines import ANN
+from ..pictures import KeepsPictures
 
 TOKEN: Final = "KEY-of-the-tests"
 PRIVATE: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 PROFILE: Final = "4000eba1-a0c0-4563-9925-b25e842a7cb6"
-US: Final = "+493023125000"
-ANN: Final = "+4915112345678"
 
 
 def public(key: Ed25519PrivateKey) -> str:
@@ -35,12 +36,11 @@ def sign(request: Request, key: Ed25519PrivateKey = PRIVATE, *, at: str | None =
     return evolve(request, headers=CIMultiDict(headers))
 
 
-class FakeTelnyx(FaultyProvider):
+class FakeTelnyx(KeepsPictures):
     """One account with one number."""
 
     def __init__(self) -> None:
         super().__init__(honours_keys=True, answer=self._answered, sends=lambda call: call.method == "POST")
-        self.media: dict[str, bytes] = {}
         self.profile: dict[str, Any] = {"id": PROFILE, "enabled": True, "webhook_url": ""}
         self.refusing: tuple[int, str, str] | None = None
         """Status, code and title of every answer to a message."""
@@ -59,19 +59,9 @@ class FakeTelnyx(FaultyProvider):
             acts = trouble is Trouble.FAILED
             self.use(ProviderFault(acts=acts, status=status, body=errors(code), media_type="application/json"))
 
-    async def hold_media(self, content: bytes) -> str:
-        """Keep a picture."""
-        path = f"/media/{next(self._numbers)}.png"
-        self.media[path] = content
-        return f"{self.url}{path}"
-
-    async def lose_media(self) -> None:
-        """Forget them."""
-        self.media.clear()
-
     def _answered(self, call: ProviderCall) -> Response:
-        if call.path in self.media:
-            return Response(body=self.media[call.path], media_type="image/png")
+        if (picture := self.picture(call)) is not None:
+            return picture
         match call.method, call.path:
             case "GET", "/v2/balance":
                 return _json({"record_type": "balance", "balance": "300.00", "currency": "USD"})

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from fernamt import Address, Request, Secret
 from fernamt.testing import ConnectorConformance
 
-from .fake import ANN, PRIVATE, TOKEN, US, FakeTelnyx, public, sign
+from ..lines import ANN, US
+from .fake import PRIVATE, TOKEN, FakeTelnyx, public, sign
 
 
 class TestTelnyx(ConnectorConformance):

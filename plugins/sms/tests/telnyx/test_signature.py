@@ -16,8 +16,9 @@ from multidict import CIMultiDict
 from fernamt import BadSignature, Request
 from fernamt_sms.telnyx.signature import Keys, check
 
+from ..lines import NOW
 from .fake import OTHER, PRIVATE, public, sign
-from .given import NOW, call
+from .given import call
 
 SAID = {"data": {"event_type": "message.received", "payload": {"text": "Größe | Farbe 🙂"}}}
 STAMP = int(NOW.timestamp())

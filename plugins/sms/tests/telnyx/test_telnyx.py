@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from fernamt import Address, Attachment, NeedsLogin, OptedOut, Rejected, Secret, Sent, Unreachable
+from fernamt import Attachment, NeedsLogin, OptedOut, Rejected, Secret, Sent, Unreachable
 from fernamt.testing import ProviderFault
 
-from ..faults import FAULTS
-from .fake import ANN, PROFILE, TOKEN, US, FakeTelnyx
-from .given import URL, message, settings, telnyx
+from ..faults import Outgoing
+from ..lines import ANN, URL, US, message
+from .fake import PROFILE, TOKEN, FakeTelnyx
+from .given import settings, telnyx
 
 FIRST = "40385f64-5717-4562-b3fc-000000000001"
 
 
 # ---- out
+class TestOutgoing(Outgoing):
+    line = staticmethod(telnyx)
+    from_a_name: ClassVar[Mapping[str, Any]] = {"sender": "Example", "profile": PROFILE}
+
+
 async def test_a_message_says_where_its_receipts_go_and_which_it_is() -> None:
     async with telnyx(profile=PROFILE) as it:
         assert await it.line.send(message()) == Sent(ids=(FIRST,))
@@ -59,41 +65,12 @@ async def test_pictures_go_out_by_signed_addresses_and_are_never_sent_again_by_t
         assert it.line.routes()
 
 
-@pytest.mark.parametrize(("fault", "kind", "certain"), FAULTS.values(), ids=FAULTS)
-async def test_trouble_is_said_in_the_words_of_the_retry_protocol(
-    fault: ProviderFault, kind: type[Exception], certain: bool | None
-) -> None:
-    async with telnyx() as it:
-        it.there.next(fault)
-        with pytest.raises(kind) as why:
-            await it.line.send(message())
-        assert getattr(why.value, "certain", None) == certain
-        assert len(it.there.calls) == 1
-
-
 async def test_no_number_and_no_word_of_telnyxs_stands_in_an_error() -> None:
     async with telnyx() as it:
         it.there.refusing = (403, "40300", "Blocked due to STOP message")
         with pytest.raises(OptedOut) as why:
             await it.line.send(message())
         assert str(why.value) == "they wrote STOP to this sender (40300)"
-
-
-@pytest.mark.parametrize(
-    ("to", "section", "says"),
-    [
-        ("sms:Vodafone", {}, "under a name"),
-        ("email:ann@example.org", {}, "an SMS goes to an address"),
-        ("phone:+12025550123", {"sender": "Example", "profile": PROFILE}, "networks in that country"),
-    ],
-)
-async def test_what_can_never_pass_is_refused_before_telnyx_sees_it(
-    to: str, section: dict[str, Any], says: str
-) -> None:
-    async with telnyx(**section) as it:
-        with pytest.raises(Rejected, match=says):
-            await it.line.send(message(to=Address.parse(to)))
-        assert it.there.calls == []
 
 
 # ---- who we are

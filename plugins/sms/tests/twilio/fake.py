@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl, urlencode
 from fernamt import Response
 from fernamt.testing import FaultyProvider, ProviderCall, ProviderFault, Trouble
 
+from ..lines import ANN, US
+
 ACCOUNT: Final = "AC" + "0123456789abcdef" * 2
 TOKEN: Final = "token-of-the-tests"
-US: Final = "+493023125000"
-ANN: Final = "+4915112345678"
 ROOT: Final = f"/2010-04-01/Accounts/{ACCOUNT}"
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from fernamt import Address, OutboundMessage, Secret
 from fernamt.testing import ConnectorConformance, Rig
 
-from .fake import ACCOUNT, ANN, TOKEN, US, FakeTwilio
+from ..lines import ANN, US
+from .fake import ACCOUNT, TOKEN, FakeTwilio
 
 
 class TestTwilio(ConnectorConformance):

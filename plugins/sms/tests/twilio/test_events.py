@@ -32,8 +32,9 @@ from fernamt_sms.twilio.codes import CODES, of_answer
 from fernamt_sms.twilio.connector import Twilio
 from fernamt_sms.twilio.events import incoming, listed, status
 
-from .fake import ANN, US
-from .given import URL, call, settings
+from ..lines import ANN, URL, US
+from ..sentences import check_sentences
+from .given import call, settings
 
 LINE = Twilio(
     Channel(id=ChannelId("shop"), name="Shop", kind="sms.twilio", settings=settings(), url=URL), FakeContext()
@@ -172,10 +173,9 @@ def test_an_answer_has_a_class_and_a_sentence(http: int, code: str, kind: type[E
 
 def test_every_code_has_a_sentence_and_only_delivery_codes_are_tried_again() -> None:
     assert len(CODES) > 60
+    check_sentences(CODES, "Twilio")
     for code, meaning in CODES.items():
         assert code.isdecimal()
-        assert meaning.says[0].islower() or meaning.says.startswith("Twilio"), code
-        assert not meaning.says.endswith(".")
         if meaning.klass is Class.CERTAIN:
             assert code.startswith(("3", "6"))
 

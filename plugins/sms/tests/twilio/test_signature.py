@@ -18,8 +18,9 @@ from twilio.request_validator import RequestValidator
 from fernamt import BadSignature, Request, Secret
 from fernamt_sms.twilio.signature import Keys, check, sign
 
+from ..lines import URL
 from .fake import TOKEN
-from .given import URL, call
+from .given import call
 
 KEYS = Keys((Secret(TOKEN),))
 THEIRS = RequestValidator(TOKEN)

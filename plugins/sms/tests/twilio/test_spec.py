@@ -15,10 +15,12 @@ import pytest
 
 from fernamt import Attachment
 from fernamt.testing import ProviderCall
+from fernamt_sms.twilio.connector import Twilio
 from fernamt_sms.twilio.events import status
 
-from .fake import ANN, US
-from .given import Given, message, twilio
+from ..lines import ANN, US, Given, message
+from .fake import FakeTwilio
+from .given import twilio
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -49,7 +51,7 @@ def asked() -> list[tuple[ProviderCall, Any]]:
 async def everything() -> list[tuple[ProviderCall, Any]]:
     seen: list[tuple[ProviderCall, Any]] = []
 
-    async def kept(it: Given) -> None:
+    async def kept(it: Given[FakeTwilio, Twilio]) -> None:
         answers = [it.there._answered(call) for call in it.there.calls if "/Media/" not in call.path]
         calls = [call for call in it.there.calls if "/Media/" not in call.path]
         seen.extend((call, json.loads(said.body)) for call, said in zip(calls, answers, strict=True))

@@ -37,8 +37,9 @@ from fernamt_sms.twilio.connector import Twilio
 from fernamt_sms.twilio.history import Window
 from fernamt_sms.twilio.settings import TwilioSettings
 
-from .fake import ACCOUNT, ANN, TOKEN, US, FakeTwilio
-from .given import URL, Given, message, settings, twilio
+from ..lines import ANN, URL, US, Given, looked, message
+from .fake import ACCOUNT, TOKEN, FakeTwilio
+from .given import settings, twilio
 
 SERVICE = "MG" + "0" * 32
 
@@ -210,7 +211,7 @@ async def test_what_came_while_we_were_down_is_handed_over_once() -> None:
         it.there.add(direction="outbound-api", **{"from": US}, to=ANN, body="x", status="queued")
         it.there.add(direction="outbound-api", **{"from": "+4930999"}, to=ANN, body="other", status="delivered")
         it.there.add(direction="inbound", **{"from": ANN}, to="+4930999", body="other", status="received")
-        await watched(it, looks=3)
+        await looked(it, times=3)
         events = it.context.intake.events
         assert [type(one) for one in events] == [Received, Received, Receipt]
         assert [one.text for one in events if isinstance(one, Received)] == ["eins", "zwei"]
@@ -219,20 +220,20 @@ async def test_what_came_while_we_were_down_is_handed_over_once() -> None:
 async def test_a_status_that_changes_later_is_seen_too() -> None:
     async with twilio() as it:
         sent = it.there.add(direction="outbound-api", **{"from": US}, to=ANN, body="x", status="sent")
-        await watched(it, looks=1)
+        await looked(it, times=1)
         sent["status"] = "delivered"
-        await watched(it, looks=1)
+        await looked(it, times=1)
         assert it.context.intake.keys == [f"sent:{sent['sid']}", f"delivered:{sent['sid']}"]
 
 
 async def test_a_long_outage_is_caught_up_in_the_order_of_time() -> None:
     async with twilio() as it:
-        await watched(it, looks=1)
+        await looked(it, times=1)
         it.there.page = 4
         for number in range(20):
             await it.there.hold(f"Nachricht {number}")
             it.context.clock.advance(6 * 3600)
-        await watched(it, looks=1)
+        await looked(it, times=1)
         assert [one.text for one in it.context.intake.events if isinstance(one, Received)] == [
             f"Nachricht {number}" for number in range(20)
         ]
@@ -242,7 +243,7 @@ async def test_more_than_a_page_within_an_hour_comes_whole_and_in_order() -> Non
     async with twilio() as it:
         it.there.page = 4
         await it.there.hold(*map(str, range(11)))
-        await watched(it, looks=1)
+        await looked(it, times=1)
         assert [one.text for one in it.context.intake.events if isinstance(one, Received)] == [*map(str, range(11))]
 
 
@@ -251,7 +252,7 @@ async def test_pictures_of_a_message_that_we_missed_come_with_it() -> None:
         url = await it.there.hold_media(b"picture")
         sid = url.split("/")[-3]
         it.there.add(sid=sid, direction="inbound", **{"from": ANN}, to=US, body="", status="received", num_media="1")
-        await watched(it, looks=1)
+        await looked(it, times=1)
         [event] = it.context.intake.events
         assert isinstance(event, Received)
         assert event.attachments == (Attachment(name=f"{sid}-1.png", media_type="image/png", content=Remote(url)),)
@@ -262,7 +263,7 @@ async def test_a_message_that_was_deleted_meanwhile_holds_up_nothing() -> None:
         it.there.gone = True
         it.there.add(direction="inbound", **{"from": ANN}, to=US, body="weg", status="received", num_media="1")
         await it.there.hold("da")
-        await watched(it, looks=1)
+        await looked(it, times=1)
         assert [one.text for one in it.context.intake.events if isinstance(one, Received)] == ["weg", "da"]
 
 
@@ -270,7 +271,7 @@ async def test_of_a_messaging_service_only_its_own_messages_count() -> None:
     async with twilio(sender=SERVICE) as it:
         it.there.add(direction="inbound", **{"from": ANN}, to=US, body="ours", messaging_service_sid=SERVICE)
         it.there.add(direction="inbound", **{"from": ANN}, to=US, body="theirs")
-        await watched(it, looks=1)
+        await looked(it, times=1)
         assert [one.text for one in it.context.intake.events if isinstance(one, Received)] == ["ours"]
 
 
@@ -283,23 +284,9 @@ async def test_who_asks_for_no_reconciliation_gets_none() -> None:
 async def test_what_cannot_be_read_in_the_list_is_kept_once() -> None:
     async with twilio() as it:
         await it.there.hold_poison()
-        await watched(it, looks=2)
+        await looked(it, times=2)
         [event] = it.context.intake.events
         assert isinstance(event, Unparsed)
-
-
-async def watched(it: Given, *, looks: int) -> None:
-    """Let the line look for what we missed so many times."""
-    before = len(it.context.clock.slept)
-    running = asyncio.create_task(it.line.run())
-    for _ in range(looks):
-        while len(it.context.clock.slept) == before and not running.done():
-            await asyncio.sleep(0)
-        before = len(it.context.clock.slept)
-        it.context.clock.advance(900)
-    running.cancel()
-    await asyncio.wait({running})
-    assert running.cancelled() or running.result() is None
 
 
 @pytest.mark.parametrize(
@@ -353,7 +340,7 @@ async def test_twilio_fetches_a_picture_by_its_signed_address_and_nobody_else_do
 class Served:
     """The channel's own handlers, as the daemon serves them."""
 
-    def __init__(self, it: Given) -> None:
+    def __init__(self, it: Given[FakeTwilio, Twilio]) -> None:
         app = web.Application()
         app.add_routes([web.get(route.path, route.handler) for route in it.line.routes()])
         self._runner = web.AppRunner(app)

@@ -8,17 +8,18 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fernamt import Response
-from fernamt.testing import FaultyProvider, ProviderCall, ProviderFault, Trouble
+from fernamt.testing import ProviderCall, ProviderFault, Trouble
+
+from ..lines import ANN
+from ..pictures import KeepsPictures
 
 KEY: Final = "a1b2c3d4"
 SECRET: Final = "secret-of-the-tests"
 SIGNATURE: Final = "signature-secret-of-the-tests-0123456789"
-US: Final = "+493023125000"
-ANN: Final = "+4915112345678"
 UUID: Final = "aaaaaaaa-bbbb-4ccc-8ddd-{:012x}"
 
 
-class FakeVonage(FaultyProvider):
+class FakeVonage(KeepsPictures):
     """One account."""
 
     def __init__(self, *, api: str = "messages") -> None:
@@ -28,7 +29,6 @@ class FakeVonage(FaultyProvider):
         """Status and code of every answer of the Messages API to a message."""
         self.statuses: list[str] = []
         """Of the parts of the next messages of the SMS API; empty: all are taken."""
-        self.media: dict[str, bytes] = {}
         self._numbers = itertools.count(1)
 
     async def meet(self, trouble: Trouble | None) -> None:
@@ -47,19 +47,9 @@ class FakeVonage(FaultyProvider):
             acts = trouble is Trouble.FAILED
             self.use(ProviderFault(acts=acts, status=status, body=problem(code), media_type="application/json"))
 
-    async def hold_media(self, content: bytes) -> str:
-        """Keep a picture."""
-        path = f"/media/{next(self._numbers)}.png"
-        self.media[path] = content
-        return f"{self.url}{path}"
-
-    async def lose_media(self) -> None:
-        """Forget them."""
-        self.media.clear()
-
     def _answered(self, call: ProviderCall) -> Response:
-        if call.path in self.media:
-            return Response(body=self.media[call.path], media_type="image/png")
+        if (picture := self.picture(call)) is not None:
+            return picture
         match call.method, call.path:
             case "GET", "/account/get-balance":
                 return _json({"value": 10.285, "autoReload": False})

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
-import orjson
-from attrs import frozen
-from multidict import CIMultiDict
-
-from fernamt import Address, Channel, ChannelId, OutboundMessage, Request, Secret
-from fernamt.testing import FakeContext, loopback_http
+from fernamt import Request, Secret
 from fernamt_sms.vonage.connector import Vonage
 from fernamt_sms.vonage.settings import VonageSettings
 
-from .fake import ANN, KEY, SECRET, SIGNATURE, US, FakeVonage
-
-URL: Final = "https://desk.example.org/in/shop-sms/"
-NOW: Final = datetime(2026, 11, 30, 12, tzinfo=UTC)
+from .. import lines
+from ..lines import US, Given
+from .fake import KEY, SECRET, SIGNATURE, FakeVonage
 
 
 def settings(**more: Any) -> VonageSettings:
@@ -33,12 +26,6 @@ def settings(**more: Any) -> VonageSettings:
     return VonageSettings(**(said | more))
 
 
-def message(text: str = "Ihr Paket ist da", **more: Any) -> OutboundMessage:
-    """Return a message to Ann."""
-    said: dict[str, Any] = {"key": "k1", "entry_key": "e1", "attempt": 1, "to": Address("phone", ANN)} | more
-    return OutboundMessage(text=text, **said)
-
-
 def call(
     said: Any = b"",
     *,
@@ -47,32 +34,10 @@ def call(
     media_type: str = "application/json",
 ) -> Request:
     """Return a call of Vonage's, not signed."""
-    return Request(
-        method="POST",
-        url=f"{URL}{path}",
-        path="",
-        query=query or {},
-        headers=CIMultiDict({"Content-Type": media_type}),
-        body=said if isinstance(said, bytes) else orjson.dumps(said),
-        at=NOW,
-    )
+    return lines.call(said, path=path, query=query, media_type=media_type)
 
 
-@frozen
-class Given:
-    """A channel and the Vonage at its other end."""
-
-    there: FakeVonage
-    context: FakeContext
-    line: Vonage
-
-
-@asynccontextmanager
-async def vonage(**more: Any) -> AsyncIterator[Given]:
-    """Give a channel at a fake Vonage."""
-    async with FakeVonage(api=more.get("api", "messages")) as there, loopback_http(timeout_s=5.0) as http:
-        context = FakeContext(http=http)
-        there.clock = context.clock
-        section = settings(messages_url=there.url, sms_url=there.url, **more)
-        channel = Channel(id=ChannelId("shop-sms"), name="Shop", kind="sms.vonage", settings=section, url=URL)
-        yield Given(there, context, Vonage(channel, context))
+def vonage(**more: Any) -> AbstractAsyncContextManager[Given[FakeVonage, Vonage]]:
+    """Give a channel at a fake Vonage, which speaks the API that the channel does."""
+    there = FakeVonage(api=more.get("api", "messages"))
+    return lines.given("sms.vonage", there, Vonage, lambda url: settings(messages_url=url, sms_url=url, **more))

@@ -8,7 +8,8 @@ from pathlib import Path
 from fernamt import Address, Secret
 from fernamt.testing import ConnectorConformance
 
-from .fake import ANN, KEY, SECRET, SIGNATURE, US, FakeVonage
+from ..lines import ANN, US
+from .fake import KEY, SECRET, SIGNATURE, FakeVonage
 
 
 def section(api: str, server: FakeVonage) -> Mapping[str, object]:

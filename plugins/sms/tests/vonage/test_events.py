@@ -28,7 +28,10 @@ from fernamt_sms.outcome import Class, Meaning, error
 from fernamt_sms.vonage.codes import ANSWERS, MESSAGES, RECEIPTS, of_answer, of_sms_answer
 from fernamt_sms.vonage.events import messages, receipts, sms, statuses
 
-from .fake import ANN, problem
+from ..anything import values
+from ..lines import ANN
+from ..sentences import check_sentences
+from .fake import problem
 
 UUID = "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"
 IN: dict[str, Any] = {
@@ -163,10 +166,8 @@ def test_an_answer_of_the_sms_api_that_we_do_not_know_is_uncertain() -> None:
 @pytest.mark.parametrize("table", [ANSWERS, RECEIPTS, MESSAGES])
 def test_every_code_has_a_sentence(table: dict[str, Meaning]) -> None:
     assert len(table) > 20
-    for code, meaning in table.items():
-        assert code.isdecimal()
-        assert meaning.says[0].islower() or meaning.says.startswith("Vonage"), code
-        assert not meaning.says.endswith(".")
+    check_sentences(table, "Vonage")
+    assert all(map(str.isdecimal, table))
 
 
 def test_nobody_is_stopped_but_by_a_code_that_says_so() -> None:
@@ -177,14 +178,9 @@ def test_nobody_is_stopped_but_by_a_code_that_says_so() -> None:
     assert ANSWERS["9"].klass is Class.ACCOUNT
 
 
-_VALUES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**63), 2**64 - 1),
-    st.text(max_size=12),
-    st.sampled_from([UUID, ANN, "mms", "image", "content", "true", "rejected", "2026-11-30T12:00:00Z"]),
-    st.lists(st.dictionaries(st.sampled_from(["url", "caption", "type"]), st.text(max_size=5)), max_size=2),
-    st.dictionaries(st.sampled_from(["url", "caption", "type", "title"]), st.text(max_size=5)),
+_VALUES = values(
+    [UUID, ANN, "mms", "image", "content", "true", "rejected", "2026-11-30T12:00:00Z"],
+    fields=["url", "caption", "type", "title"],
 )
 _MESSAGE = st.dictionaries(st.sampled_from([*IN, "image", "content"]), _VALUES).map(lambda it: {**IN, **it})
 _STATUS = st.dictionaries(st.sampled_from([*STATUS, "error", "timestamp"]), _VALUES).map(lambda it: {**STATUS, **it})

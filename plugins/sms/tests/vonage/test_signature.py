@@ -20,8 +20,9 @@ from vonage_jwt.verify_jwt import verify_signature
 from fernamt import BadSignature, Request, Secret
 from fernamt_sms.vonage.signature import Keys, check_parameters, check_token, sign_parameters, sign_token
 
+from ..lines import NOW
 from .fake import KEY, SIGNATURE
-from .given import NOW, call
+from .given import call
 
 KEYS = Keys((Secret(SIGNATURE),))
 SAID = {"channel": "sms", "text": "Größe & Farbe = 🙂"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,7 +16,6 @@ from vonage_messages import Sms as TheirMessage
 from vonage_sms import Sms, SmsMessage
 
 from fernamt import (
-    Address,
     Attachment,
     NeedsLogin,
     OptedOut,
@@ -28,9 +28,10 @@ from fernamt import (
 )
 from fernamt.testing import FaultProxy, ProviderFault, WireFault
 
-from ..faults import FAULTS
-from .fake import ANN, KEY, SECRET, US, FakeVonage
-from .given import URL, call, message, settings, vonage
+from ..faults import Outgoing
+from ..lines import ANN, URL, US, message
+from .fake import KEY, SECRET, FakeVonage
+from .given import call, settings, vonage
 
 
 def form_of(there: FakeVonage) -> dict[str, str]:
@@ -38,6 +39,14 @@ def form_of(there: FakeVonage) -> dict[str, str]:
 
 
 # ---- out
+class TestOutgoingByTheMessagesApi(Outgoing):
+    line = staticmethod(partial(vonage, api="messages"))
+
+
+class TestOutgoingByTheSmsApi(Outgoing):
+    line = staticmethod(partial(vonage, api="sms"))
+
+
 async def test_a_message_says_where_its_receipts_go_and_which_it_is() -> None:
     async with vonage() as it:
         sent = await it.line.send(message())
@@ -132,19 +141,6 @@ async def test_an_answer_of_the_sms_api_that_is_none_is_uncertain(body: bytes) -
         assert not why.value.certain
 
 
-@pytest.mark.parametrize("api", ["messages", "sms"])
-@pytest.mark.parametrize(("fault", "kind", "certain"), FAULTS.values(), ids=FAULTS)
-async def test_trouble_is_said_in_the_words_of_the_retry_protocol(
-    api: str, fault: ProviderFault, kind: type[Exception], certain: bool | None
-) -> None:
-    async with vonage(api=api) as it:
-        it.there.next(fault)
-        with pytest.raises(kind) as why:
-            await it.line.send(message())
-        assert getattr(why.value, "certain", None) == certain
-        assert len(it.there.calls) == 1
-
-
 @pytest.mark.parametrize("fault", [WireFault.reset(), WireFault.cut(), WireFault.garbage()])
 async def test_a_broken_line_is_never_certain(fault: WireFault) -> None:
     async with FakeVonage() as there, FaultProxy("127.0.0.1", there.port) as proxy:
@@ -169,23 +165,6 @@ async def test_no_number_and_no_word_of_vonages_stands_in_an_error() -> None:
         with pytest.raises(OptedOut) as why:
             await it.line.send(message())
         assert str(why.value) == "they wrote STOP to this sender (1240)"
-
-
-@pytest.mark.parametrize(
-    ("to", "section", "says"),
-    [
-        ("sms:Vodafone", {}, "under a name"),
-        ("email:ann@example.org", {}, "an SMS goes to an address"),
-        ("phone:+12025550123", {"sender": "Example"}, "networks in that country"),
-    ],
-)
-async def test_what_can_never_pass_is_refused_before_vonage_sees_it(
-    to: str, section: dict[str, Any], says: str
-) -> None:
-    async with vonage(**section) as it:
-        with pytest.raises(Rejected, match=says):
-            await it.line.send(message(to=Address.parse(to)))
-        assert it.there.calls == []
 
 
 # ---- who we are
