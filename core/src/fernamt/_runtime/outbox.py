@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from attrs import evolve, frozen
+from attrs import evolve
 
 from fernamt._runtime.answer import answer_of
 from fernamt._runtime.claims import stop_task
@@ -21,7 +21,7 @@ from fernamt._runtime.queue import POLL_S, Queue
 from fernamt._runtime.quiet import quiet_until
 from fernamt._runtime.rate import Rate
 from fernamt._runtime.recorder import recorded, written
-from fernamt._runtime.sending import SEND_TIMEOUT_S, Sending
+from fernamt._runtime.sending import SEND_TIMEOUT_S, Ready, Sending
 from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.correspondence import Prepared, prepare
@@ -33,7 +33,7 @@ from fernamt._store.writer import Writes
 from fernamt.connector import ChoosesId
 from fernamt.errors import NeedsLogin, NotStored, Unreachable
 from fernamt.model import DeliveryState, microseconds
-from fernamt.outbound import OutboundMessage, Sent
+from fernamt.outbound import Sent
 
 _ASK_AGAIN: Final = timedelta(seconds=1)
 """A policy that is sure until a moment ago is asked again so much later at the earliest."""
@@ -45,14 +45,6 @@ _TOGETHER: Final = 256
 _OVER: Final = frozenset(DeliveryState) - {DeliveryState.QUEUED, DeliveryState.SENDING}
 """Whatever is in one of these holds no lane."""
 _log = structlog.get_logger()
-
-
-@frozen
-class _Ready:
-    """A message that may go, and its attempt."""
-
-    attempt: Attempt
-    message: OutboundMessage
 
 
 class Outbox:
@@ -201,7 +193,7 @@ class Outbox:
         """
         loop = asyncio.get_running_loop()
         began_at = loop.time()
-        asked: list[Refused | _Ready] = []
+        asked: list[Refused | Ready] = []
         try:
             prepared = await asyncio.to_thread(self._prepare, taken)
             for delivery in taken:
@@ -212,7 +204,7 @@ class Outbox:
             for delivery in reversed(taken[len(asked) :]):
                 self._queue.put_back(delivery)
         if asked:
-            ready = [one for one in asked if isinstance(one, _Ready)]
+            ready = [one for one in asked if isinstance(one, Ready)]
             refusals = [(one, why) for one, why in zip(taken, asked, strict=False) if isinstance(why, Refused)]
             self._start(self._beginning, self._together(claim, self._queue, ready, refusals), "begin")
             await asyncio.wait(self._beginning)
@@ -226,7 +218,7 @@ class Outbox:
 
     def _asked(
         self, claim: Claim, delivery: OpenDelivery, prepared: Prepared | Exception, now_s: float
-    ) -> Refused | _Ready:
+    ) -> Refused | Ready:
         """Return why the message may not go, or how its attempt begins. A policy is asked about the whole, not about parts."""
         refused = partial(Refused, claim=claim, delivery=delivery.id)
         if isinstance(prepared, Exception):
@@ -258,14 +250,14 @@ class Outbox:
             self._log.exception("connector_failed", delivery=delivery.id, error=type(why).__name__)
             return refused(reason=f"the connector failed before it was sent: {type(why).__name__}")
         self._rate.spend(units, per_s=can.units_per_s, now_s=now_s)
-        return _Ready(Attempt(delivery, chosen, part.total), message)
+        return Ready(Attempt(delivery, chosen, part.total), message)
 
     # ---- what is begun
     async def _together(
         self,
         claim: Claim,
         queue: Queue,
-        ready: Sequence[_Ready],
+        ready: Sequence[Ready],
         refusals: Sequence[tuple[OpenDelivery, Refused]],
     ) -> None:
         """Make attempts, and record why none is made of the others."""
@@ -283,7 +275,7 @@ class Outbox:
         self._reached("outbox.refused")
         queue.ended(delivery, is_over=not refusal.until_us)
 
-    async def _begun(self, claim: Claim, queue: Queue, ready: Sequence[_Ready]) -> None:
+    async def _begun(self, claim: Claim, queue: Queue, ready: Sequence[Ready]) -> None:
         """Record attempts before their first byte, and start what was begun."""
         attempts = [one.attempt for one in ready]
         beginning = Beginning(claim=claim, channel=self._sending.line.number, attempts=attempts)
@@ -318,7 +310,7 @@ class Outbox:
         self._begun_last = len(self._calling)
         self._gather()
 
-    async def _called(self, claim: Claim, queue: Queue, ready: _Ready) -> None:
+    async def _called(self, claim: Claim, queue: Queue, ready: Ready) -> None:
         """Make an attempt that was recorded; what comes out is recorded with whatever else comes out meanwhile."""
         self._reached("outbox.begun")
         # Halted meanwhile, we may have lost the channel, or not: that nothing was sent settles it either way.
@@ -356,7 +348,7 @@ class Outbox:
             self._log.error("delivery_left_alone", task=task.get_name(), exc_info=why)
         self._gather()
 
-    def _result(self, ready: _Ready, answer: object) -> Result:
+    def _result(self, ready: Ready, answer: object) -> Result:
         delivery, n = ready.attempt.delivery, ready.message.attempt
         outcome = outcome_of(answer, attempt=n, idempotent=self._sending.capabilities().idempotent)
         if outcome.unforeseen:
