@@ -1,5 +1,7 @@
 """The names that we give out: nobody can make one, and each says what it is of."""
 
+import base64
+import hmac
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -45,6 +47,13 @@ def test_a_reply_token_names_its_conversation_in_any_spelling(number: int, upper
 @given(st.text(max_size=60))
 def test_no_text_is_a_reply_token_by_chance(token: str) -> None:
     assert OURS.conversation_of(token) == 0
+
+
+def test_a_signature_is_base32_as_the_library_writes_it() -> None:
+    for number in range(200):
+        name, _, mac = OURS.reply_token(number).partition("-")
+        digest = hmac.digest(b"s" * 32, f"reply:{name}".encode(), "sha256")
+        assert mac == base64.b32encode(digest[:10]).decode().lower()
 
 
 def test_the_mac_of_one_conversation_does_not_open_another() -> None:

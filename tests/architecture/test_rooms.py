@@ -32,11 +32,11 @@ ROOMS = {
         ),
     ),
     "built upon it": (
-        4_100,
+        4_150,
         (
             "_runtime/consent_words _runtime/duties _runtime/effects _runtime/exchange _runtime/feed _runtime/fitting _runtime/gathering _runtime/hub _runtime/marking"
             " _runtime/minutes _runtime/performing _runtime/quiet _runtime/reconciler _runtime/script _runtime/served _runtime/services _runtime/sources"
-            " _runtime/teller _runtime/turns _runtime/walk _runtime/work _store/acknowledgements _store/answered _store/automatic _store/consents _store/effects _store/erasure _store/feed"
+            " _runtime/teller _runtime/turns _runtime/walk _runtime/work _store/acknowledgements _store/answered _store/automatic _store/consents _store/customers _store/effects _store/erasure _store/feed"
             " _store/hints _store/links _store/opting _store/piece_events _store/pieces _store/plugin_tables _store/pointers _store/reading _store/reconciliation _store/sessions _store/sources"
             " _store/subscriptions _store/tasks _store/verdicts"
         ),

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from attrs import evolve, frozen
+from attrs import evolve
 
 from fernamt._runtime.answer import answer_of
 from fernamt._runtime.claims import stop_task
@@ -21,7 +21,7 @@ from fernamt._runtime.queue import POLL_S, Queue
 from fernamt._runtime.quiet import quiet_until
 from fernamt._runtime.rate import Rate
 from fernamt._runtime.recorder import recorded, written
-from fernamt._runtime.sending import SEND_TIMEOUT_S, Sending
+from fernamt._runtime.sending import SEND_TIMEOUT_S, Ready, Sending
 from fernamt._runtime.storable import storable_text
 from fernamt._store.claims import Claim, ClaimLost
 from fernamt._store.correspondence import Prepared, prepare
@@ -33,24 +33,18 @@ from fernamt._store.writer import Writes
 from fernamt.connector import ChoosesId
 from fernamt.errors import NeedsLogin, NotStored, Unreachable
 from fernamt.model import DeliveryState, microseconds
-from fernamt.outbound import OutboundMessage, Sent
+from fernamt.outbound import Sent
 
 _ASK_AGAIN: Final = timedelta(seconds=1)
 """A policy that is sure until a moment ago is asked again so much later at the earliest."""
 _GATHER_S: Final = 0.005
+_GATHER_MAX_S: Final = 0.05
+"""What comes out, and the places that it leaves, are gathered for as long as the last beginning took, within these bounds."""
 _TOGETHER: Final = 256
 """So many are begun in one go at most."""
 _OVER: Final = frozenset(DeliveryState) - {DeliveryState.QUEUED, DeliveryState.SENDING}
 """Whatever is in one of these holds no lane."""
 _log = structlog.get_logger()
-
-
-@frozen
-class _Ready:
-    """A message that may go, and its attempt."""
-
-    attempt: Attempt
-    message: OutboundMessage
 
 
 class Outbox:
@@ -84,7 +78,8 @@ class Outbox:
         self._chooses = sending.connector if isinstance(sending.connector, ChoosesId) else None
         self._measures = measures_of(sending.connector)
         self._queue = self._unread()
-        self._gathering = False
+        self._gathering: asyncio.TimerHandle | None = None
+        self._begun_last, self._took_s = 0, 0.0
         self._beginning: set[asyncio.Task[None]] = set()
         self._calling: set[asyncio.Task[None]] = set()
         self._answers: list[tuple[Queue, OpenDelivery, Result]] = []
@@ -113,6 +108,7 @@ class Outbox:
         # What the last holder sent just now is not known: nothing is made up for.
         self._rate = Rate(max(asyncio.get_running_loop().time(), self._rate.free_at))
         try:
+            self._go_on()
             while self._recording:
                 # Settled as uncertain, it would let the next of its lane pass, and might then be sent after that.
                 await asyncio.wait(self._recording)
@@ -141,14 +137,17 @@ class Outbox:
             self._log.warning("outbox_not_quiet", sending=len(self._calling), recording=bool(self._recording))
 
     async def _at_rest(self) -> None:
+        self._go_on()
         while tasks := self._under_way():
             await asyncio.wait(tasks)
+            self._go_on()
 
     def _under_way(self) -> Collection[asyncio.Task[None]]:
         return {*self._beginning, *self._calling, *self._recording}
 
     async def close(self) -> None:
         """Give up what could not be recorded: the store is away, and so are we."""
+        self._answers.clear()
         for task in self._under_way():
             await stop_task(task)
 
@@ -172,7 +171,7 @@ class Outbox:
                 return self._rate.free_at
             can = self._sending.capabilities()
             free = min(can.in_flight - len(self._calling), self._rate.room(now, can.units_per_s), _TOGETHER)
-            if free <= 0:
+            if free <= 0 or self._gathering is not None:
                 break
             try:
                 taken = await self._queue.take(free)
@@ -193,7 +192,8 @@ class Outbox:
         Returns when all that was started is begun: after an outage of the store there must not go more than the rate allows.
         """
         loop = asyncio.get_running_loop()
-        asked: list[Refused | _Ready] = []
+        began_at = loop.time()
+        asked: list[Refused | Ready] = []
         try:
             prepared = await asyncio.to_thread(self._prepare, taken)
             for delivery in taken:
@@ -204,10 +204,11 @@ class Outbox:
             for delivery in reversed(taken[len(asked) :]):
                 self._queue.put_back(delivery)
         if asked:
-            ready = [one for one in asked if isinstance(one, _Ready)]
+            ready = [one for one in asked if isinstance(one, Ready)]
             refusals = [(one, why) for one, why in zip(taken, asked, strict=False) if isinstance(why, Refused)]
             self._start(self._beginning, self._together(claim, self._queue, ready, refusals), "begin")
             await asyncio.wait(self._beginning)
+            self._took_s = loop.time() - began_at
 
     def _prepare(self, deliveries: Sequence[OpenDelivery]) -> dict[int, Prepared | Exception]:
         with self._store.read() as connection:
@@ -217,7 +218,7 @@ class Outbox:
 
     def _asked(
         self, claim: Claim, delivery: OpenDelivery, prepared: Prepared | Exception, now_s: float
-    ) -> Refused | _Ready:
+    ) -> Refused | Ready:
         """Return why the message may not go, or how its attempt begins. A policy is asked about the whole, not about parts."""
         refused = partial(Refused, claim=claim, delivery=delivery.id)
         if isinstance(prepared, Exception):
@@ -242,20 +243,21 @@ class Outbox:
                 until_us = microseconds(max(refusal.until, now + _ASK_AGAIN)) if refusal.until else 0
                 return refused(reason=storable_text(refusal.reason), until_us=until_us)
             message = part.message
-            units = self._measures.units(message) if can.unit == "measured" and self._measures is not None else 1
+            measures = self._measures if can.units_per_s and can.unit == "measured" else None
+            units = 1 if measures is None else measures.units(message)
             chosen = "" if self._chooses is None else storable_text(self._chooses.id_for(message))
         except Exception as why:  # noqa: BLE001 - third-party code: what it cannot count or name must not stop the next
             self._log.exception("connector_failed", delivery=delivery.id, error=type(why).__name__)
             return refused(reason=f"the connector failed before it was sent: {type(why).__name__}")
         self._rate.spend(units, per_s=can.units_per_s, now_s=now_s)
-        return _Ready(Attempt(delivery, chosen, part.total), message)
+        return Ready(Attempt(delivery, chosen, part.total), message)
 
     # ---- what is begun
     async def _together(
         self,
         claim: Claim,
         queue: Queue,
-        ready: Sequence[_Ready],
+        ready: Sequence[Ready],
         refusals: Sequence[tuple[OpenDelivery, Refused]],
     ) -> None:
         """Make attempts, and record why none is made of the others."""
@@ -273,7 +275,7 @@ class Outbox:
         self._reached("outbox.refused")
         queue.ended(delivery, is_over=not refusal.until_us)
 
-    async def _begun(self, claim: Claim, queue: Queue, ready: Sequence[_Ready]) -> None:
+    async def _begun(self, claim: Claim, queue: Queue, ready: Sequence[Ready]) -> None:
         """Record attempts before their first byte, and start what was begun."""
         attempts = [one.attempt for one in ready]
         beginning = Beginning(claim=claim, channel=self._sending.line.number, attempts=attempts)
@@ -305,8 +307,10 @@ class Outbox:
                 self._start(self._calling, self._called(claim, queue, one), f"send-{one.attempt.delivery.id}")
             else:  # not queued any more, or not as it was seen
                 queue.ended(one.attempt.delivery, is_over=False)
+        self._begun_last = len(self._calling)
+        self._gather()
 
-    async def _called(self, claim: Claim, queue: Queue, ready: _Ready) -> None:
+    async def _called(self, claim: Claim, queue: Queue, ready: Ready) -> None:
         """Make an attempt that was recorded; what comes out is recorded with whatever else comes out meanwhile."""
         self._reached("outbox.begun")
         # Halted meanwhile, we may have lost the channel, or not: that nothing was sent settles it either way.
@@ -315,8 +319,6 @@ class Outbox:
             answer = await answer_of(self._sending.connector, ready.message, within_s=SEND_TIMEOUT_S)
         self._reached("outbox.answered")
         self._answers.append((queue, ready.attempt.delivery, self._result(ready, answer)))
-        if not self._recording:
-            self._start(self._recording, self._recorded(), "record")
 
     async def _recorded(self) -> None:
         """Record what came out until there is nothing more, and let the next of the lanes go."""
@@ -340,11 +342,13 @@ class Outbox:
 
     def _ended(self, tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
         tasks.discard(task)
-        if not task.cancelled() and (why := task.exception()) is not None:
+        if task.cancelled():
+            return
+        if (why := task.exception()) is not None:
             self._log.error("delivery_left_alone", task=task.get_name(), exc_info=why)
         self._gather()
 
-    def _result(self, ready: _Ready, answer: object) -> Result:
+    def _result(self, ready: Ready, answer: object) -> Result:
         delivery, n = ready.attempt.delivery, ready.message.attempt
         outcome = outcome_of(answer, attempt=n, idempotent=self._sending.capabilities().idempotent)
         if outcome.unforeseen:
@@ -374,13 +378,18 @@ class Outbox:
 
     # ---- when to look again
     def _gather(self) -> None:
-        """Look for more when a quarter of the places is free, or soon: what is begun together costs half of it alone."""
-        if len(self._calling) * 4 <= self._sending.capabilities().in_flight * 3:
-            self._changed.set()
-        elif not self._gathering:
-            self._gathering = True
-            asyncio.get_running_loop().call_later(_GATHER_S, self._gathered)
+        """Go on when most of what was under way is through, or soon: what is done together costs half of it alone."""
+        if len(self._calling) * 4 <= self._begun_last:
+            self._go_on()
+        elif self._gathering is None:
+            soon_s = min(max(_GATHER_S, self._took_s), _GATHER_MAX_S)
+            self._gathering = asyncio.get_running_loop().call_later(soon_s, self._go_on)
 
-    def _gathered(self) -> None:
-        self._gathering = False
+    def _go_on(self) -> None:
+        """Record what came out, and look for more."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         self._changed.set()
+        if self._answers and not self._recording:
+            self._start(self._recording, self._recorded(), "record")

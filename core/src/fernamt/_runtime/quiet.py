@@ -19,8 +19,8 @@ def quiet_until(hours: QuietHours, message: OutboundMessage, connector: Connecto
 
     Where a recipient may be in several zones, it is quiet as long as it is in one of them. Raises what the connector raises.
     """
-    waits = {Purpose.OUTREACH, Purpose.NOTICE} if hours.notices else {Purpose.OUTREACH}
-    if message.purpose not in waits or hours.begin == hours.end:
+    is_asked_for = message.purpose == Purpose.REPLY or (message.purpose == Purpose.NOTICE and not hours.notices)
+    if is_asked_for or hours.begin == hours.end:
         return None
     names = connector.zones(message.to) if isinstance(connector, KnowsZones) else ()
     zones = [zone for name in names if (zone := _zone(name)) is not None]

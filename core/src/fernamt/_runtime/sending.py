@@ -8,10 +8,11 @@ from typing import Final
 from attrs import frozen
 
 from fernamt._runtime.quiet import NEVER
+from fernamt._store.deliveries import Attempt
 from fernamt._store.reception import Line
 from fernamt.connector import Connector
 from fernamt.errors import NeedsLogin
-from fernamt.outbound import Capabilities
+from fernamt.outbound import Capabilities, OutboundMessage
 from fernamt.settings import QuietHours
 
 SEND_TIMEOUT_S: Final = 120.0
@@ -28,3 +29,11 @@ class Sending:
     retry_for_h: float
     needs_login: Callable[[NeedsLogin], None]
     quiet: QuietHours = NEVER
+
+
+@frozen
+class Ready:
+    """A message that may go, and its attempt."""
+
+    attempt: Attempt
+    message: OutboundMessage

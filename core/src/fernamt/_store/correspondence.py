@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
@@ -15,20 +15,12 @@ from fernamt._store.answered import answered_by, heard, references_of, subject_o
 from fernamt._store.automatic import IS_AUTOMATIC, Before, automatic_before
 from fernamt._store.consents import said_by, why_not
 from fernamt._store.conversations import attachments_of
+from fernamt._store.customers import grouped, whose
 from fernamt._store.deliveries import OpenDelivery
 from fernamt._store.names import ERASED, Names
 from fernamt._store.opting import AUTHOR as CONFIRMING
 from fernamt._store.statements import RECEIVED, SENT, Row, Statements
-from fernamt.model import (
-    Address,
-    Button,
-    Conversation,
-    ConversationId,
-    ConversationState,
-    Customer,
-    CustomerId,
-    Template,
-)
+from fernamt.model import Address, Button, Conversation, Customer, Template
 from fernamt.outbound import OutboundMessage
 
 _REFERENCES_MAX: Final = 50
@@ -112,7 +104,7 @@ class _Known:
         self._written = {row[0]: row for row in rows}
         self._whose = whose(do, {row[1] for row in rows if people or row[13]})
         # Every reader sees every other, so that an answer may go to all.
-        self._readers = _grouped(
+        self._readers = grouped(
             do.among(
                 "SELECT d.entry, d.id, a.handle FROM delivery d JOIN address a ON a.id = d.address"
                 " WHERE d.channel = ? AND d.entry IN {} ORDER BY d.id",
@@ -141,8 +133,8 @@ class _Known:
         notice = "notice" in data
         received = self._received[key]
         spoken = heard(received)
-        whose = self._whose.get(delivery.conversation)
-        language = languages[0] or (whose[1].language if whose and linked else languages[1])
+        people = self._whose.get(delivery.conversation)
+        language = languages[0] or (people[1].language if people and linked else languages[1])
         message = OutboundMessage(
             key=names.message_key(delivery.id, delivery.parts + 1),
             entry_key=names.entry_key(delivery.entry),
@@ -182,7 +174,7 @@ class _Known:
         last_at, window_until = window_of(received)
         return Prepared(
             message=message,
-            whose=whose,
+            whose=people,
             last_at=last_at,
             window_until=window_until,
             stopped=stopped,
@@ -197,14 +189,6 @@ def _tied(do: Statements, keys: Sequence[_Place]) -> _Tied:
         key: [(span.conversation, span.end) for span in pointers.spans(key[0]) if span.conversation != key[0]]
         for key in keys
     }
-
-
-def _grouped(rows: Iterable[Row]) -> defaultdict[Any, list[Row]]:
-    """Return what stands behind the first value of each row, by that value."""
-    grouped: defaultdict[Any, list[Row]] = defaultdict(list)
-    for key, *rest in rows:
-        grouped[key].append(tuple(rest))
-    return grouped
 
 
 def _latest_first(rows: Sequence[Row], tied: _Tied) -> Mapping[_Place, list[Row]]:
@@ -224,46 +208,3 @@ def _latest_first(rows: Sequence[Row], tied: _Tied) -> Mapping[_Place, list[Row]
 
 def _template(words: list[str] | None) -> Template | None:
     return None if words is None else Template(name=words[0], language=words[1], values=tuple(words[2:]))
-
-
-def whose(do: Statements, numbers: Collection[int]) -> dict[int, tuple[Conversation, Customer]]:
-    """Return conversations and their customers as plugins see them."""
-    rows = do.among(
-        "SELECT v.id, v.customer, v.kind, v.state, v.language, v.last_n, p.linked FROM conversation v"
-        " JOIN customer p ON p.id = v.customer WHERE v.id IN {}",
-        sorted(numbers),
-    )
-    tied = do.pointers(sorted({row[1] for row in rows if row[6]}), customers=True)
-    members = {row[1]: tied.members(row[1]) for row in rows}
-    people = _grouped(
-        do.among(
-            "SELECT p.id, p.name, p.language, p.plan, a.handle FROM customer p LEFT JOIN address a ON a.customer = p.id"
-            " AND substr(a.handle, 1, 7) <> 'erased:' WHERE p.id IN {} ORDER BY a.id",
-            sorted({one for some in members.values() for one in some}),
-        )
-    )
-    return {
-        number: (
-            Conversation(
-                id=ConversationId(str(number)),
-                customer=CustomerId(str(members[customer][0])),
-                kind=kind,
-                state=ConversationState(state),
-                language=language,
-                last_n=last_n,
-            ),
-            _person(members[customer], people),
-        )
-        for number, customer, kind, state, language, last_n, _ in rows
-    }
-
-
-def _person(members: Sequence[int], people: Mapping[int, list[Row]]) -> Customer:
-    name, language, plan, _ = people[members[0]][0]
-    return Customer(
-        id=CustomerId(str(members[0])),
-        name=name,
-        addresses=tuple(Address.parse(row[3]) for one in members for row in people[one] if row[3]),
-        language=language,
-        plan=plan,
-    )

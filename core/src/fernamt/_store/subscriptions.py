@@ -9,7 +9,7 @@ import orjson
 from attrs import field, frozen
 
 from fernamt._store.conversations import attachments_of
-from fernamt._store.correspondence import whose
+from fernamt._store.customers import whose
 from fernamt._store.statements import Statements
 from fernamt._store.transaction import Transaction
 from fernamt.model import (

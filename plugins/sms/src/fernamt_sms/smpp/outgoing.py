@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -41,10 +42,16 @@ def number_of(message: OutboundMessage) -> int:
 
     Two parts that the core made of one text are two messages here.
     """
-    digest = blake2b(f"{message.key}\0{message.text}".encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    return _number(message.key, message.text)
+
+
+@lru_cache(maxsize=512)  # as segments are, and the id behind it
+def _number(key: str, text: str) -> int:
+    digest = blake2b(f"{key}\0{text}".encode("utf-8", "surrogatepass"), digest_size=4).digest()
     return int.from_bytes(digest, "big") % 0xFFFF + 1
 
 
+@lru_cache(maxsize=512)
 def reference_id(number: int, recipient: str) -> str:
     """Return the id by which a receipt finds a message that gives our own number back, and the recipient as its sender."""
     return f"ref-{blake2b(b'%s:%d' % (recipient.lstrip('+0').encode(), number), digest_size=12).hexdigest()}"
