@@ -86,9 +86,7 @@ class Pieces:
         self._waiting |= waiting(self._tx, {place: address for place, (_, address) in places.items()})
         return [(places[place][0], one.event) for place, group in self._waiting.items() for one in group]
 
-    def take(
-        self, submission: Submission, event: Received, digest: bytes, raw: int | None, receive: _Receive
-    ) -> Made:
+    def take(self, submission: Submission, event: Received, digest: bytes, raw: int | None, receive: _Receive) -> Made:
         """Let a piece wait, unless its message is complete by it: then that is an entry, as *receive* plans it.
 
         So is what had its group before, where nothing more of that can come.
