@@ -77,10 +77,14 @@ def kinds(daemon: Daemon) -> list[str]:
     return [one["kind"] for one in entries(daemon)]
 
 
-def made_up_for(daemon: Daemon, done: int) -> None:
-    """Return when what a kill left behind is done: so many answers are written, and nobody has to be told of anything."""
+def made_up_for(daemon: Daemon, customer: Customer, done: int) -> None:
+    """Return when what a kill left behind is done: so many answers are written and have come, and nobody is to be told.
+
+    Who has not got the question yet does not answer it, but begins another conversation.
+    """
     until(lambda: kinds(daemon).count("sent") == done)
     until(lambda: not [one for one in daemon.told("work") if one["kind"] == "tell"])
+    until(lambda: len(customer.ids()) == done)
 
 
 @contextmanager
@@ -166,9 +170,7 @@ def test_a_kill_at_every_point_loses_no_answer_and_asks_nothing_twice(
             daemon.start(point, "1", str(armed))
             daemon.ready()
             if done:
-                made_up_for(daemon, done)
-                # Who has not got the question yet does not answer it, but begins another conversation.
-                until(lambda done=done: len(customer.ids()) == done)
+                made_up_for(daemon, customer, done)
             armed.touch()
             # The hours end the menu, and the next mail begins it anew.
             customer.writes("hours" if done % 2 else "Hello")
