@@ -24,6 +24,7 @@ from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
 from fernamt._store.names import Names, id_hash
 from fernamt._store.reception import Line, Reception, Submission
+from fernamt._store.refusals import refuse
 from fernamt._store.verdicts import Verdict, decide
 from fernamt._store.writer import Writer
 from fernamt.connector import Connector
@@ -1077,6 +1078,29 @@ async def test_what_can_never_be_recorded_does_not_keep_the_daemon_from_ending(p
     await post.outbox.close()
     assert not post.outbox._under_way()
     assert post.state(one) == "sending"
+
+
+async def test_a_refusal_that_could_not_be_recorded_is_made_again_and_holds_no_lane(
+    post: Post, moody: Moody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, broken = moody.write, ["once"]
+
+    def refusing(operation: Any, payload: Any) -> Any:
+        if operation is refuse and broken:
+            broken.clear()
+            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            future.set_exception(ValueError("the store cannot take it"))
+            return future
+        return write(operation, payload)
+
+    monkeypatch.setattr(moody, "write", refusing)
+    monkeypatch.setattr(queue, "POLL_S", 0.01)
+    await post.start(Policy(never=Refusal(reason="letters only")), writer=moody)
+    with capture_logs() as logs:
+        one = await post.answer(text="never")
+        await post.until("outbox.refused")
+    assert post.state(one) == "refused"
+    assert [log["event"] for log in logs if log["log_level"] == "error"] == ["delivery_left_alone"]
 
 
 async def test_going_quiet_gives_up_after_its_time(post: Post) -> None:

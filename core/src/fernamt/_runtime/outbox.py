@@ -270,10 +270,14 @@ class Outbox:
             self.hold_back()
 
     async def _refused(self, queue: Queue, delivery: OpenDelivery, refusal: Refused) -> None:
-        await written(self._writer, self._store.clock, refuse, refusal)
+        is_over = False
+        try:
+            await written(self._writer, self._store.clock, refuse, refusal)
+            is_over = not refusal.until_us
+        finally:
+            queue.ended(delivery, is_over=is_over)
         self._log.info("delivery_refused", delivery=refusal.delivery, until=refusal.until_us)
         self._reached("outbox.refused")
-        queue.ended(delivery, is_over=not refusal.until_us)
 
     async def _begun(self, claim: Claim, queue: Queue, ready: Sequence[Ready]) -> None:
         """Record attempts before their first byte, and start what was begun."""
