@@ -381,3 +381,20 @@ def test_an_answer_refers_to_what_was_merged_and_a_plugin_sees_one_person(desk: 
     conversation, customer = found.whose
     assert (customer.id, customer.addresses) == (str(people[1]), (ANN, ANN_AT_WORK))
     assert conversation.customer == customer.id
+
+
+def test_an_answer_to_who_was_merged_is_in_the_language_of_the_one_person(desk: Desk) -> None:
+    lamp = desk.mailed("lamp", "a lamp", sender=ANN_AT_WORK, line=desk.chat)
+    broken = desk.mailed("broken", "it broke")
+    people = [desk.view(number).customer_number for number in (lamp, broken)]
+    with desk.session.transaction() as tx:
+        for who, language in zip(people, ("en", "de"), strict=True):
+            tx.do.one("UPDATE customer SET language = ? WHERE id = ?", (language, who))
+    desk.merge(people[0], people[1], customers=True)
+    desk.write(lamp, "we send another")
+
+    with desk.store.read() as connection:
+        do = desk.store.statements(connection)
+        [found] = prepare(do, desk.names, desk.chat.number, open_deliveries(do, desk.chat.number, 10)).values()
+    assert isinstance(found, Prepared)
+    assert found.message.language == "de"

@@ -204,9 +204,8 @@ class Outbox:
             for delivery in reversed(taken[len(asked) :]):
                 self._queue.put_back(delivery)
         if asked:
-            ready = [one for one in asked if isinstance(one, Ready)]
-            refusals = [(one, why) for one, why in zip(taken, asked, strict=False) if isinstance(why, Refused)]
-            self._start(self._beginning, self._together(claim, self._queue, ready, refusals), "begin")
+            together = self._together(claim, self._queue, [*zip(taken, asked, strict=False)])
+            self._start(self._beginning, together, "begin")
             await asyncio.wait(self._beginning)
             self._took_s = loop.time() - began_at
 
@@ -236,10 +235,8 @@ class Outbox:
             part = next_part(prepared, delivery.parts, can, self._measures, now)
             if isinstance(part, str):
                 return refused(reason=part)
-            refusal = None
-            if prepared.whose is not None and delivery.parts == 0:
-                refusal = self._plugins.allow_send(prepared.message, *prepared.whose, now)
-            if refusal is not None:
+            judged = prepared.whose if delivery.parts == 0 else None
+            if judged and (refusal := self._plugins.allow_send(prepared.message, *judged, now)):
                 until_us = microseconds(max(refusal.until, now + _ASK_AGAIN)) if refusal.until else 0
                 return refused(reason=storable_text(refusal.reason), until_us=until_us)
             message = part.message
@@ -254,16 +251,12 @@ class Outbox:
 
     # ---- what is begun
     async def _together(
-        self,
-        claim: Claim,
-        queue: Queue,
-        ready: Sequence[Ready],
-        refusals: Sequence[tuple[OpenDelivery, Refused]],
+        self, claim: Claim, queue: Queue, asked: Sequence[tuple[OpenDelivery, Refused | Ready]]
     ) -> None:
         """Make attempts, and record why none is made of the others."""
         try:
-            await self._begun(claim, queue, ready)
-            await asyncio.gather(*(self._refused(queue, *one) for one in refusals))
+            await self._begun(claim, queue, [one for _, one in asked if isinstance(one, Ready)])
+            await asyncio.gather(*(self._refused(queue, one, why) for one, why in asked if isinstance(why, Refused)))
         except ClaimLost:
             if not self._held_back:
                 self._log.warning("outbox_claim_lost")

@@ -93,7 +93,7 @@ class _Known:
         people: bool,
     ) -> None:
         rows = do.among(
-            "SELECT d.id, d.conversation, e.n, a.handle, c.text, c.html, c.data, c.attachments, d.ids, d.parts_ids, c.author,"
+            "SELECT d.id, d.conversation, e.n, d.entry, a.handle, c.text, c.html, c.data, c.attachments, d.ids, d.parts_ids, c.author,"
             " v.language, p.language, p.linked, v.linked,"
             " EXISTS (SELECT 1 FROM delivery o WHERE o.entry = d.entry AND o.channel = d.channel AND o.id <> d.id)"
             " FROM delivery d JOIN entry e ON e.id = d.entry JOIN content c ON c.entry = e.id"
@@ -101,40 +101,39 @@ class _Known:
             " JOIN customer p ON p.id = v.customer WHERE d.id IN {}",
             [one.id for one in deliveries],
         )
-        self._written = {row[0]: row for row in rows}
-        self._whose = whose(do, {row[1] for row in rows if people or row[13]})
+        self._written = {row[0]: row[2:-3] for row in rows}
+        self._whose = whose(do, {of for _, of, *_, is_merged, _, _ in rows if people or is_merged})
         # Every reader sees every other, so that an answer may go to all.
         self._readers = grouped(
             do.among(
                 "SELECT d.entry, d.id, a.handle FROM delivery d JOIN address a ON a.id = d.address"
                 " WHERE d.channel = ? AND d.entry IN {} ORDER BY d.id",
-                sorted({one.entry for one in deliveries if one.id in self._written and self._written[one.id][15]}),
+                sorted({entry for _, _, _, entry, *_, has_others in rows if has_others}),
                 (channel,),
             )
         )
-        self._said = said_by(do, names, channel, {row[3] for row in rows})
-        tied = _tied(do, sorted({row[1:3] for row in rows if row[14]}))
+        self._said = said_by(do, names, channel, {handle for _, _, _, _, handle, *_ in rows})
+        tied = _tied(do, sorted({row[1:3] for row in rows if row[-2]}))
         keys = sorted({*(row[1:3] for row in rows), *(key for others in tied.values() for key in others)})
         self._received = _latest_first(do.earlier(RECEIVED, keys, channel, _REFERENCES_MAX), tied)
         self._sent = _latest_first(do.earlier(SENT, keys, channel, _REFERENCES_MAX), tied)
         self._answered = answered_by(
             do, {row[4] for rows in self._received.values() for row in heard(rows)[:1]} if quotes else ()
         )
-        automatic = [
-            one for one in deliveries if one.id in self._written and IS_AUTOMATIC in (self._written[one.id][6] or "")
-        ]
-        self._before = automatic_before(do, channel, automatic)
+        automatic = {number for number, _, _, _, _, _, _, data, *_ in rows if IS_AUTOMATIC in (data or "")}
+        self._before = automatic_before(do, channel, [one for one in deliveries if one.id in automatic])
 
     def prepared(self, names: Names, delivery: OpenDelivery) -> Prepared:
-        row = self._written[delivery.id]
-        _, _, n, handle, text, html, data_json, files, ids, parts_ids, author, *languages, linked, _, _ = row
+        n, _, handle, text, html, data_json, files, ids, parts_ids, author, language, theirs = self._written[
+            delivery.id
+        ]
         data: dict[str, Any] = orjson.loads(data_json) if data_json else {}
         key = delivery.conversation, n
         notice = "notice" in data
         received = self._received[key]
         spoken = heard(received)
         people = self._whose.get(delivery.conversation)
-        language = languages[0] or (people[1].language if people and linked else languages[1])
+        language = language or (people[1].language if people else theirs)
         message = OutboundMessage(
             key=names.message_key(delivery.id, delivery.parts + 1),
             entry_key=names.entry_key(delivery.entry),
