@@ -403,6 +403,18 @@ async def test_a_refusal_that_comes_too_late_settles_it_too_and_too_fast_does_no
         assert isinstance(settled.error, Rejected)
 
 
+async def test_a_second_answer_to_one_request_says_nothing_new() -> None:
+    async with line() as it:
+        await it.connector.send(message())
+        number = next(pdu.sequence for pdu in it.smsc.requests if pdu.command == Command.SUBMIT_SM)
+        it.smsc.say(Pdu(response_to(Command.SUBMIT_SM), number, status=Status.RINVDSTADR))
+        it.smsc.bring(from_ann())
+
+        [came] = await it.taken(1)
+
+        assert isinstance(came, Received)
+
+
 async def test_while_the_line_is_being_bound_the_sender_waits_and_then_pauses() -> None:
     async with line() as it:
         await it.smsc.meet(Trouble.NOT_THERE)
