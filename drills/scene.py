@@ -277,13 +277,22 @@ class Scene:
         seen.update(last)
 
     async def settled(self) -> None:
-        """Wait until nothing is open any more. A retry may be minutes away; a lane is stuck if what is due does not go."""
+        """Wait until nothing is open any more.
+
+        A retry may be minutes away, and holds what is behind it in its lane. A lane is stuck if what is due at its head does not go.
+        """
         moved_at, last = time.monotonic(), -1
         while count := await asyncio.to_thread(self.count, "delivery WHERE state IN ('queued', 'sending')"):
             if count != last:
                 moved_at, last = time.monotonic(), count
                 say(f"{count} deliveries are open")
-            due = f"delivery WHERE state = 'sending' OR (state = 'queued' AND next_at < {microseconds(datetime.now(UTC))})"
+            now_us = microseconds(datetime.now(UTC))
+            held = (
+                "EXISTS (SELECT 1 FROM delivery h WHERE (h.channel, h.conversation, h.address, h.purpose)"
+                " = (d.channel, d.conversation, d.address, d.purpose)"
+                f" AND h.id < d.id AND h.state = 'queued' AND h.next_at >= {now_us})"
+            )
+            due = f"delivery d WHERE state = 'sending' OR (state = 'queued' AND next_at < {now_us} AND NOT {held})"
             if not await asyncio.to_thread(self.count, due):
                 moved_at = time.monotonic()
             if time.monotonic() > moved_at + STUCK_S:

@@ -151,7 +151,7 @@ HELD = "state = 'queued' AND next_at > queued_at AND next_at > 9 AND conversatio
 @pytest.mark.parametrize(("index", "where"), [("ix_delivery_open", FRONT), ("ix_delivery_postponed", HELD)])
 async def test_the_front_of_a_long_queue_is_read_by_its_index(waiting: Waiting, index: str, where: str) -> None:
     waiting.some(22_000, purpose=Purpose.OUTREACH, next_at=1)
-    waiting.do(lambda do: do.one("UPDATE delivery SET state = 'sent' WHERE id <= 20000"))
+    waiting.do(lambda do: do.one("UPDATE delivery SET state = 'sent' WHERE id <= 21200"))
     explain = "EXPLAIN QUERY PLAN" if waiting.store.is_sqlite else "EXPLAIN"
 
     def plan(do: Any) -> list[Row]:
