@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from fernamt._store.engine import Store
 from fernamt._store.names import Names, id_hash
 from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.refusals import refuse
+from fernamt._store.statements import Earlier, Row
 from fernamt._store.verdicts import Verdict, decide
 from fernamt._store.writer import Writer
 from fernamt.connector import Connector
@@ -1149,6 +1150,40 @@ async def test_a_message_says_what_it_answers_and_how_to_come_back(post: Post) -
     assert (copy.to, copy.cc) == (bob, (ann,))  # he sees who else got it
     assert copy.entry_key == second.entry_key
     assert copy.key != second.key
+
+
+@pytest.mark.parametrize("threads", [True, False])
+async def test_where_nothing_is_threaded_nobody_looks_for_what_went_before(
+    post: Post, threads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with post.store.read() as connection:
+        statements = type(post.store.statements(connection))
+    looked_for: list[tuple[int, int]] = []
+    earlier = statements.earlier
+
+    def told(do: Any, of: Earlier, keys: Sequence[tuple[int, int]], *more: int) -> list[Row]:
+        looked_for.extend(keys)
+        return earlier(do, of, keys, *more)
+
+    monkeypatch.setattr(statements, "earlier", told)
+    await post.start(threads=threads)
+    await post.answer(await post.customer(subject="Rechnung", text="?"))
+    message = (await post.called()).message
+    assert bool(looked_for) == threads
+    found = message.reply_to, message.references, message.reply_token
+    assert all(found) if threads else not any(found)
+
+
+@pytest.mark.parametrize("can", [{"subject": True}, {"quotes": True}, {"reply_window": timedelta(hours=24)}])
+async def test_what_else_a_channel_wants_of_it_is_found_though_nothing_is_threaded(
+    post: Post, can: dict[str, Any]
+) -> None:
+    await post.start(threads=False, **can)
+    await post.answer(await post.customer(subject="Rechnung", text="?"))
+    message = (await post.called()).message
+    assert message.subject == ("Re: Rechnung" if "subject" in can else "")
+    assert (message.answered is not None) == ("quotes" in can)
+    assert (message.reply_to, message.references, message.reply_token) == ("", (), "")
 
 
 async def test_parts_that_got_through_are_named_to_the_next_attempt(post: Post) -> None:

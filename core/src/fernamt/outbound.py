@@ -116,6 +116,9 @@ class Capabilities:
     same breath (``Consent``). For what is texted; not where the provider keeps such words from us."""
     quotes: bool = False
     """Wants ``OutboundMessage.answered``."""
+    threads: bool = True
+    """``send`` uses ``reply_to``, ``references`` or ``reply_token``. Without, they are empty there, and nobody has to look for
+    them; ``lookup`` gets them all the same."""
     automatic_per_day: int | None = None
     """So many automatic messages at most to one person within 24 hours, whatever asks for them; ``None``: no limit."""
     full_lookup: bool = False

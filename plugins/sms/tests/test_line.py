@@ -20,6 +20,10 @@ def test_a_number_as_those_have_it_who_write_to_us_is_a_recipient(value: str) ->
     assert LINE.recipient(to("phone", value)) == value
 
 
+def test_of_a_line_nothing_is_looked_up_that_an_sms_cannot_say() -> None:
+    assert not LINE.capabilities().threads
+
+
 @pytest.mark.parametrize(
     "value", ["+49 151 12345678", "+4901511234567", "+49 (0)151 12345678", "0151 12345678", "004915112345678"]
 )

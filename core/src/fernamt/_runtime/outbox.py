@@ -211,9 +211,8 @@ class Outbox:
 
     def _prepare(self, deliveries: Sequence[OpenDelivery]) -> dict[int, Prepared | Exception]:
         with self._store.read() as connection:
-            do, line = self._store.statements(connection), self._sending.line.number
-            quotes, people = self._sending.capabilities().quotes, self._plugins.judging
-            return prepare(do, self._names, line, deliveries, quotes=quotes, people=people)
+            do, line, can = self._store.statements(connection), self._sending.line.number, self._sending.capabilities()
+            return prepare(do, self._names, line, deliveries, can, people=self._plugins.judging)
 
     def _asked(
         self, claim: Claim, delivery: OpenDelivery, prepared: Prepared | Exception, now_s: float

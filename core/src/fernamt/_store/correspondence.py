@@ -21,11 +21,12 @@ from fernamt._store.names import ERASED, Names
 from fernamt._store.opting import AUTHOR as CONFIRMING
 from fernamt._store.statements import RECEIVED, SENT, Row, Statements
 from fernamt.model import Address, Button, Conversation, Customer, Template
-from fernamt.outbound import OutboundMessage
+from fernamt.outbound import Capabilities, OutboundMessage
 
 _REFERENCES_MAX: Final = 50
 _N_MAX: Final = 2**31
 _NOTHING_BEFORE: Final = Before()
+_THREADED: Final = Capabilities()
 _Place: TypeAlias = tuple[int, int]
 """A conversation, and the number of an entry there."""
 _Tied: TypeAlias = Mapping[_Place, Sequence[_Place]]
@@ -53,8 +54,8 @@ def prepare(
     names: Names,
     channel: int,
     deliveries: Sequence[OpenDelivery],
+    can: Capabilities = _THREADED,
     *,
-    quotes: bool = False,
     people: bool = False,
 ) -> dict[int, Prepared | Exception]:
     """Return the messages of *deliveries* as they stand now, by delivery; of one that cannot be made, why.
@@ -66,10 +67,10 @@ def prepare(
         names: Makes keys and tokens.
         channel: Whose deliveries these are.
         deliveries: What is to be sent.
-        quotes: With the words that each answers.
+        can: What the channel wants to know of what was written before.
         people: With the conversation and the customer, for policies.
     """
-    known = _Known(do, names, channel, deliveries, quotes=quotes, people=people)
+    known = _Known(do, names, channel, deliveries, can, people=people)
     found: dict[int, Prepared | Exception] = {}
     for delivery in deliveries:
         try:
@@ -88,8 +89,8 @@ class _Known:
         names: Names,
         channel: int,
         deliveries: Sequence[OpenDelivery],
+        can: Capabilities,
         *,
-        quotes: bool,
         people: bool,
     ) -> None:
         rows = do.among(
@@ -113,12 +114,15 @@ class _Known:
             )
         )
         self._said = said_by(do, names, channel, {handle for _, _, _, _, handle, *_ in rows})
-        tied = _tied(do, sorted({row[1:3] for row in rows if row[-2]}))
-        keys = sorted({*(row[1:3] for row in rows), *(key for others in tied.values() for key in others)})
+        self._threads = can.threads
+        looks_back = can.threads or can.quotes or can.subject or can.reply_window is not None
+        back = rows if looks_back else ()
+        tied = _tied(do, sorted({row[1:3] for row in back if row[-2]}))
+        keys = sorted({*(row[1:3] for row in back), *(key for others in tied.values() for key in others)})
         self._received = _latest_first(do.earlier(RECEIVED, keys, channel, _REFERENCES_MAX), tied)
-        self._sent = _latest_first(do.earlier(SENT, keys, channel, _REFERENCES_MAX), tied)
+        self._sent = _latest_first(do.earlier(SENT, keys if can.threads else (), channel, _REFERENCES_MAX), tied)
         self._answered = answered_by(
-            do, {row[4] for rows in self._received.values() for row in heard(rows)[:1]} if quotes else ()
+            do, {row[4] for rows in self._received.values() for row in heard(rows)[:1]} if can.quotes else ()
         )
         automatic = {number for number, _, _, _, _, _, _, data, *_ in rows if IS_AUTOMATIC in (data or "")}
         self._before = automatic_before(do, channel, [one for one in deliveries if one.id in automatic])
@@ -150,9 +154,9 @@ class _Known:
             attachments=attachments_of(files),
             buttons=tuple(Button(*button) for button in data.get("buttons", ())),
             template=_template(data.get("template")),
-            reply_to="" if notice else next((row[1] for row in spoken if row[1]), ""),
-            references=() if notice else references_of(received, self._sent[key]),
-            reply_token=names.reply_token(delivery.conversation),
+            reply_to=next((row[1] for row in spoken if row[1]), "") if self._threads and not notice else "",
+            references=references_of(received, self._sent[key]) if self._threads and not notice else (),
+            reply_token=names.reply_token(delivery.conversation) if self._threads else "",
             automatic=notice or bool(data.get("automatic")),
             purpose=delivery.purpose,
             author=author or "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -49,6 +50,7 @@ def foreign(text: str) -> str:
     return "".join(dict.fromkeys(_FOREIGN.findall(text)))
 
 
+@lru_cache(maxsize=512)  # what is sent is counted before it is written
 def to_septets(text: str) -> bytes:
     """Return the septets of a text, one in each octet; raises ``ValueError`` if the alphabet lacks a character."""
     if (lacking := _FOREIGN.search(text)) is not None:

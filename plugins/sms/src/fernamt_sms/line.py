@@ -57,6 +57,7 @@ class Line:
             units_per_s=self.settings.parts_per_s,
             in_flight=8,
             opt_out_words=True,
+            threads=False,
         )
         return evolve(can, **more)
 

@@ -443,16 +443,18 @@ async def test_nothing_is_tried_on_a_line_that_is_not_bound(monkeypatch: pytest.
         assert "not bound" in found.reason
 
 
-async def test_no_more_wait_for_an_answer_than_the_window_holds() -> None:
+async def test_so_many_messages_are_under_way_as_the_window_holds_and_of_each_one_part() -> None:
     async with line(window=3, answer_s=5.0) as it:
+        assert it.connector.capabilities().in_flight == 3  # the core keeps to it
         it.smsc.trouble = Trouble.SILENCE
-        sends = [asyncio.create_task(it.outcome(message(key=f"k{number}"))) for number in range(9)]
-        await it.smsc.until(lambda: len(it.smsc.submitted) == 3)
-        await asyncio.sleep(0.05)
-        assert len(it.smsc.submitted) == 3
-        for one in sends:
+        long = asyncio.create_task(it.outcome(message(LONG)))
+        await it.smsc.until(lambda: len(it.smsc.submitted) == 1)
+        short = asyncio.create_task(it.outcome(message("short", key="k2")))
+        await it.smsc.until(lambda: len(it.smsc.submitted) == 2)
+        assert it.smsc.submitted[1].text == b"short"  # and no second part of the long one before it
+        for one in (long, short):
             one.cancel()
-        await asyncio.gather(*sends, return_exceptions=True)
+        await asyncio.gather(long, short, return_exceptions=True)
 
 
 @pytest.mark.parametrize(("state", "found"), [(1, Sent), (2, Sent), (6, Sent), (5, str), (7, str), (None, str)])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from functools import partial
 from typing import Any, Final, Literal
 
 from fernamt import (
     Capabilities,
     Channel,
+    ChannelError,
     ConnectorContext,
     DeliveryState,
     OutboundMessage,
@@ -19,7 +21,7 @@ from fernamt import (
     Throttled,
     Unreachable,
 )
-from fernamt_sms.german import speaking, spoken
+from fernamt_sms.german import speaking, spoken, tell
 from fernamt_sms.line import Line, OnALine
 from fernamt_sms.smpp.command import Command
 from fernamt_sms.smpp.ids import Habit
@@ -79,18 +81,23 @@ class Smpp(OnALine):
     # ---- out
     async def send(self, message: OutboundMessage) -> Sent:
         """See ``Connector``: each part in its turn, behind those that got through before."""
-        with speaking(self._settings.house_language):
-            return await self._sent(message)
+        try:
+            recipient = self._outgoing.recipient(message)
+            parts = self._outgoing.parts(message, recipient)
+            if self._link is not None and not self._link.sender.is_over:  # as nearly always
+                return await self._sent(self._link, message, recipient, parts)
+            async with await self._bound() as link:
+                return await self._sent(link, message, recipient, parts)
+        except ChannelError as why:
+            tell(why, self._settings.house_language)
+            raise
 
-    async def _sent(self, message: OutboundMessage) -> Sent:
-        recipient = self._outgoing.recipient(message)
-        parts = self._outgoing.parts(message, recipient)
+    async def _sent(self, link: Link, message: OutboundMessage, recipient: str, parts: Sequence[Message]) -> Sent:
         ids = [*message.sent_ids]
-        async with await self._bound() as link:
-            for at, part in enumerate(parts, 1):
-                if at > len(message.sent_ids):
-                    taken = await self._submit(link, message, part, tuple(ids), is_last=at == len(parts))
-                    ids.append(taken or f"{message.key}-{at}")
+        for at, part in enumerate(parts, 1):
+            if at > len(message.sent_ids):
+                taken = await self._submit(link, message, part, tuple(ids), is_last=at == len(parts))
+                ids.append(taken or f"{message.key}-{at}")
         if self._settings.references:
             ids.append(reference_id(number_of(message), recipient))
         return Sent(ids=tuple(ids))
@@ -99,12 +106,9 @@ class Smpp(OnALine):
         self, link: Link, message: OutboundMessage, part: Message, before: tuple[str, ...], *, is_last: bool
     ) -> str:
         """Submit one part and return its id; ``""``: the SMSC took it and gave none."""
-
-        def late(answer: Pdu) -> None:
-            self._came_late(message, part, answer, is_last=is_last)
-
+        late = partial(self._came_late, message, part, is_last=is_last)
         try:
-            answer = await link.sender.submit(part, late=late)
+            answer = await link.sender.request(Command.SUBMIT_SM, part, late=late)
         except Unreachable as why:
             raise Unreachable(why.reason, certain=why.certain, code=why.code, sent_ids=before) from None
         if answer.status:

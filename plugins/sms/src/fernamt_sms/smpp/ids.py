@@ -101,4 +101,4 @@ _TRIED: Final[tuple[Habit, ...]] = ("same", "decimal", "hexadecimal")
 
 def _end(number: str) -> str:
     """Return the end of a number, which is the same whether its country stands before it or not."""
-    return "".join(one for one in number if one.isdigit())[-_SAME_END:]
+    return (number if number.isdigit() else "".join(filter(str.isdigit, number)))[-_SAME_END:]

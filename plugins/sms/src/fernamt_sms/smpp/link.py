@@ -56,9 +56,7 @@ async def bound(settings: SmppSettings, incoming: Incoming, own: Mapping[int, Cl
     async with AsyncExitStack() as stack:
         sessions, smsc = [], ""
         for command in _MODES[settings.bind]:
-            session = await Session.opened(
-                settings.host, settings.port, incoming, tls=tls, window=settings.window, answer_s=settings.answer_s
-            )
+            session = await Session.opened(settings.host, settings.port, incoming, tls=tls, answer_s=settings.answer_s)
             stack.push_async_callback(session.unbind)
             smsc = await _bind(session, command, settings, own)
             sessions.append(session)

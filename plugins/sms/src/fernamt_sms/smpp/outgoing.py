@@ -87,20 +87,22 @@ class Outgoing:
         segments = self.segments(message)
         dest = party_of(recipient, self._settings.dest_ton, self._settings.dest_npi)
         own = number_of(message)
-        pieces = list(self._pieces(segments, own))
+        reference = {tlv.USER_MESSAGE_REFERENCE: own.to_bytes(2, "big")} if self._settings.references else {}
+        pieces = [*self._pieces(segments, own)]
         return tuple(
-            Message(
-                service_type=self._settings.service_type,
-                source=self._source,
-                dest=dest,
-                esm_class=_STORE_AND_FORWARD | esm_class,
-                registered=self._registered(is_last=at == len(pieces)),
-                data_coding=coding.GSM if segments.encoding is Encoding.GSM else coding.UCS2,
-                text=text,
-                tlvs=({tlv.USER_MESSAGE_REFERENCE: own.to_bytes(2, "big")} if self._settings.references else {})
-                | {**tlvs},
-            )
-            for at, (text, esm_class, tlvs) in enumerate(pieces, 1)
+            [
+                Message(
+                    service_type=self._settings.service_type,
+                    source=self._source,
+                    dest=dest,
+                    esm_class=_STORE_AND_FORWARD | esm_class,
+                    registered=self._registered(is_last=at == len(pieces)),
+                    data_coding=coding.GSM if segments.encoding is Encoding.GSM else coding.UCS2,
+                    text=text,
+                    tlvs={**reference, **tlvs},
+                )
+                for at, (text, esm_class, tlvs) in enumerate(pieces, 1)
+            ]
         )
 
     def _registered(self, *, is_last: bool) -> int:

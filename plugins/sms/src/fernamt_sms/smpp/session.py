@@ -52,12 +52,11 @@ Late: TypeAlias = Callable[[Pdu], None]
 class Session(asyncio.Protocol):
     """One connection. Made by :meth:`opened`; ended by :meth:`close`, by the SMSC, or by silence."""
 
-    def __init__(self, incoming: Incoming, *, window: int, answer_s: float) -> None:
-        """*window*: so many submits wait for their answers at most; *answer_s*: and so long each."""
+    def __init__(self, incoming: Incoming, *, answer_s: float) -> None:
+        """*answer_s*: so long a request waits for its answer."""
         self._incoming = incoming
         self._answer_s = answer_s
         self._loop = asyncio.get_running_loop()
-        self._window = asyncio.Semaphore(window)
         self._framer = Framer()
         self._waiting: dict[int, tuple[int, asyncio.Future[Pdu], float]] = {}
         """By sequence number, who asked first before the others: what was asked, its answer, and until when that may come."""
@@ -75,16 +74,14 @@ class Session(asyncio.Protocol):
 
     @classmethod
     async def opened(
-        cls, host: str, port: int, incoming: Incoming, *, tls: ssl.SSLContext | None, window: int, answer_s: float
+        cls, host: str, port: int, incoming: Incoming, *, tls: ssl.SSLContext | None, answer_s: float
     ) -> Session:
         """Connect; raises ``Unreachable``, certain."""
         loop = asyncio.get_running_loop()
         where = f"{host} port {port}"
         try:
             async with asyncio.timeout(CONNECT_S):
-                _, session = await loop.create_connection(
-                    lambda: cls(incoming, window=window, answer_s=answer_s), host, port, ssl=tls
-                )
+                _, session = await loop.create_connection(lambda: cls(incoming, answer_s=answer_s), host, port, ssl=tls)
         except TimeoutError:
             raise Unreachable(f"{where} does not answer", certain=True) from None
         except ssl.SSLError as why:
@@ -95,11 +92,6 @@ class Session(asyncio.Protocol):
         return session
 
     # ---- out
-    async def submit(self, body: Body, *, late: Late) -> Pdu:
-        """Send a submit_sm as soon as the window has room, and return its answer; see :meth:`request`."""
-        async with self._window:
-            return await self.request(Command.SUBMIT_SM, body, late=late)
-
     async def request(self, command: int, body: Body = NOTHING, *, late: Late | None = None) -> Pdu:
         """Send a request and return its answer, whatever its status is.
 
