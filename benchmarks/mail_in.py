@@ -21,6 +21,8 @@ import orjson
 import stage
 from mails import CONNECTIONS, OURS, hand_over, mails, mean_kb
 
+from fernamt.testing import free_port
+
 WARM_UP = 200
 
 
@@ -56,7 +58,7 @@ def _daemon(folder: Path) -> Callable[[int], list[str]]:
     def command(port: int) -> list[str]:
         configuration = folder / "mail.toml"
         configuration.write_text(
-            f'store = "sqlite:///{folder}/mail.db"\nlisten = "127.0.0.1:{stage.free_port()}"\n[log]\nlevel = "warning"\n'
+            f'store = "sqlite:///{folder}/mail.db"\nlisten = "127.0.0.1:{free_port()}"\n[log]\nlevel = "warning"\n'
             f'[channels.mail]\nkind = "email.listener"\naddress = "{OURS}"\nport = {port}\n'
             'smtp = { host = "127.0.0.1", security = "none" }\n'
         )

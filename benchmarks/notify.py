@@ -30,6 +30,7 @@ from fernamt._runtime.clock import SystemClock
 from fernamt._store.engine import Store
 from fernamt._store.notices import CHUNK
 from fernamt._store.tables import metadata
+from fernamt.testing import free_port
 
 TEXT = (
     "Guten Tag {name}, Ihre Bestellung {order} ist unterwegs und kommt am {day}. Antworten Sie, wenn etwas nicht passt."
@@ -57,7 +58,7 @@ def main() -> int:
 def _measured(folder: Path, rows: int) -> dict[str, object]:
     environment = _installed(folder)
     sizes = [rows * quarter // 4 for quarter in (1, 2, 3, 4)]
-    port = stage.free_port()
+    port = free_port()
     (folder / "fernamt.toml").write_text(f'listen = "127.0.0.1:{port}"\n[log]\nlevel = "warning"\n{CONFIGURATION}')
     os.sched_setaffinity(0, {1})
     daemon = subprocess.Popen(

@@ -35,6 +35,7 @@ from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.transaction import Transaction
 from fernamt.inbound import Received
 from fernamt.model import Address
+from fernamt.testing import free_port
 
 AT_A_TIME = 64
 PATIENCE_S = 300.0
@@ -154,7 +155,7 @@ def _bare(url: str, messages: int) -> list[float]:
 @contextlib.contextmanager
 def _running(folder: Path) -> Iterator[tuple[str, stage.Server]]:
     """Start the provider and the daemon; give the provider's address and the daemon's process."""
-    provider_port, daemon_port = stage.free_port(), stage.free_port()
+    provider_port, daemon_port = free_port(), free_port()
     url = f"http://127.0.0.1:{provider_port}/send"
     info = folder / "fernamt_bench-1.0.dist-info"
     info.mkdir()

@@ -30,6 +30,8 @@ from aiohttp import web
 from attrs import define, field
 from workload import Run
 
+from fernamt.testing import free_port
+
 sys.path.insert(0, str(stage.HERE.parent))
 
 from plugins.sms.tests.smpp.peers import kannel
@@ -159,7 +161,7 @@ def _messages(count: int, seed: int) -> list[bytes]:
 def _daemon(folder: Path, port: int) -> Iterator[stage.Server]:
     (folder / "password").write_text(smpp_peers.PASSWORD)
     (folder / "password").chmod(0o600)
-    daemon_port = stage.free_port()
+    daemon_port = free_port()
     (folder / "fernamt.toml").write_text(
         f'listen = "127.0.0.1:{daemon_port}"\n[log]\nlevel = "warning"\n[channels.bench]\nkind = "sms.smpp"\n'
         f'host = "127.0.0.1"\nport = {port}\nsecurity = "none"\nsystem_id = "{smpp_peers.SYSTEM_ID}"\n'

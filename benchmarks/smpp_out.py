@@ -25,6 +25,7 @@ import smpp_peers
 import stage
 
 from fernamt.model import Address
+from fernamt.testing import free_port
 
 WINDOW = 64
 
@@ -91,7 +92,7 @@ def _bare(port: int, messages: int) -> list[float]:
 @contextlib.contextmanager
 def _running(folder: Path) -> Iterator[tuple[int, stage.Server]]:
     """Start the SMSC and the daemon; give the SMSC's port and the daemon's process."""
-    port, daemon_port = stage.free_port(), stage.free_port()
+    port, daemon_port = free_port(), free_port()
     (folder / "password").write_text(smpp_peers.PASSWORD)
     (folder / "password").chmod(0o600)
     (folder / "fernamt.toml").write_text(

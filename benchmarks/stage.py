@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from pathlib import Path
 
 from attrs import field, frozen
 from workload import Run, measure, requests
+
+from fernamt.testing import free_port
 
 HERE = Path(__file__).parent
 WARM_UP = 2_000
@@ -173,14 +174,6 @@ async def listening(port: int) -> None:
         else:
             writer.close()
             return
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def median(values: Sequence[float]) -> float:

@@ -18,6 +18,8 @@ from pathlib import Path
 import orjson
 import stage
 
+from fernamt.testing import free_port
+
 PACKAGES = "import aiohttp, attrs, pluggy, structlog, tenacity"
 
 
@@ -50,12 +52,12 @@ def main() -> int:
 
 
 def _configure(folder: Path) -> None:
-    lines = [f'store = "sqlite:///{folder}/start.db"', f'listen = "127.0.0.1:{stage.free_port()}"']
+    lines = [f'store = "sqlite:///{folder}/start.db"', f'listen = "127.0.0.1:{free_port()}"']
     lines += ["[channels.one]", 'kind = "bench"', "[channels.two]", 'kind = "bench"']
     lines += ["[channels.listener]", 'kind = "email.listener"', 'address = "shop@example.org"']
-    lines += ['host = "127.0.0.1"', f"port = {stage.free_port()}", 'smtp = { host = "127.0.0.1", security = "none" }']
+    lines += ['host = "127.0.0.1"', f"port = {free_port()}", 'smtp = { host = "127.0.0.1", security = "none" }']
     lines += ["[channels.mailbox]", 'kind = "email.imap"', 'address = "info@example.org"', 'user = "info@example.org"']
-    lines += ['host = "127.0.0.1"', f"port = {stage.free_port()}", 'security = "none"', 'password = "env:NOBODY"']
+    lines += ['host = "127.0.0.1"', f"port = {free_port()}", 'security = "none"', 'password = "env:NOBODY"']
     lines += ['smtp = { host = "127.0.0.1", security = "none" }']
     (folder / "start.toml").write_text("\n".join(lines) + "\n")
 

@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from scene import HERE, free_port, lease_s, say, store_in
+from scene import HERE, lease_s, say, store_in
 
 sys.path.insert(0, str(HERE.parent))
 
 from fernamt._runtime.clock import SystemClock
 from fernamt._store.engine import Store
+from fernamt.testing import free_port
 from fernamt_email.progress import Progress
 from plugins.email.tests.dovecot import PASSWORD, Dovecot
 from plugins.email.tests.handing import handed_over

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 import time
 from collections import Counter
@@ -29,6 +28,7 @@ from fernamt._store.names import Names
 from fernamt._store.transaction import is_outage
 from fernamt.errors import NotStored
 from fernamt.model import microseconds
+from fernamt.testing import free_port
 from fernamt.testing.postgres import running_postgres
 
 HERE = Path(__file__).parent
@@ -58,14 +58,6 @@ def store_in(kind: str, folder: Path) -> Iterator[str]:
     else:
         with running_postgres() as url:
             yield url
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def say(words: str) -> None:

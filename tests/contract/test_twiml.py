@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import random
 import re
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from attrs import define, field
 from fernamt._runtime.clock import SystemClock
 from fernamt._store.engine import Store
 from fernamt.settings import read_settings
+from fernamt.testing import free_port
 from tests.story.daemon import Daemon, running, until
 from tests.story.plugins import install
 
@@ -38,9 +38,7 @@ def house(folder: Path, configuration: str = LINE, *, store: str = "sqlite:///ca
     if not plugins.exists():
         for name in ("twiml", "shop"):
             install(plugins, name, (Path(__file__).parent / f"{name}.py").read_text())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     own = folder / f"daemon-{port}"
     own.mkdir()
     (own / "token").write_text(TOKEN)

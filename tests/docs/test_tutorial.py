@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
-import socket
 import sys
 from pathlib import Path
 
 import pytest
 
+from fernamt.testing import free_port
 from tests.docs.blocks import ROOT, WrongBlock, blocks
 from tests.docs.typist import changed, terminal
 from tests.docs.wheelhouse import fill
@@ -44,18 +42,9 @@ def test_the_tutorial_typed_into_an_empty_folder_gives_a_connector(tmp_path: Pat
     # The page names ports, as a page must; nothing else in it is changed.
     for named in PORTS:
         assert named in page
-        page = page.replace(named, free_port())
+        page = page.replace(named, str(free_port()))
     with terminal(desk, environ) as reader:
         reader.follow(blocks(PAGE, page))
-
-
-def free_port() -> str:
-    """Return a port that is free, and is not among those that the system gives to whoever asks for any."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return str(port)
 
 
 def test_a_page_that_is_typed_is_told_where_it_is_wrong(tmp_path: Path) -> None:

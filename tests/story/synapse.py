@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from attrs import define, field, frozen
 
+from fernamt.testing import free_port
 from fernamt.testing.fixtures import missing
-from fernamt.testing.postgres import free_port
 from fernamt.testing.servers import unprivileged
 from fernamt_matrix.registration import registration
 from tests.story.daemon import ROOT, until

@@ -1,10 +1,10 @@
 """One bad neighbour hurts nobody: a plugin that breaks in each way beside one that works."""
 
-import socket
 from collections.abc import Iterator
 
 import pytest
 
+from fernamt.testing import free_port
 from tests.story.daemon import Daemon, post, running, until
 from tests.story.plugins import HEALTHY, install
 
@@ -74,10 +74,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     install(plugins / "other", "twice", HEALTHY, distribution="fernamt-twice-again")
     channels = ["healthy", *BROKEN, "old", "twice", "nobody"]
     configuration = "".join(f'[channels.{name}]\nkind = "{name}"\n' for name in channels)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with running(Daemon(folder, port, configuration, plugins, plugins / "other")) as daemon:
+    with running(Daemon(folder, free_port(), configuration, plugins, plugins / "other")) as daemon:
         yield daemon
 
 

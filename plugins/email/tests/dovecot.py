@@ -26,6 +26,8 @@ from pathlib import Path
 
 import pytest
 
+from fernamt.testing import free_port
+
 START_S = 15.0
 STOP_S = 10.0
 UNPRIVILEGED = "nobody"
@@ -361,12 +363,7 @@ def make_certificate(certificate: Path, key: Path) -> None:
 
 def free_ports(count: int) -> list[int]:
     """Return ports on loopback that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    return [free_port() for _ in range(count)]
 
 
 def wait_for_ports(process: subprocess.Popen[bytes], ports: Sequence[int]) -> None:

@@ -6,6 +6,7 @@ from fernamt.testing.conformance import ConnectorConformance
 from fernamt.testing.context import FakeBlobs, FakeClock, FakeContext, FakeIntake, SkewedClock
 from fernamt.testing.guard import local_only
 from fernamt.testing.menus import MenuConformance
+from fernamt.testing.ports import free_port
 from fernamt.testing.provider import FaultyProvider, ProviderCall, ProviderFault
 from fernamt.testing.proxy import FaultProxy, WireFault
 from fernamt.testing.readme import settings_table
@@ -55,6 +56,7 @@ __all__ = (
     "Trouble",
     "WebhookFaults",
     "WireFault",
+    "free_port",
     "local_only",
     "loopback_http",
     "read_calls",

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fernamt.testing.postgres import free_port
+from fernamt.testing.ports import free_port
 from fernamt.testing.servers import ServerMissing, install, unprivileged
 
 _START_S = 20.0

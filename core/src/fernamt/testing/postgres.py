@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from fernamt.testing.ports import free_port
 from fernamt.testing.servers import install, unprivileged
 
 _START_S = 20.0
@@ -118,11 +118,3 @@ def run_quietly(command: Sequence[str | Path], user: dict[str, str | int], folde
         stderr=subprocess.DEVNULL,
         **user,  # type: ignore[call-overload]
     )
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

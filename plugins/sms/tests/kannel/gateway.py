@@ -20,6 +20,8 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from attrs import field, frozen
 
+from fernamt.testing import free_port
+
 USER: Final = "fernamt"
 PASSWORD: Final = "password"
 JOINED: Final = b"Connected to bearerbox"
@@ -59,12 +61,6 @@ catch-all = true
 max-messages = 0
 get-url = "{ours}messages/{secret}?id=%I&from=%p&to=%P&text=%b&coding=%c&charset=%C&udh=%u"
 """
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @frozen

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -21,6 +20,8 @@ from typing import Any, Final
 
 import pytest
 from attrs import define, field
+
+from fernamt.testing import free_port
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[3]
@@ -47,14 +48,6 @@ def program(path: str, package: str) -> str:
     if found is None:
         pytest.skip(f"server: no {Path(path).name}: install {package}")
     return found
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def unprivileged() -> dict[str, Any]:

@@ -22,7 +22,7 @@ from fernamt import (
     Throttled,
     Unreachable,
 )
-from fernamt.testing import FakeContext
+from fernamt.testing import FakeContext, free_port
 from fernamt_sms.smpp.codec import decode, encode
 from fernamt_sms.smpp.connector import Smpp
 from fernamt_sms.smpp.outgoing import number_of
@@ -30,7 +30,7 @@ from fernamt_sms.smpp.pdu import Message, Party, Pdu
 from fernamt_sms.text import segment
 
 from .given import channel, message
-from .peers import Peer, free_port, installed, node_smsc, program, rust_peer
+from .peers import Peer, installed, node_smsc, program, rust_peer
 from .smsc import ANN, US, Smsc, from_ann
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
