@@ -145,11 +145,12 @@ class Store:
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Give a connection for a few SELECTs that see one state. Blocks: call it in a thread. Raises ``NotStored``."""
-        level = "SERIALIZABLE" if self.is_sqlite else "REPEATABLE READ"
+        # SQLite has no other level, and to be told so on every read costs as much as the read.
+        level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         try:
             with self._engine.connect() as connection:
                 # Ended by close, which rolls back: whatever a reader does, it commits nothing.
-                connection.execution_options(isolation_level=level, fernamt_writes=False).begin()
+                connection.execution_options(fernamt_writes=False, **level).begin()
                 yield connection
         except Exception as why:
             if not is_outage(why):
