@@ -5,6 +5,7 @@ import gzip
 import io
 import re
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from fernamt._runtime.api.shapes import ROWS_MAX, NoticeAsked, names
 from fernamt._runtime.notice_rows import _KNOWN
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.engine import Store
+from fernamt._store.views.notices import run_numbered
 from fernamt._store.notices import give
 from fernamt._store.views.notices import run_numbered
 from fernamt._store.writer import Operation, Writer
@@ -257,6 +259,31 @@ async def test_a_run_is_called_off_and_its_key_is_spent(desk: Desk) -> None:
     [row] = (await desk.ask("GET", "/1/results"))[1]["results"]
     assert (row["state"], row["reason"]) == ("refused", "cancelled by api:shop")
     assert (await desk.ask(body=ONE))[0] == 409
+
+
+async def test_a_run_that_is_forgotten_while_it_is_called_off_is_not_there(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.ask(body=ONE)
+
+    def seen_and_forgotten(connection: Any, number: int) -> Any:
+        found = run_numbered(connection, number)
+        with closing(desk.store.session()) as session, session.transaction() as tx:
+            for table in ("notice", "notice_run"):
+                tx.do.one(f"DELETE FROM {table}")
+        return found
+
+    monkeypatch.setattr(f"{API}.run_numbered", seen_and_forgotten)
+    assert (await desk.ask("DELETE", "/1"))[0] == 404
+
+
+async def test_a_row_key_belongs_to_the_program_that_gave_it(desk: Desk) -> None:
+    asked = {**ONE, "notices": [{"to": ONE["to"], "values": ONE["values"], "key": "4711"}]}
+    for one in ("to", "values"):
+        del asked[one]
+    assert (await desk.ask(body=asked))[0] == 202
+    assert (await desk.ask(body=asked, token=CRM))[0] == 202
+    assert desk.count() == 2
 
 
 # ---- what is wrong

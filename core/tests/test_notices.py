@@ -179,6 +179,14 @@ def test_a_row_with_a_key_of_its_own_goes_once_whatever_run_brings_it(desk: Desk
     assert desk.rows("SELECT count(*) FROM delivery") == [(2,)]
 
 
+def test_what_two_programs_call_the_same_is_not_the_same_and_the_desk_shares_its_keys(desk: Desk) -> None:
+    row = notice(key="4711", digest=b"same")
+    for number, author in enumerate(("api:shop", "api:crm", "agent:maria", "agent:tom", "api:shop")):
+        desk.notify(row, key=f"{number}", author=author)
+    assert desk.rows("SELECT run, of_run FROM notice ORDER BY run") == [(1, None), (2, None), (3, None), (4, 3), (5, 1)]
+    assert desk.rows("SELECT count(*) FROM delivery") == [(3,)]
+
+
 def test_the_same_key_for_another_template_is_a_conflict_and_no_repeat(desk: Desk) -> None:
     row = notice(key="4711", digest=b"same")
     desk.notify(row, key="a", template="confirmed")

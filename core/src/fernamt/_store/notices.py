@@ -73,7 +73,7 @@ class Notice:
     data: Mapping[str, Json]
     """What the entry keeps beside its words: template, order, subject ..."""
     key: str = ""
-    """The row's own, over all runs."""
+    """The row's own, over all runs of one program, or of the desk."""
     digest: bytes = b""
     """Of what the row says."""
 
@@ -99,9 +99,15 @@ class Cancelling:
     """The last row that was looked at."""
 
 
-def key_hash(key: str, *, row: bool = False) -> bytes:
-    """Return what identifies a run by its caller's key, or a *row* by its own."""
-    return blake2b(b"%s:%s" % (b"row" if row else b"run", key.encode()), digest_size=16).digest()
+def run_hash(scope: str, key: str) -> bytes:
+    """Return what identifies a run by its caller's key."""
+    return blake2b(f"run:{scope}\0{key}".encode(), digest_size=16).digest()
+
+
+def row_hash(author: str, key: str) -> bytes:
+    """Return what identifies a row by its own key: a program's keys are its own, and people at the desk share theirs."""
+    own = f"{author}\0{key}" if author.startswith("api:") else key
+    return blake2b(f"row:{own}".encode(), digest_size=16).digest()
 
 
 def open_run(tx: Transaction, payloads: Sequence[Opening]) -> list[Run | FernamtError]:
@@ -113,7 +119,7 @@ def _opened(tx: Transaction, one: Opening) -> Run | FernamtError:
     channels = tx.do.rows("SELECT id FROM channel WHERE name = ?", (one.channel,))
     if not channels:
         return NoSuchThing(f"The channel {one.channel!r} has never run. Start the daemon once: fernamt run")
-    channel, digest, is_new = channels[0][0], key_hash(f"{one.scope}\0{one.key}"), 0
+    channel, digest, is_new = channels[0][0], run_hash(one.scope, one.key), 0
     known = tx.do.rows(_KNOWN, (digest,))
     if not known:
         # Two may come at once: the unique row lets one of them through.
@@ -214,7 +220,7 @@ class _Giving:
             if (person := self._people.known(one.to)) is not None
         ]
         self._conversations.look_up(places, ())
-        hashes = [key_hash(one.key, row=True) for _, one in notices if one.key]
+        hashes = [row_hash(self._runs[chunk.run].author, one.key) for chunk, one in notices if one.key]
         rows = self._tx.do.among("SELECT hash, run, n, delivery, digest FROM notice WHERE hash IN {}", hashes)
         self._known = {bytes(row[0]): (*row[1:4], bytes(row[4])) for row in rows}
 
@@ -225,7 +231,7 @@ class _Giving:
         for n, one in enumerate(chunk.notices, chunk.first):
             # The same key for another template is no repeat: nobody would notice that this one never went.
             said = blake2b(b"%s:%d:%s" % (run.template.encode(), run.channel, one.digest), digest_size=16).digest()
-            digest = key_hash(one.key, row=True) if one.key else None
+            digest = row_hash(run.author, one.key) if one.key else None
             first = self._known.get(digest) if digest is not None else None
             if first is None:
                 delivery = next(numbers)

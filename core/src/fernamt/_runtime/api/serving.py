@@ -32,6 +32,7 @@ from fernamt._runtime.api.shapes import (
 )
 from fernamt._runtime.api.shapes import Run as RunSaid
 from fernamt._runtime.notice_rows import Asked, Digest, notice_of, row_of
+from fernamt._store.desk import NoSuchThing
 from fernamt._store.engine import Store
 from fernamt._store.notices import CHUNK, Cancelling, Chunk, Notice, Opening, Run, cancel, give, open_run
 from fernamt._store.views.notices import PAGE, RowView, RunView, rows_of_run, run_numbered
@@ -241,7 +242,11 @@ class Api:
         view = await self._own(request, caller)
         after = count = 0
         while True:
-            after, some = await self._writer.write(cancel, Cancelling(run=view.number, by=f"api:{caller}", after=after))
+            try:
+                cancelling = Cancelling(run=view.number, by=f"api:{caller}", after=after)
+                after, some = await self._writer.write(cancel, cancelling)
+            except NoSuchThing:  # forgotten since it was looked for
+                raise Refused(404, "there is no such run") from None
             count += some
             if not after:
                 self._counted.pop(view.number, None)
