@@ -25,7 +25,6 @@ from fernamt._runtime.api.shapes import ROWS_MAX, NoticeAsked, names
 from fernamt._runtime.notice_rows import _KNOWN
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.engine import Store
-from fernamt._store.views.notices import run_numbered
 from fernamt._store.notices import give
 from fernamt._store.views.notices import run_numbered
 from fernamt._store.writer import Operation, Writer

@@ -336,6 +336,37 @@ def test_what_the_channel_would_not_take_is_named_by_a_preview(shop: Shop) -> No
     assert "row 1: this would be" in shop.err
 
 
+@ON_SQLITE
+def test_a_preview_names_who_gets_nothing_because_they_said_so_and_that_costs_nothing(shop: Shop) -> None:
+    (shop.folder / "fernamt.toml").write_text(f"{CONFIGURATION}{PRICES}")
+    asked = ["--channel", "shop-sms", "--everything", "--evidence"]
+    shop.called("consent", "withdraw", "+491701234567", *asked, "on the telephone")
+    found = shop.json("notify", "dispatched", "--from", shop.file(), "--preview", "1", code=1)
+    assert (found["refused"], found["units"], found["cost"]) == (1, 2, "0.0750")
+    assert found["messages"][0]["refused"] == "the recipient opted out (on the telephone)"
+    shop.called("notify", "dispatched", "--from", "orders.csv", "--dry-run", code=1)
+    assert "1 of them would not go:\nrow 1: the recipient opted out (on the telephone)\n" in shop.err
+    assert "+49" not in shop.err
+
+
+@ON_SQLITE
+def test_outreach_without_a_recorded_consent_is_named_by_a_preview(shop: Shop) -> None:
+    text = CONFIGURATION.replace("[notices.dispatched]\n", '[notices.dispatched]\npurpose = "outreach"\n')
+    (shop.folder / "fernamt.toml").write_text(text)
+    shop.called("notify", "dispatched", "--to", "+491701234567", "--set", "order=1", "--dry-run", code=1)
+    assert "row 1: outreach needs the recipient's consent to marketing, and none is recorded" in shop.err
+
+
+@ON_SQLITE
+def test_a_preview_before_there_is_a_store_says_that_nobody_could_opt_out_yet(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FERNAMT_STORE", f"sqlite:///{shop.folder}/none.db")
+    shop.called("notify", "dispatched", "--from", shop.file(), "--dry-run")
+    assert "Who opted out cannot be told: [store] there is no store at" in shop.err
+    assert not (shop.folder / "none.db").exists()
+
+
 # ---- after
 def test_the_results_name_what_became_of_each_row_and_no_cell_is_a_formula(shop: Shop) -> None:
     shop.called("notify", "dispatched", "--from", shop.file(), "--key", "=1+1")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from attrs import evolve, field, frozen
 
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fernamt._runtime.notice_rows import Asked
+    from fernamt._store.consents import Said
     from fernamt.cli.notify import Wanted
     from fernamt.connector import Connector
     from fernamt.model import Address
     from fernamt.outbound import Capabilities, OutboundMessage
     from fernamt.settings import ChannelSection, NoticeTemplate, Prices, Settings
 
+    Consents: TypeAlias = Callable[[Sequence[str]], Said]
+    """Tells what some addresses have said of messages on a channel."""
+
 _REFUSED_SHOWN: Final = 20
+_TOGETHER: Final = 500
+"""So many rows are looked up at a time."""
 
 
 @frozen(kw_only=True)
@@ -71,10 +78,18 @@ def show_preview(settings: Settings, wanted: Wanted, count: int, *, json: bool) 
     """Show what a run would be, and queue nothing."""
     from fernamt._runtime import log
     from fernamt.cli.screen import say, show, show_json
+    from fernamt.errors import ConfigError
     from fernamt.settings import LogSettings
 
     log.configure(LogSettings(format=settings.log.format, level="error"))
-    preview, refused = asyncio.run(_measured(settings, wanted, count))
+    with contextlib.ExitStack() as stack:
+        consents: Consents = _nobody
+        unknown = ""
+        try:
+            consents = stack.enter_context(_consents(settings, wanted.section.id))
+        except ConfigError as why:  # as before the daemon's first start
+            unknown = f"Who opted out cannot be told: {why}"
+        preview, refused = asyncio.run(_measured(settings, wanted, consents, count))
     if json:
         show_json(preview)
     else:
@@ -83,6 +98,8 @@ def show_preview(settings: Settings, wanted: Wanted, count: int, *, json: bool) 
         _tell(preview)
         if refused:
             say("\n".join(f"row {one.row}: {one.refused}" for one in refused))
+    if unknown:
+        say(unknown)
     return FAILED if preview.refused else DONE
 
 
@@ -99,7 +116,36 @@ async def _built(settings: Settings, section: ChannelSection) -> AsyncIterator[t
             await app.stop()
 
 
-async def _measured(settings: Settings, wanted: Wanted, count: int) -> tuple[Preview, list[Shown]]:
+def _nobody(_handles: Sequence[str]) -> Said:
+    return {}
+
+
+@contextlib.contextmanager
+def _consents(settings: Settings, channel: str) -> Iterator[Consents]:
+    """Give what the store knows of who opted out.
+
+    Raises:
+        ConfigError: There is no store yet, or it is away.
+    """
+    from fernamt._runtime.clock import SystemClock
+    from fernamt._store.consents import said_by
+    from fernamt._store.engine import Store
+    from fernamt._store.names import Names
+
+    with contextlib.closing(Store.open(settings.store, SystemClock(), cache_mb=4)) as store:
+        store.require_schema()
+        names = Names(store.keys())
+
+        def said(handles: Sequence[str]) -> Said:
+            with store.read() as connection:
+                do = store.statements(connection)
+                known = do.rows("SELECT id FROM channel WHERE name = ?", (channel,))
+                return said_by(do, names, known[0][0], handles) if known else {}
+
+        yield said
+
+
+async def _measured(settings: Settings, wanted: Wanted, consents: Consents, count: int) -> tuple[Preview, list[Shown]]:
     from fernamt.cli.noticelooking import Progress
     from fernamt.settings import Prices
 
@@ -110,7 +156,7 @@ async def _measured(settings: Settings, wanted: Wanted, count: int) -> tuple[Pre
     units = wrong = 0
     progress = Progress("measured", wanted.total)
     async with _built(settings, wanted.section) as (connector, can):
-        for one in _all(wanted, connector, can, prices):
+        for one in _all(wanted, consents, connector, can, prices):
             bill.add(one.to, one.units)
             units += one.units
             wrong += bool(one.refused)
@@ -134,22 +180,30 @@ async def _measured(settings: Settings, wanted: Wanted, count: int) -> tuple[Pre
     return preview, refused
 
 
-def _all(wanted: Wanted, connector: Connector, can: Capabilities, prices: Prices) -> Iterator[Shown]:
+def _all(
+    wanted: Wanted, consents: Consents, connector: Connector, can: Capabilities, prices: Prices
+) -> Iterator[Shown]:
+    from fernamt._store.consents import why_not
     from fernamt.cli.notify import checked_rows
+    from fernamt.model import Purpose
 
-    for n, row in enumerate(checked_rows(wanted.template, wanted.rows()), 1):
-        yield _shown(n, row, wanted.template, connector, can, prices)
+    template, purpose = wanted.template, Purpose(wanted.template.purpose)
+    rows = enumerate(checked_rows(template, wanted.rows()), 1)
+    while some := [*islice(rows, _TOGETHER)]:
+        said = consents([str(row.to) for _, row in some])
+        for n, row in some:
+            yield _shown(n, row, template, why_not(said, str(row.to), purpose), connector, can, prices)
 
 
 def _shown(
-    n: int, row: Asked, template: NoticeTemplate, connector: Connector, can: Capabilities, prices: Prices
+    n: int, row: Asked, template: NoticeTemplate, stopped: str, connector: Connector, can: Capabilities, prices: Prices
 ) -> Shown:
     from fernamt._runtime.fitting import fit, measures_of
     from fernamt.connector import Measures
 
     filled = template.filled(row.values, row.language)
     message = _message(row, template)
-    fitted = fit(message, can, measures_of(connector))
+    fitted = stopped or fit(message, can, measures_of(connector))
     parts = () if isinstance(fitted, str) else fitted
     measures = can.unit == "measured" and isinstance(connector, Measures)
     units = sum(connector.units(part) for part in parts) if measures else len(parts)  # type: ignore[attr-defined]

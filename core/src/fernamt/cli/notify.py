@@ -113,8 +113,8 @@ def notify(
         channel: The id of the channel; without it, that of the template or the only one there is.
         language: Of whoever has none in the file.
         key: Whatever is given under a key is sent once. Without it, the same rows are sent once.
-        preview: Show the first so many as they would go, how long all are, and what they cost if the channel has prices; queue
-            nothing.
+        preview: Show the first so many as they would go, how long all are, who would get nothing and why, and what they cost if
+            the channel has prices; queue nothing.
         dry_run: Check everything, and queue nothing.
         ignore_unknown: Pass over columns that the template does not know.
         wait: Look on until all have gone; without either, only on a terminal.
