@@ -24,7 +24,7 @@ ROOMS = {
         3_589,
         (
             "_runtime/answer _runtime/claims _runtime/context _runtime/hooks _runtime/intake _runtime/lanes"
-            " _runtime/outbox _runtime/outcome _runtime/queue _runtime/rate _runtime/recorder _runtime/sending"
+            " _runtime/outbox _runtime/outcome _runtime/queue _runtime/recorder _runtime/sending"
             " _runtime/storable _runtime/web _store/blobs _store/claims"
             " _store/conversations _store/correspondence _store/deliveries _store/desk _store/details _store/names"
             " _store/people _store/postgres _store/receipts _store/reception _store/refusals _store/sqlite"
@@ -35,7 +35,7 @@ ROOMS = {
         4_150,
         (
             "_runtime/consent_words _runtime/duties _runtime/effects _runtime/exchange _runtime/feed _runtime/fitting _runtime/gathering _runtime/hub _runtime/marking"
-            " _runtime/minutes _runtime/performing _runtime/quiet _runtime/reconciler _runtime/script _runtime/served _runtime/services _runtime/sources"
+            " _runtime/minutes _runtime/performing _runtime/quiet _runtime/rate _runtime/reconciler _runtime/script _runtime/served _runtime/services _runtime/sources"
             " _runtime/teller _runtime/turns _runtime/walk _runtime/work _store/acknowledgements _store/answered _store/automatic _store/consents _store/customers _store/effects _store/erasure _store/feed"
             " _store/hints _store/links _store/opting _store/piece_events _store/pieces _store/plugin_tables _store/pointers _store/reading _store/reconciliation _store/sessions _store/sources"
             " _store/subscriptions _store/tasks _store/verdicts"
@@ -61,7 +61,7 @@ ROOMS = {
     "equipment": (
         2_290,
         (
-            "_runtime/abilities _runtime/clock _runtime/equipment _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/menufolder _runtime/plan _runtime/reachable"
+            "_runtime/abilities _runtime/clock _runtime/equipment _runtime/fixed_response _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/menufolder _runtime/plan _runtime/reachable"
             " _runtime/redact _runtime/supervisor _runtime/systemd _runtime/upkeep _store/channels _store/engine _store/lock settings/file settings/mistake settings/prices settings/quiet settings/secret settings/source"
             " settings/structure"
         ),
