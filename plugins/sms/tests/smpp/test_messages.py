@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ from .given import channel, message, settings
 from .smsc import ANN, US, changed, from_ann, receipt
 
 LONG = "Ihr Paket ist da. " * 20
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @define(eq=False)
@@ -129,7 +131,22 @@ def test_parts_share_a_reference_which_an_attempt_does_not_change_and_another_me
 
 
 def test_two_messages_that_the_core_made_of_one_text_have_two_references() -> None:
-    assert number_of(message("first half")) != number_of(message("second half"))
+    assert number_of(message("first half", key="x7d1b2")) != number_of(message("second half", key="x7p021b2"))
+
+
+def test_no_message_gets_the_number_of_one_of_the_thousands_before_it() -> None:
+    tails = ["".join(four) for four in product(DIGITS, repeat=4)][20_000 : 20_000 + 0xFFFF]
+    numbers = [number_of(message(key=f"ab12cd34d{tail}")) for tail in tails]
+
+    assert len({*numbers}) == len(numbers) == 0xFFFF
+    assert (min(numbers), max(numbers)) == (1, 0xFFFF)
+
+
+def test_ids_of_messages_that_follow_one_another_differ_only_in_the_end_of_what_stands_before_the_at_sign() -> None:
+    ids = [reference_id(number, f"+4915{number}") for number in range(0x1200, 0x1300)]
+
+    assert {one.partition("@")[0][:-2] for one in ids} == {"ref-12"}
+    assert len({*ids}) == 256
 
 
 def test_only_the_last_part_is_asked_about_and_the_others_only_if_they_fail() -> None:

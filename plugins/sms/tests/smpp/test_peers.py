@@ -225,7 +225,7 @@ async def test_smpp34_as_smsc_binds_us_and_reads_what_we_send_and_is_read_by_us(
         rust_peer("server", str(free_port())) as rust,
         bound(rust, default_alphabet="gsm") as (connector, context, _),
     ):
-        sent = [await connector.send(message(text, key=text[:5])) for text in ("Grüße €", MIXED)]
+        sent = [await connector.send(message(text, key=f"k{at}")) for at, text in enumerate(("Grüße €", MIXED))]
         submitted = await rust.until("submit_sm", 1 + parts_of(MIXED))
         number = int(submitted[0]["tlvs"]["516"], 16)
         await rust.do(

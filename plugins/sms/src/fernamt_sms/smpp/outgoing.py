@@ -28,33 +28,30 @@ _NAME: Final = Party("", 5, 0)
 
 def party_of(value: str, ton: int | None, npi: int | None) -> Party:
     """Return a number, a short code or a name as the SMSC wants it; *ton* and *npi*: as the operator says."""
-    if is_name(value):
-        form = _NAME
-    elif value.startswith("+"):
+    if value.startswith("+"):
         form = _INTERNATIONAL
+    elif is_name(value):
+        form = _NAME
     else:
         form = _NETWORK if len(value) <= 6 else _UNKNOWN
     return Party(value.removeprefix("+"), form.ton if ton is None else ton, form.npi if npi is None else npi)
 
 
 def number_of(message: OutboundMessage) -> int:
-    """Return our own number of a message, 1 to 65535: the same on every attempt, most likely another one for another message.
+    """Return our own number of a message, 1 to 65535: the same on every attempt, and another one for the 65,534 after it.
 
-    Two parts that the core made of one text are two messages here.
+    Keys count up in base 36. Two parts that the core made of one text have keys that are far apart.
     """
-    return _number(message.key, message.text)
+    return int(message.key, 36) % 0xFFFF + 1
 
 
-@lru_cache(maxsize=512)  # as segments are, and the id behind it
-def _number(key: str, text: str) -> int:
-    digest = blake2b(f"{key}\0{text}".encode("utf-8", "surrogatepass"), digest_size=4).digest()
-    return int.from_bytes(digest, "big") % 0xFFFF + 1
-
-
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=512)  # asked for before a message goes, and again when it went
 def reference_id(number: int, recipient: str) -> str:
-    """Return the id by which a receipt finds a message that gives our own number back, and the recipient as its sender."""
-    return f"ref-{blake2b(b'%s:%d' % (recipient.lstrip('+0').encode(), number), digest_size=12).hexdigest()}"
+    """Return the id by which a receipt finds a message that gives our own number back, and the recipient as its sender.
+
+    What counts up stands before an @: see ``ChoosesId``.
+    """
+    return f"ref-{number:04x}@{blake2b(recipient.lstrip('+0').encode(), digest_size=12).hexdigest()}"
 
 
 class Outgoing:
