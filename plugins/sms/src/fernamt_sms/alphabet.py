@@ -42,7 +42,7 @@ _FOREIGN: Final = re.compile(f"[^{re.escape(''.join(SEPTETS))}]")
 
 def has(text: str) -> bool:
     """Say whether the alphabet has every character of a text."""
-    return _FOREIGN.search(text) is None
+    return _septets(text) is not None
 
 
 def foreign(text: str) -> str:
@@ -50,12 +50,16 @@ def foreign(text: str) -> str:
     return "".join(dict.fromkeys(_FOREIGN.findall(text)))
 
 
-@lru_cache(maxsize=512)  # what is sent is counted before it is written
 def to_septets(text: str) -> bytes:
     """Return the septets of a text, one in each octet; raises ``ValueError`` if the alphabet lacks a character."""
-    if (lacking := _FOREIGN.search(text)) is not None:
-        raise ValueError(f"the GSM alphabet has no U+{ord(lacking[0]):04X}")
-    return text.translate(_WRITTEN).encode("latin-1")
+    if (octets := _septets(text)) is None:
+        raise ValueError(f"the GSM alphabet has no U+{ord(foreign(text)[0]):04X}")
+    return octets
+
+
+@lru_cache(maxsize=512)  # asked a few times of what is sent
+def _septets(text: str) -> bytes | None:
+    return text.translate(_WRITTEN).encode("latin-1") if _FOREIGN.search(text) is None else None
 
 
 def from_septets(octets: bytes) -> str:

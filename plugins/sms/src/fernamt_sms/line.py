@@ -8,6 +8,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from fernamt import Address, Capabilities, OutboundMessage, Rejected
+from fernamt_sms.alphabet import has
 from fernamt_sms.number import NAME_SCHEME, SCHEME, is_name, recipient, refuse_name, zones
 from fernamt_sms.plain import plain
 from fernamt_sms.settings import SmsSettings
@@ -22,7 +23,9 @@ class Line:
 
     def text(self, message: OutboundMessage) -> str:
         """Return the text as it goes out."""
-        return plain(message.text).text if self.settings.plain_characters else message.text
+        if has(message.text) or not self.settings.plain_characters:
+            return message.text
+        return plain(message.text).text
 
     def units(self, message: OutboundMessage) -> int:
         """Return how many parts the text has: see ``Measures``."""
