@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fernamt._runtime.context import FOR_EVER
 from fernamt._store.engine import Keys
-from fernamt._store.names import Names, id_hash
+from fernamt._store.names import SHARED_BYTES, Names, id_hash, sent_hash
 from fernamt._store.reception import Line, key_hash
 from fernamt.errors import BadSignature
 
@@ -94,3 +94,26 @@ def test_what_is_signed_for_ever_is_the_same_each_time_and_holds_for_ever() -> N
     token = OURS.sign("ids", "channel:mail", FOR_EVER)
     assert token == OURS.sign("ids", "channel:mail", FOR_EVER) != OTHERS.sign("ids", "channel:mail", FOR_EVER)
     assert OURS.unsign(token, "channel:mail", datetime(9999, 1, 1, tzinfo=UTC)) == "ids"
+
+
+@pytest.mark.parametrize(
+    ("one", "next_one", "side_by_side"),
+    [
+        ("000000a1f3", "000000a1f4", True),
+        ("<ab12cd34e1k@shop.example>", "<ab12cd34e1m@shop.example>", True),
+        ("ref-00a1@7f3c", "ref-00a2@d94e", True),
+        ("000000a1f3", "000000b1f3", False),
+        ("SM9b1c", "SM44f0", False),
+        ("a", "b", True),
+        ("", "@", True),
+    ],
+)
+def test_ids_of_sent_messages_that_follow_one_another_stand_side_by_side(
+    one: str, next_one: str, side_by_side: bool
+) -> None:
+    hashes = [sent_hash(1, one), sent_hash(1, next_one)]
+
+    assert len({*hashes}) == 2
+    assert ({*hashes} == {it for it in hashes if it.startswith(hashes[0][:SHARED_BYTES])}) is side_by_side
+    assert [it[SHARED_BYTES:] for it in hashes] == [id_hash(1, one), id_hash(1, next_one)]
+    assert sent_hash(2, one)[:SHARED_BYTES] != hashes[0][:SHARED_BYTES]

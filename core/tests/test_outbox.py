@@ -22,7 +22,7 @@ from fernamt._store.claims import Claim
 from fernamt._store.deliveries import begin, finish, take_over
 from fernamt._store.desk import Composition, compose
 from fernamt._store.engine import Store
-from fernamt._store.names import Names, id_hash
+from fernamt._store.names import Names, sent_hash
 from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.refusals import refuse
 from fernamt._store.statements import Earlier, Row
@@ -208,7 +208,7 @@ async def test_an_attempt_is_on_disk_before_send_is_called_and_its_result_after_
     assert post.state(one) == "sending"
     assert post.rows("SELECT delivery, n, ended_at, outcome FROM attempt") == [(one, 1, None, "")]
     entry = post.rows("SELECT e.conversation, e.n FROM entry e JOIN delivery d ON d.entry = e.id WHERE d.id = ?", one)
-    known = id_hash(post.line.number, post.provider.id_for(call.message))
+    known = sent_hash(post.line.number, post.provider.id_for(call.message))
     assert post.rows("SELECT conversation, n FROM known WHERE hash = ?", known) == entry
     call.sent("p1", "p2")
     await post.until()

@@ -366,6 +366,7 @@ class Outbox:
             reason=outcome.reason,
             code=outcome.code,
             ids=outcome.ids,
+            chosen_id=ready.attempt.chosen_id,
             after_us=int(outcome.after_s * 1_000_000),
             give_up_us=int(self._sending.retry_for_h * 3_600_000_000) if outcome.given_up else None,
             given_up=outcome.given_up or DeliveryState.FAILED,

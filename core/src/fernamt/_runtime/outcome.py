@@ -19,7 +19,7 @@ THROTTLED_MAX_S: Final = 86_400.0
 _RETRY_WAIT: Final = tenacity.wait_exponential(multiplier=5, max=3600) + tenacity.wait_random(0, 5)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)  # each message makes one
 class Outcome:
     """What an attempt leads to."""
 

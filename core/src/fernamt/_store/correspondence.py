@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
@@ -32,7 +32,7 @@ _Place: TypeAlias = tuple[int, int]
 _Tied: TypeAlias = Mapping[_Place, Sequence[_Place]]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)  # each message makes one
 class Prepared:
     """A message that is about to be sent, with what a policy may want to know."""
 
@@ -146,13 +146,9 @@ class _Known:
             text=text,
             html=html or "",
             subject=data.get("subject", "") if notice else data.get("subject") or subject_of(spoken),
-            cc=tuple(
-                Address.parse(one)
-                for number, one in self._readers[delivery.entry]
-                if number != delivery.id and one not in data.get("bcc", ())
-            ),
+            cc=self._others(delivery, data.get("bcc", ())) if delivery.entry in self._readers else (),
             attachments=attachments_of(files),
-            buttons=tuple(Button(*button) for button in data.get("buttons", ())),
+            buttons=tuple(Button(*button) for button in data["buttons"]) if "buttons" in data else (),
             template=_template(data.get("template")),
             reply_to=next((row[1] for row in spoken if row[1]), "") if self._threads and not notice else "",
             references=references_of(received, self._sent[key]) if self._threads and not notice else (),
@@ -183,6 +179,11 @@ class _Known:
             stopped=stopped,
             automatic_today=before.today,
         )
+
+    def _others(self, delivery: OpenDelivery, hidden: Collection[str]) -> tuple[Address, ...]:
+        """Return who else reads what is sent, but for whom nobody is to see."""
+        readers = self._readers[delivery.entry]
+        return tuple(Address.parse(one) for number, one in readers if number != delivery.id and one not in hidden)
 
 
 def _tied(do: Statements, keys: Sequence[_Place]) -> _Tied:

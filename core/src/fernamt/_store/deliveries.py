@@ -10,7 +10,7 @@ import orjson
 from attrs import define, field, frozen
 
 from fernamt._store.claims import Claim, ClaimLost, while_held
-from fernamt._store.names import id_hash
+from fernamt._store.names import sent_hash
 from fernamt._store.receipts import Fact, opted_out, settle, settle_early
 from fernamt._store.statements import Batch, Statements
 from fernamt._store.transaction import Rank, Transaction, locks
@@ -21,7 +21,7 @@ Lane: TypeAlias = tuple[int, int, Purpose]
 ANY_TIME: Final = 2**62
 
 
-@frozen
+@frozen(slots=False)  # each message makes one, as it does of what has this below
 class OpenDelivery:
     """A delivery that is not at its end, as it was read: queued, or with an attempt under way."""
 
@@ -157,31 +157,28 @@ def begin(tx: Transaction, payloads: Sequence[Beginning]) -> list[list[bool] | C
 
 
 def _begun(tx: Transaction, beginning: Beginning) -> list[bool]:
-    queued: dict[int, int] = dict(
-        tx.do.among(
-            f"SELECT id, attempts FROM delivery WHERE id IN {{}} AND state = 'queued' ORDER BY id{tx.do.lock}",
-            [one.delivery.id for one in beginning.attempts],
-        )
+    rows = tx.do.among(
+        "SELECT d.id, d.attempts, e.n FROM delivery d JOIN entry e ON e.id = d.entry WHERE d.id IN {} AND d.state = 'queued'"
+        f" ORDER BY d.id{tx.do.lock and f'{tx.do.lock} OF d'}",
+        [one.delivery.id for one in beginning.attempts],
     )
+    queued = {number: (attempts, n) for number, attempts, n in rows}
     results: list[bool] = []
     begun: list[Attempt] = []
     batch = Batch()
     for one in beginning.attempts:
         seen = one.delivery
-        if queued.pop(seen.id, None) != seen.attempts:
+        attempts, n = queued.pop(seen.id, (None, 0))
+        if attempts != seen.attempts:
             results.append(beginning.again and _is_under_way(tx, beginning.claim, seen.id, seen.attempts + 1))
             continue
         results.append(True)
         begun.append(one)
         if one.parts_total > 1:
             batch.add("split delivery", (one.parts_total, seen.id))
-    chosen = [one for one in begun if one.chosen_id]
-    n_of: dict[int, int] = dict(
-        tx.do.among("SELECT id, n FROM entry WHERE id IN {}", [one.delivery.entry for one in chosen])
-    )
-    for one in chosen:
-        digest, seen = id_hash(beginning.channel, one.chosen_id), one.delivery
-        batch.add("put sent id", (digest, seen.conversation, n_of[seen.entry], tx.now_us))
+        if one.chosen_id:
+            digest = sent_hash(beginning.channel, one.chosen_id)
+            batch.add("put sent id", (digest, seen.conversation, n, tx.now_us))
     numbers = [one.delivery.id for one in begun]
     tx.topics.update(f"conversation:{one.delivery.conversation}" for one in begun)
     tx.do.change(
@@ -210,7 +207,7 @@ def _is_under_way(tx: Transaction, claim: Claim, delivery: int, n: int) -> bool:
     )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Result:
     """How an attempt ended. *state* is what follows from it alone: SENT, QUEUED (again), UNCERTAIN or FAILED."""
 
@@ -222,6 +219,8 @@ class Result:
     reason: str = ""
     code: str = ""
     ids: tuple[str, ...] = ()
+    chosen_id: str = ""
+    """The one of them that was recorded with the attempt."""
     after_us: int = 0
     """With QUEUED: again so much later, by the store's clock."""
     give_up_us: int | None = None
@@ -271,8 +270,8 @@ def finish(tx: Transaction, payloads: Sequence[Sequence[Result]]) -> list[list[D
             # Whether a connector repeats the ids of earlier parts or not, each counts once.
             ids = dict.fromkeys([*orjson.loads(now.ids), *result.ids])
             now.ids = orjson.dumps([*ids]).decode()
-            for one in dict.fromkeys(result.ids):
-                digest = id_hash(result.channel, one)
+            for one in (it for it in dict.fromkeys(result.ids) if it != result.chosen_id):
+                digest = sent_hash(result.channel, one)
                 batch.add("put sent id", (digest, now.conversation, now.n, tx.now_us))
                 named.setdefault(digest, (result.channel, result.delivery))
         settles = now.state == DeliveryState.UNCERTAIN and result.state != DeliveryState.SENT

@@ -9,7 +9,7 @@ import orjson
 from attrs import frozen
 
 from fernamt._store.consents import PROVIDER, consent_row
-from fernamt._store.names import Names, id_hash
+from fernamt._store.names import SHARED_BYTES, Names, id_hash
 from fernamt._store.statements import Row
 from fernamt._store.transaction import Transaction
 from fernamt.errors import OptedOut
@@ -89,7 +89,10 @@ def settle(tx: Transaction, facts: Sequence[Fact], *, source: str) -> None:
 
 
 def settle_early(tx: Transaction, named: Mapping[bytes, tuple[int, int]]) -> None:
-    """Fold what came before the ids were known into the deliveries (channel, delivery) that they name."""
+    """Fold what came before the ids were known into the deliveries (channel, delivery) that they name, by :func:`sent_hash`."""
+    if not tx.do.rows("SELECT 1 FROM early_receipt LIMIT 1"):  # as nearly always
+        return
+    named = {digest[SHARED_BYTES:]: it for digest, it in named.items()}
     sql = "SELECT id, hash, address, state, at, reason, code, opted_out FROM early_receipt WHERE hash IN {} ORDER BY id"
     rows = tx.do.among(sql, [*named])
     for number, digest, address, state, at_us, reason, code, opted_out in rows:

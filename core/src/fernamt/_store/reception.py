@@ -20,7 +20,7 @@ from fernamt._store.pieces import Pieces, Whole
 from fernamt._store.receipts import Fact, fact_of, settle
 from fernamt._store.sources import fetch_errand, media_errand
 from fernamt._store.statements import Batch, ConversationRow, Row
-from fernamt._store.submission import Line, Made, Submission, key_hash
+from fernamt._store.submission import Line, Made, Submission, id_hashes, key_hash
 from fernamt._store.tasks import errand_row
 from fernamt._store.transaction import Transaction
 from fernamt.inbound import (
@@ -108,7 +108,7 @@ class _Plan:
                         if event.part is not None:
                             pieces.append((line, event))
                     for reference in event.thread.references:
-                        hashes += (id_hash(line.number, reference), key_hash(line, reference))
+                        hashes += id_hashes(line, reference)
                 else:
                     self._look_up_other(line, event, hashes, handles)
         self._known.update(self._do.known(hashes))
@@ -126,7 +126,7 @@ class _Plan:
         for line, event in waiting:
             handles += [str(person) for person in (*event.aliases, *event.cc)]
             for reference in (event.id, *event.thread.references):
-                hashes += (id_hash(line.number, reference), key_hash(line, reference))
+                hashes += id_hashes(line, reference)
         self._known.update(self._do.known(hashes))
         self._people.look_up(handles)
         return [Submission(line=line, events=(event,)) for line, event in waiting]
@@ -134,7 +134,7 @@ class _Plan:
     @staticmethod
     def _look_up_other(line: Line, event: InboundEvent, hashes: list[bytes], handles: list[str]) -> None:
         if isinstance(event, Changed | Receipt) and event.id:
-            hashes += (id_hash(line.number, event.id), key_hash(line, event.id))
+            hashes += id_hashes(line, event.id)
         if isinstance(event, Changed) and event.sender is not None:
             handles.append(str(event.sender))
         elif isinstance(event, Consent):
@@ -274,8 +274,7 @@ class _Plan:
         return None if known is None or known[0] is None else self._conversations.get(*known[:2])
 
     def _known_by_id(self, line: Line, provider_id: str) -> Row | None:
-        """A message whose key is its id is known by its key alone."""
-        return self._known.get(id_hash(line.number, provider_id)) or self._known.get(key_hash(line, provider_id))
+        return next(filter(None, map(self._known.get, id_hashes(line, provider_id))), None)
 
     def _raw_of(self, submission: Submission) -> int | None:
         """Return the row of the submission's raw bytes: one, however many events were read from it."""

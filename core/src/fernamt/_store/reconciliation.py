@@ -10,7 +10,7 @@ from attrs import frozen
 
 from fernamt._store.claims import Claim, ClaimLost, while_held
 from fernamt._store.deliveries import OPEN, OpenDelivery, go_on
-from fernamt._store.names import id_hash
+from fernamt._store.names import sent_hash
 from fernamt._store.receipts import Fact, settle, settle_early
 from fernamt._store.statements import Statements
 from fernamt._store.transaction import Rank, Transaction, locks
@@ -84,7 +84,7 @@ def _reconciled(tx: Transaction, answer: Inquiry) -> DeliveryState:
 def _name(tx: Transaction, answer: Inquiry, ids: str, entry: tuple[int, int]) -> None:
     """Let later receipts and answers find the message by the provider's ids."""
     known = list(dict.fromkeys([*orjson.loads(ids), *answer.ids]))
-    hashes = [id_hash(answer.channel, one) for one in answer.ids]
+    hashes = [sent_hash(answer.channel, one) for one in answer.ids]
     tx.do.many("name delivery", [(orjson.dumps(known).decode(), answer.delivery)])
     tx.do.many("put sent id", [(digest, *entry, tx.now_us) for digest in hashes])
     settle_early(tx, dict.fromkeys(hashes, (answer.channel, answer.delivery)))

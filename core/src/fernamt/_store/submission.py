@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
+from fernamt._store.names import id_hash, sent_hash
 from fernamt.inbound import Cursor, InboundEvent
 from fernamt.model import Blob
 
@@ -39,3 +40,9 @@ class Submission:
 def key_hash(line: Line, key: str) -> bytes:
     """Return what identifies an event of a channel."""
     return blake2b(b"k%d:%s" % (line.number, key.encode()), digest_size=16).digest()
+
+
+def id_hashes(line: Line, provider_id: str) -> tuple[bytes, ...]:
+    """Return by what a message with that id may be known: it was sent, it was received, or the id is its key as well."""
+    number = line.number
+    return sent_hash(number, provider_id), id_hash(number, provider_id), key_hash(line, provider_id)
