@@ -1,6 +1,8 @@
 """Lanes, attempts and results as transactions: what may go now, and what follows from what became known."""
 
+import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -29,13 +31,14 @@ from fernamt._store.refusals import Refused, refuse
 from fernamt._store.transaction import Transaction
 from fernamt._store.verdicts import Verdict, decide
 from fernamt.errors import OptedOut, Rejected
-from fernamt.inbound import InboundEvent, Receipt, Received
+from fernamt.inbound import InboundEvent, Receipt, Received, Thread
 from fernamt.model import Address, DeliveryState, moment
 
 QUEUED, SENDING, UNCERTAIN = DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.UNCERTAIN
 SENT, FAILED, DELIVERED, READ = DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.DELIVERED, DeliveryState.READ
 ANN, BOB = Address("phone", "+49301"), Address("phone", "+49302")
 CHAT = Line(number=1, id="chat")
+WAITS = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 HOUR_US = 3_600_000_000
 HOLD_US = 300
 
@@ -424,6 +427,47 @@ def test_an_early_receipt_waits_for_its_id_and_keeps_what_it_said(desk: Desk) ->
     assert desk.rows("SELECT state, reason, code FROM delivery") == [("failed", "STOP", "21610")]
     assert desk.rows("SELECT evidence FROM consent WHERE NOT allowed") == [("STOP",)]
     assert desk.rows("SELECT count(*) FROM early_receipt") == [(0,)]
+
+
+@pytest.mark.parametrize("answer_is_first", [True, False])
+def test_a_receipt_and_its_answer_that_two_runners_take_at_once_find_each_other(
+    desk: Desk, answer_is_first: bool
+) -> None:
+    if desk.store.is_sqlite:
+        pytest.skip("SQLite has one writer at a time")
+    [one] = desk.answer()
+    desk.begin(one)
+    results = [Result(channel=1, delivery=one, n=1, state=SENT, outcome="sent", ids=("p1",))]
+    receipts = Submission(line=CHAT, events=(Receipt(key="r1", state=DELIVERED, id="p1"),))
+
+    def answered(tx: Transaction) -> Any:
+        return finish(tx, [results])
+
+    def receipted(tx: Transaction) -> Any:
+        return Reception(desk.names)(tx, [receipts])
+
+    first, second = (answered, receipted) if answer_is_first else (receipted, answered)
+    with contextlib.closing(desk.store.session()) as other, ThreadPoolExecutor(1) as pool:
+        with desk.session.transaction() as tx:
+            first(tx)
+            later = pool.submit(other.run, second)
+            while not (later.done() or desk.rows(WAITS)):
+                pass
+        later.result()
+
+    assert desk.state(one) == "delivered"
+    assert desk.rows("SELECT count(*) FROM early_receipt") == [(0,)]
+
+
+def test_two_early_receipts_of_one_message_both_wait_for_it(desk: Desk) -> None:
+    [one] = desk.answer()
+    desk.begin(one)
+    desk.receipt(DELIVERED, id="p1")
+    desk.receipt(READ, id="p1")
+    assert desk.finish(one, SENT, ids=("p1",)) == SENT
+    assert desk.state(one) == "read"
+    desk.receive(Received(key="m2", id="m2", sender=ANN, text="Danke", thread=Thread(references=("p1",))))
+    assert desk.rows("SELECT conversation FROM entry WHERE kind = 'received'") == [(1,), (1,)]
 
 
 def test_a_receipt_that_overtakes_the_answer_is_not_lowered_by_it(desk: Desk) -> None:

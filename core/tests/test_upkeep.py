@@ -1,4 +1,4 @@
-"""What the daemon forgets by itself: runs of notices, so many days after they were over."""
+"""What the daemon forgets by itself: runs of notices, so many days after they were over, and receipts without a message."""
 
 import asyncio
 import contextlib
@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from fernamt._runtime.upkeep import Upkeep
+from fernamt._runtime.upkeep import RECEIPTS_WAIT, Upkeep
 from fernamt._store.blobs import open_blobs
 from fernamt._store.channels import Entrance, enter
 from fernamt._store.engine import Store
+from fernamt._store.names import Names
 from fernamt._store.notices import Chunk, Notice, Opening, give, open_run
+from fernamt._store.reception import Line, Reception, Submission
 from fernamt._store.writer import Writer
 from fernamt.errors import NotStored
-from fernamt.model import Address
+from fernamt.inbound import Receipt
+from fernamt.model import Address, DeliveryState
 from fernamt.testing import FakeClock
 
 from .stage import rows
@@ -108,3 +111,48 @@ async def test_a_store_that_is_away_is_asked_again_an_hour_later(
         assert keys(store) == ["gone"]
         await an_hour()
         assert keys(store) == []
+
+
+async def early(store: Store, writer: Writer, *ids: str) -> None:
+    """Take receipts that name messages which are not known."""
+    number = await writer.write(enter, Entrance(id="sms", kind="demo", label="SMS"))
+    receipts = tuple(Receipt(key=f"r{one}", state=DeliveryState.DELIVERED, id=one) for one in ids)
+    submission = Submission(line=Line(number=number, id="sms"), events=receipts)
+    await writer.write(Reception(Names(store.keys())), submission)
+
+
+async def test_a_receipt_waits_a_week_for_its_message(
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fernamt._store.pruning._AT_ONCE", 2)
+    clock = FakeClock(datetime.now(UTC) + RECEIPTS_WAIT - timedelta(minutes=90))
+    await early(store, writer, *"abcde")
+    before = rows(store, "SELECT count(*) FROM known WHERE conversation IS NULL")
+    async with pruned(store, writer, clock, None) as an_hour:
+        await an_hour()
+        assert rows(store, "SELECT count(*) FROM early_receipt") == [(5,)]
+        with capture_logs() as logs:
+            await an_hour()
+        assert rows(store, "SELECT count(*) FROM early_receipt") == [(0,)]
+        assert [one["count"] for one in logs if one["event"] == "receipts_pruned"] == [5]
+        # What is left says that the receipts themselves came before.
+        assert (before, rows(store, "SELECT count(*) FROM known WHERE conversation IS NULL")) == ([(10,)], [(5,)])
+
+
+async def test_receipts_that_a_store_cannot_forget_now_are_asked_for_an_hour_later(
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock(datetime.now(UTC) + 2 * RECEIPTS_WAIT)
+    await early(store, writer, "a")
+
+    def away(*_: object) -> tuple[int, ...]:
+        raise NotStored("the disk is full")
+
+    async with pruned(store, writer, clock, None) as an_hour:
+        with monkeypatch.context() as patched, capture_logs() as logs:
+            patched.setattr("fernamt._runtime.upkeep.unclaimed_receipts", away)
+            await an_hour()
+        assert [one["error"] for one in logs if one["event"] == "receipts_not_pruned"] == ["the disk is full"]
+        assert rows(store, "SELECT count(*) FROM early_receipt") == [(1,)]
+        await an_hour()
+        assert rows(store, "SELECT count(*) FROM early_receipt") == [(0,)]

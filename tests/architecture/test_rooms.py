@@ -59,7 +59,7 @@ ROOMS = {
         "_runtime/dialogue _runtime/in_writing _runtime/leading _runtime/pins _store/dialogues",
     ),
     "equipment": (
-        2_290,
+        2_310,
         (
             "_runtime/abilities _runtime/clock _runtime/equipment _runtime/fixed_response _runtime/http _runtime/installed _runtime/loader _runtime/log _runtime/menufolder _runtime/plan _runtime/reachable"
             " _runtime/redact _runtime/supervisor _runtime/systemd _runtime/upkeep _store/channels _store/engine _store/lock settings/file settings/mistake settings/prices settings/quiet settings/secret settings/source"

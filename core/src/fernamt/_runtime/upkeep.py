@@ -12,13 +12,15 @@ from attrs import field, frozen
 
 from fernamt._store.blobs import BlobStore
 from fernamt._store.engine import Store
-from fernamt._store.pruning import forget, runs_over
+from fernamt._store.pruning import forget, forget_receipts, runs_over, unclaimed_receipts
 from fernamt._store.writer import Writer
 from fernamt.connector import Clock
 from fernamt.errors import NotStored
 from fernamt.model import microseconds
 
 _EVERY_S: Final = 3600.0
+RECEIPTS_WAIT: Final = timedelta(days=7)
+"""So long a receipt waits for the message that it names: most meet it within a second, and what a look-up finds within a day."""
 _log = structlog.get_logger()
 
 
@@ -38,6 +40,7 @@ class Upkeep:
         while True:
             await self.clock.sleep(_EVERY_S)
             await self._sweep()
+            await self._prune_receipts(microseconds(self.clock.now() - RECEIPTS_WAIT))
             if self.notices_kept is not None:
                 await self._prune(microseconds(self.clock.now() - self.notices_kept))
 
@@ -61,6 +64,22 @@ class Upkeep:
             _log.warning("notices_not_pruned", error=str(why))
         else:
             _log.info("notices_pruned", runs=len(runs))
+
+    async def _prune_receipts(self, before_us: int) -> None:
+        """Forget receipts from before that whose message never became known: another program with this account sent it."""
+        count = 0
+        try:
+            while found := await asyncio.to_thread(self._unclaimed, before_us):
+                await self.writer.write(forget_receipts, found)
+                count += len(found)
+        except NotStored as why:
+            _log.warning("receipts_not_pruned", error=str(why))
+        else:
+            _log.info("receipts_pruned", count=count)
+
+    def _unclaimed(self, before_us: int) -> tuple[int, ...]:
+        with self.store.read() as connection:
+            return unclaimed_receipts(connection, before_us)
 
     def _over(self, before_us: int) -> tuple[int, ...]:
         with self.store.read() as connection:

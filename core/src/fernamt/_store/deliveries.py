@@ -177,8 +177,7 @@ def _begun(tx: Transaction, beginning: Beginning) -> list[bool]:
         if one.parts_total > 1:
             batch.add("split delivery", (one.parts_total, seen.id))
         if one.chosen_id:
-            digest = sent_hash(beginning.channel, one.chosen_id)
-            batch.add("put sent id", (digest, seen.conversation, n, tx.now_us))
+            batch.add("put sent id", (sent_hash(beginning.channel, one.chosen_id), seen.conversation, n, tx.now_us))
     numbers = [one.delivery.id for one in begun]
     tx.topics.update(f"conversation:{one.delivery.conversation}" for one in begun)
     tx.do.change(

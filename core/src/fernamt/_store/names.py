@@ -23,8 +23,6 @@ _BASE32_PAIRS: Final = [one + other for one in _BASE32 for other in _BASE32]
 _PAIRS_AT: Final = tuple(range(70, -1, -10))
 """Each message has a token, and the library's base32 takes as long as the rest of it."""
 
-SHARED_BYTES: Final = 4
-"""Of :func:`sent_hash`, what stands before the hash of the id alone."""
 _HINT: Final = 6
 """So many characters of a signature at least: 30 bits, beside having to write as somebody who takes part."""
 
@@ -119,7 +117,7 @@ def sent_hash(channel: int, provider_id: str) -> bytes:
 
 @lru_cache(maxsize=256)
 def _shared(channel: int, beginning: str) -> bytes:
-    return blake2b(b"n%d:%s" % (channel, beginning.encode()), digest_size=SHARED_BYTES).digest()
+    return blake2b(b"n%d:%s" % (channel, beginning.encode()), digest_size=4).digest()
 
 
 def handle_topic(handle: str) -> str:

@@ -1,6 +1,7 @@
-"""Runs of notices that were over long ago are forgotten, and with them the keys by which they, and their rows, were known.
+"""What the store forgets by itself: runs of notices that were over long ago, and receipts whose message never became known.
 
-What went out stays where it was told: an entry and its delivery belong to a conversation, and not to a run.
+With a run go the keys by which it, and its rows, were known. What went out stays where it was told: an entry and its delivery
+belong to a conversation, and not to a run.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from fernamt._store.tables import delivery, notice, notice_run
+from fernamt._store.tables import delivery, early_receipt, notice, notice_run
 from fernamt._store.transaction import Transaction
 from fernamt.model import DeliveryState
 
@@ -53,3 +54,18 @@ def _forgotten(tx: Transaction, run: int) -> bool:
         return False
     tx.do.one("DELETE FROM notice WHERE run = ? AND n < ?", (run, first + _AT_ONCE))
     return True
+
+
+def unclaimed_receipts(connection: sa.Connection, before_us: int) -> tuple[int, ...]:
+    """Return receipts from before then that still wait for their message, the oldest first: so many as are deleted at once."""
+    waiting = sa.select(early_receipt.c.id).where(early_receipt.c.at < before_us)
+    return tuple(connection.scalars(waiting.order_by(early_receipt.c.id).limit(_AT_ONCE)))
+
+
+def forget_receipts(tx: Transaction, payloads: Sequence[Sequence[int]]) -> list[None]:
+    """Delete receipts that wait, and what keeps the place of their ids."""
+    for numbers in payloads:
+        hashes = [bytes(row[0]) for row in tx.do.among("SELECT hash FROM early_receipt WHERE id IN {}", numbers)]
+        tx.do.change("DELETE FROM known WHERE n IS NULL AND hash IN {}", hashes)
+        tx.do.change("DELETE FROM early_receipt WHERE id IN {}", numbers)
+    return [None] * len(payloads)

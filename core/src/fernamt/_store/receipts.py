@@ -9,7 +9,7 @@ import orjson
 from attrs import frozen
 
 from fernamt._store.consents import PROVIDER, consent_row
-from fernamt._store.names import SHARED_BYTES, Names, id_hash
+from fernamt._store.names import Names, sent_hash
 from fernamt._store.statements import Row
 from fernamt._store.transaction import Transaction
 from fernamt.errors import OptedOut
@@ -47,8 +47,8 @@ def fact_of(event: Receipt, channel: int, names: Names, known: Row | None, now_u
         channel=channel,
         state=event.state,
         at_us=microseconds(event.at) if event.at is not None else now_us,
-        id_hash=id_hash(channel, event.id) if event.id else b"",
-        entry=(known[0], known[1]) if known and known[0] is not None else None,
+        id_hash=sent_hash(channel, event.id) if event.id else b"",
+        entry=(known[0], known[1]) if known else None,
         delivery=names.delivery_of(event.message_key) if event.message_key else 0,
         address=str(event.address) if event.address is not None else "",
         up_to_us=microseconds(event.up_to) if event.up_to is not None else 0,
@@ -78,21 +78,38 @@ class _Found:
 
 def settle(tx: Transaction, facts: Sequence[Fact], *, source: str) -> None:
     """Append the facts and fold the states that they change. What names no message that is known yet is parked."""
+    early = []
     for fact in facts:
         found = _named(tx, fact)
         if not found and fact.id_hash and fact.entry is None:
-            number = tx.do.next_id("early_receipt")
-            row = (number, fact.id_hash, fact.address, fact.state, fact.at_us, fact.reason, fact.code, fact.opted_out)
-            tx.do.many("insert early_receipt", [row])
+            early.append(fact)
         for one in found:
             _apply(tx, fact, one, source)
+    for fact in early:  # behind the others: who writes its id at this moment holds a delivery, and waits for us
+        for one in _parked(tx, fact):
+            _apply(tx, fact, one, source)
+
+
+def _parked(tx: Transaction, fact: Fact) -> list[_Found]:
+    """Let a fact wait for its message, unless that became known meanwhile: then return it.
+
+    The row by which the id will be known is made here already. Whoever comes second, we or the runner that has the answer,
+    waits at it for the other, and finds what that one left.
+    """
+    if not tx.do.one("INSERT INTO known (hash, at) VALUES (?, ?) ON CONFLICT DO NOTHING", (fact.id_hash, tx.now_us)):
+        [(conversation, n, _)] = tx.do.known([fact.id_hash]).values()
+        if conversation is not None:
+            return _of_entry(tx, fact, (conversation, n))
+    number = tx.do.next_id("early_receipt")
+    row = (number, fact.id_hash, fact.address, fact.state, fact.at_us, fact.reason, fact.code, fact.opted_out)
+    tx.do.many("insert early_receipt", [row])
+    return []
 
 
 def settle_early(tx: Transaction, named: Mapping[bytes, tuple[int, int]]) -> None:
     """Fold what came before the ids were known into the deliveries (channel, delivery) that they name, by :func:`sent_hash`."""
     if not tx.do.rows("SELECT 1 FROM early_receipt LIMIT 1"):  # as nearly always
         return
-    named = {digest[SHARED_BYTES:]: it for digest, it in named.items()}
     sql = "SELECT id, hash, address, state, at, reason, code, opted_out FROM early_receipt WHERE hash IN {} ORDER BY id"
     rows = tx.do.among(sql, [*named])
     for number, digest, address, state, at_us, reason, code, opted_out in rows:
@@ -140,7 +157,7 @@ def _of_entry(tx: Transaction, fact: Fact, entry: tuple[int, int]) -> list[_Foun
         fact.channel,
     )
     if len(found) > 1:
-        having = [one for one in found if fact.id_hash in {id_hash(fact.channel, it) for it in orjson.loads(one.ids)}]
+        having = [one for one in found if fact.id_hash in {sent_hash(fact.channel, it) for it in orjson.loads(one.ids)}]
         # An attempt whose answer was lost has no id in its row yet.
         found = having or [one for one in found if one.ids == "[]"] or found
     if len(found) > 1 and fact.address:

@@ -271,10 +271,10 @@ class _Plan:
 
     def _named(self, line: Line, provider_id: str) -> ConversationRow | None:
         known = self._known_by_id(line, provider_id)
-        return None if known is None or known[0] is None else self._conversations.get(*known[:2])
+        return None if known is None else self._conversations.get(*known[:2])
 
     def _known_by_id(self, line: Line, provider_id: str) -> Row | None:
-        return next(filter(None, map(self._known.get, id_hashes(line, provider_id))), None)
+        return next((it for one in id_hashes(line, provider_id) if (it := self._known.get(one)) and it[0]), None)
 
     def _raw_of(self, submission: Submission) -> int | None:
         """Return the row of the submission's raw bytes: one, however many events were read from it."""

@@ -40,7 +40,7 @@ STATEMENTS: Final[Mapping[str, str]] = {
     "insert known id": f"{_insert('known')} ON CONFLICT DO NOTHING",
     "put channel": f"{_insert('channel')} ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, label = excluded.label",
     "put known": _PUT_KNOWN,
-    "put sent id": f"{_PUT_KNOWN} WHERE (known.conversation, known.n) <> (excluded.conversation, excluded.n)",
+    "put sent id": f"{_PUT_KNOWN} WHERE known.n IS NULL OR (known.conversation, known.n) <> (excluded.conversation, excluded.n)",
     "put thread": f"{_insert('thread')} ON CONFLICT (address, channel, place) DO UPDATE SET"
     " conversation = excluded.conversation",
     "put cursor": f"{_insert('cursor')} ON CONFLICT (channel, name) DO UPDATE SET value = excluded.value",

@@ -44,5 +44,4 @@ def key_hash(line: Line, key: str) -> bytes:
 
 def id_hashes(line: Line, provider_id: str) -> tuple[bytes, ...]:
     """Return by what a message with that id may be known: it was sent, it was received, or the id is its key as well."""
-    number = line.number
-    return sent_hash(number, provider_id), id_hash(number, provider_id), key_hash(line, provider_id)
+    return sent_hash(line.number, provider_id), id_hash(line.number, provider_id), key_hash(line, provider_id)

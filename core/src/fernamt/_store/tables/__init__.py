@@ -186,7 +186,7 @@ known = Table(
     "known",
     metadata,
     Column("hash", LargeBinary, primary_key=True, doc="of channel and event key, or of channel and provider id"),
-    Column("conversation", _Id, doc="null: it made no entry"),
+    Column("conversation", _Id, doc="null: it made no entry, or a receipt came before its message"),
     Column("n", Integer),
     Column("at", _Time, nullable=False),
     sqlite_with_rowid=False,
@@ -246,12 +246,12 @@ fact = Table(
     Column("code", Text, nullable=False),
 )
 
-# Receipts that came before the id that they name.
+# Receipts that came before the id that they name: those of another program that has the same account never meet it.
 early_receipt = Table(
     "early_receipt",
     metadata,
     _id(),
-    Column("hash", LargeBinary, nullable=False, index=True, doc="of channel and provider id"),
+    Column("hash", LargeBinary, nullable=False, index=True, doc="known.hash of the id, which means no entry yet"),
     Column("address", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("at", _Time, nullable=False),
