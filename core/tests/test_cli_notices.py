@@ -35,7 +35,7 @@ text = "Hello {name}, order {order} is on its way."
 """
 DEMO = '''
 from attrs import frozen
-from fernamt import Capabilities, Sent, hookimpl
+from fernamt import Capabilities, Rejected, Sent, hookimpl
 
 @frozen
 class NoKeys:
@@ -44,7 +44,9 @@ class NoKeys:
 class Line:
     def __init__(self, channel, context): ...
     def capabilities(self): return Capabilities(unit="measured", max_units=3)
-    def units(self, message): return 1 + len(message.text) // 60
+    def units(self, message):
+        if message.to.value.endswith("000"): raise Rejected("nobody has a number that ends with 000")
+        return 1 + len(message.text) // 60
     async def send(self, message): return Sent()
 
 @hookimpl
@@ -334,6 +336,17 @@ def test_what_the_channel_would_not_take_is_named_by_a_preview(shop: Shop) -> No
     shop.called("notify", "dispatched", "--from", shop.file(), "--dry-run", code=1)
     assert "2 of them would not go:" in shop.err
     assert "row 1: this would be" in shop.err
+
+
+@ON_SQLITE
+def test_what_the_connector_says_can_never_go_is_named_by_a_preview_and_costs_nothing(shop: Shop) -> None:
+    (shop.folder / "fernamt.toml").write_text(f"{CONFIGURATION}{PRICES}")
+    shop.file(f"{ORDERS}+49170000;4714;Ina;\n")
+    asked = ["notify", "dispatched", "--from", "orders.csv", "--dry-run"]
+    found = shop.json(*asked, code=1)
+    assert (found["total"], found["refused"]) == (4, 1)
+    shop.called(*asked, code=1)
+    assert "row 4: nobody has a number that ends with 000" in shop.err
 
 
 @ON_SQLITE

@@ -701,6 +701,8 @@ class Unable(Provider):
     """A connector that fails before anything is sent, for some messages."""
 
     def units(self, message: OutboundMessage) -> int:
+        if message.text == "nobody":
+            raise Rejected("the number cannot be right: it is too short for its country")
         return len(message.text) if message.text != "units" else 1 // 0
 
     def id_for(self, message: OutboundMessage) -> str:
@@ -720,6 +722,23 @@ async def test_a_message_that_a_connector_cannot_count_or_name_is_refused_and_th
         await post.until("outbox.refused")
     assert post.state(one) == "refused"
     assert "the connector failed" in post.reason(one)
+    await post.exchange()
+
+
+async def test_what_a_connector_says_beforehand_can_never_go_is_refused_in_its_words_and_without_an_attempt(
+    post: Post,
+) -> None:
+    post.provider = Unable()
+    await post.start(unit="measured")
+    with capture_logs() as logs:
+        one = await post.answer(text="nobody")
+        await post.until("outbox.refused")
+    assert (post.state(one), post.reason(one)) == (
+        "refused",
+        "the number cannot be right: it is too short for its country",
+    )
+    assert post.rows("SELECT count(*) FROM attempt") == [(0,)]
+    assert "connector_failed" not in [log["event"] for log in logs]
     await post.exchange()
 
 

@@ -194,7 +194,11 @@ class Measures(Protocol):
     """Counts as the provider counts, for length and rate."""
 
     def units(self, message: OutboundMessage) -> int:
-        """Return the length of the message. Pure."""
+        """Return the length of the message. Pure.
+
+        Raises ``Rejected`` for one that can never go, say to a number that cannot be: it is refused without an attempt, and a
+        preview of notices names it.
+        """
 
 
 @runtime_checkable

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from fernamt import Address, OutboundMessage, Rejected
-from fernamt_sms.line import Line
+from fernamt_sms.line import Line, OnALine
 from fernamt_sms.settings import SmsSettings
 
-LINE = Line(SmsSettings(region="DE"))
+LINE = Line(SmsSettings(region="DE"), "+4930123456")
 
 
 def to(scheme: str, value: str) -> OutboundMessage:
@@ -38,3 +40,29 @@ def test_a_number_in_another_form_is_refused_for_its_stop_would_not_be_found(val
 def test_what_is_no_number_is_no_recipient(scheme: str, value: str) -> None:
     with pytest.raises(Rejected):
         LINE.recipient(to(scheme, value))
+
+
+class Counting(OnALine):
+    def __init__(self, settings: SmsSettings, sender: str) -> None:
+        self._line = Line(settings, sender)
+
+
+@pytest.mark.parametrize(
+    ("language", "value", "reason"),
+    [
+        ("en", "+4912", "the number cannot be right: it has no area code"),
+        ("de", "+4912", "Die Nummer kann nicht stimmen: ihr fehlt die Ortsvorwahl"),
+        ("en", "+12025550123", "networks in that country take no message under a name"),
+    ],
+)
+def test_who_no_message_can_go_to_is_told_when_it_is_counted(
+    language: Literal["en", "de"], value: str, reason: str
+) -> None:
+    with pytest.raises(Rejected, match=reason):
+        Counting(SmsSettings(house_language=language), "MyShop").units(to("phone", value))
+
+
+def test_a_message_under_a_name_that_the_provider_replaces_is_counted() -> None:
+    line = Counting(SmsSettings(sender_is_replaced=True), "MyShop")
+
+    assert line.units(to("phone", "+12025550123")) == 1

@@ -31,7 +31,7 @@ from fernamt._store.names import Names
 from fernamt._store.refusals import Refused, refuse
 from fernamt._store.writer import Writes
 from fernamt.connector import ChoosesId
-from fernamt.errors import NeedsLogin, NotStored, Unreachable
+from fernamt.errors import NeedsLogin, NotStored, Rejected, Unreachable
 from fernamt.model import DeliveryState, microseconds
 from fernamt.outbound import Sent
 
@@ -242,6 +242,8 @@ class Outbox:
             measures = self._measures if can.units_per_s and can.unit == "measured" else None
             units = 1 if measures is None else measures.units(message)
             chosen = "" if self._chooses is None else storable_text(self._chooses.id_for(message))
+        except Rejected as why:
+            return refused(reason=storable_text(str(why.reason)))
         except Exception as why:  # noqa: BLE001 - third-party code: what it cannot count or name must not stop the next
             self._log.exception("connector_failed", delivery=delivery.id, error=type(why).__name__)
             return refused(reason=f"the connector failed before it was sent: {type(why).__name__}")

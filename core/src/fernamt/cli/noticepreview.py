@@ -200,10 +200,14 @@ def _shown(
 ) -> Shown:
     from fernamt._runtime.fitting import fit, measures_of
     from fernamt.connector import Measures
+    from fernamt.errors import Rejected
 
     filled = template.filled(row.values, row.language)
     message = _message(row, template)
-    fitted = stopped or fit(message, can, measures_of(connector))
+    try:
+        fitted = stopped or fit(message, can, measures_of(connector))
+    except Rejected as why:
+        fitted = why.reason
     parts = () if isinstance(fitted, str) else fitted
     measures = can.unit == "measured" and isinstance(connector, Measures)
     units = sum(connector.units(part) for part in parts) if measures else len(parts)  # type: ignore[attr-defined]

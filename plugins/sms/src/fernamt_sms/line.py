@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 
 from fernamt import Address, Capabilities, OutboundMessage, Rejected
 from fernamt_sms.alphabet import has
+from fernamt_sms.german import tell
 from fernamt_sms.number import NAME_SCHEME, SCHEME, is_name, recipient, refuse_name, zones
 from fernamt_sms.plain import plain
 from fernamt_sms.settings import SmsSettings
@@ -17,9 +18,10 @@ from fernamt_sms.text import segment
 
 @frozen
 class Line:
-    """One channel, by its settings. Pure."""
+    """One channel, by its settings, and what people see as the sender. Pure."""
 
     settings: SmsSettings
+    sender: str
 
     def text(self, message: OutboundMessage) -> str:
         """Return the text as it goes out."""
@@ -31,12 +33,12 @@ class Line:
         """Return how many parts the text has: see ``Measures``."""
         return len(segment(self.text(message)).parts)
 
-    def recipient(self, message: OutboundMessage, *, sender: str = "") -> str:
+    def recipient(self, message: OutboundMessage) -> str:
         """Return whom it goes to: a number (E.164) or a short code.
 
         Raises:
             Rejected: It is no number, it is written in another form than those that write to us have, or its country takes
-                nothing from *sender*, a name.
+                nothing from our sender, a name.
         """
         if message.to.scheme == NAME_SCHEME:
             raise Rejected("they wrote under a name, which nobody can answer")
@@ -48,7 +50,7 @@ class Line:
             raise Rejected(
                 "the number is not written as +4930123456: in another form its answers and its STOP are not found"
             )
-        if is_name(sender) and not self.settings.sender_is_replaced:
+        if is_name(self.sender) and not self.settings.sender_is_replaced:
             refuse_name(to)
         return to
 
@@ -71,8 +73,17 @@ class OnALine:
     _line: Line
 
     def units(self, message: OutboundMessage) -> int:
-        """Count parts."""
+        """Count parts, of a message to a number that can be."""
+        self._check(message)
         return self._line.units(message)
+
+    def _check(self, message: OutboundMessage) -> None:
+        """Raise ``Rejected`` for whom no message can go to: before it is one of a thousand, and not when its turn comes."""
+        try:
+            self._line.recipient(message)
+        except Rejected as why:
+            tell(why, self._line.settings.house_language)
+            raise
 
     def zones(self, to: Address) -> Sequence[str]:
         """Tell the time zones of a number."""

@@ -39,7 +39,7 @@ class Gateway(OnALine):
         self._send = channel.settings.send
         self._url = channel.url
         self._http = context.http
-        self._line = Line(channel.settings)
+        self._line = Line(channel.settings, channel.settings.sender)
         self._codes = Codes(channel.settings.errors)
         self._success, self._id = Place.parse(self._send.success), Place.parse(self._send.id)
         self._code = Place.parse(self._send.code) or self._success
@@ -55,7 +55,7 @@ class Gateway(OnALine):
             return await self._handed(message)
 
     async def _handed(self, message: OutboundMessage) -> Sent:
-        to, text = self._line.recipient(message, sender=self._settings.sender), self._line.text(message)
+        to, text = self._line.recipient(message), self._line.text(message)
         segments = segment(text)
         values = self._values() | {
             "to": to,

@@ -40,7 +40,7 @@ class Infobip(OnALine):
     def __init__(self, channel: Channel[InfobipSettings], context: ConnectorContext) -> None:
         self._settings = channel.settings
         self._url = channel.url
-        self._line = Line(channel.settings)
+        self._line = Line(channel.settings, channel.settings.sender)
         self._api = Api(channel.settings, context.http)
         secrets = (channel.settings.call_secret, channel.settings.new_call_secret)
         self._secrets = tuple(one.reveal() for one in secrets if one is not None)
@@ -65,7 +65,7 @@ class Infobip(OnALine):
             "sender": sender.removeprefix("+"),
             "destinations": [
                 {
-                    "to": self._line.recipient(message, sender=sender).removeprefix("+"),
+                    "to": self._line.recipient(message).removeprefix("+"),
                     "messageId": self.id_for(message),
                 }
             ],

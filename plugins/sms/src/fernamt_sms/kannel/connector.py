@@ -45,7 +45,7 @@ class Kannel(OnALine):
         self._settings = channel.settings
         self._url = channel.url
         self._http = context.http
-        self._line = Line(channel.settings)
+        self._line = Line(channel.settings, channel.settings.sender)
         self._inbound = InboundSettings(
             auth="path",
             auth_secret=channel.settings.inbound_secret,
@@ -64,7 +64,7 @@ class Kannel(OnALine):
             return await self._sent(message)
 
     async def _sent(self, message: OutboundMessage) -> Sent:
-        to = self._line.recipient(message, sender=self._settings.sender)
+        to = self._line.recipient(message)
         segments = segment(self._line.text(message))
         ids, total = [*message.sent_ids], len(segments.parts)
         reference = zlib.crc32(message.key.encode())

@@ -49,7 +49,7 @@ class MessageBird(OnALine):
         self._settings = channel.settings
         self._url = channel.url
         self._context = context
-        self._line = Line(channel.settings)
+        self._line = Line(channel.settings, channel.settings.sender)
         self._api = Api(channel.settings, context.http)
         self._missed = Missed(
             read=self._between,
@@ -78,7 +78,7 @@ class MessageBird(OnALine):
         said = await self._api.send(
             {
                 "from": sender,
-                "to": self._line.recipient(message, sender=sender),
+                "to": self._line.recipient(message),
                 "text": self._line.text(message),
                 "category": self._settings.category,
                 # It comes back with each event and stands in the list: so it settles a message whose answer was lost.
@@ -94,7 +94,7 @@ class MessageBird(OnALine):
 
     async def lookup(self, message: OutboundMessage) -> Sent | Literal["not_sent", "unknown"]:
         """Look for our key among what went to this number. That it is not there yet says nothing: the list may be behind."""
-        to = self._line.recipient(message, sender=self._settings.sender)
+        to = self._line.recipient(message)
         since = self._context.clock.now() - _KEPT
         found = await self._api.last(direction="outbound", to=to, since=since)
         known = tuple(one["id"] for one in found if _is_ours(one, message.key))

@@ -45,7 +45,7 @@ class Sinch(OnALine):
         self._settings = channel.settings
         self._url = channel.url
         self._context = context
-        self._line = Line(channel.settings)
+        self._line = Line(channel.settings, channel.settings.sender)
         self._api = Api(channel.settings, context.http)
         self._pictures = Pictures(channel.url, context)
         self._missed = Missed(
@@ -72,7 +72,7 @@ class Sinch(OnALine):
 
     async def _handed_in(self, message: OutboundMessage) -> Sent:
         sender = self._settings.sender
-        to, text = self._line.recipient(message, sender=sender), self._line.text(message)
+        to, text = self._line.recipient(message), self._line.text(message)
         said: dict[str, Any] = {
             "from": sender,
             "to": [to],

@@ -48,7 +48,7 @@ class Smpp(OnALine):
     def __init__(self, channel: Channel[SmppSettings], context: ConnectorContext) -> None:
         self._settings = channel.settings
         self._context = context
-        self._line = Line(channel.settings)
+        self._line = Line(channel.settings, channel.settings.sender)
         self._outgoing = Outgoing(channel.settings)
         self._incoming = Incoming(channel.settings, told=self._found_out)
         self._own = channel.settings.errors.by_status()
@@ -67,6 +67,7 @@ class Smpp(OnALine):
 
     def units(self, message: OutboundMessage) -> int:
         """See ``Measures``: as this SMSC's alphabet makes them."""
+        self._check(message)
         return len(self._outgoing.segments(message).parts)
 
     def id_for(self, message: OutboundMessage) -> str:

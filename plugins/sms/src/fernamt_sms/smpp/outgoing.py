@@ -59,7 +59,7 @@ class Outgoing:
 
     def __init__(self, settings: SmppSettings) -> None:
         self._settings = settings
-        self._line = Line(settings)
+        self._line = Line(settings, settings.sender)
         self._source = party_of(settings.sender, settings.sender_ton, settings.sender_npi)
 
     @property
@@ -69,7 +69,7 @@ class Outgoing:
 
     def recipient(self, message: OutboundMessage) -> str:
         """Return whom it goes to. Raises ``Rejected``."""
-        return self._line.recipient(message, sender=self._settings.sender)
+        return self._line.recipient(message)
 
     def segments(self, message: OutboundMessage) -> Segments:
         """Return the text as it is split, in an encoding that this SMSC has for it."""

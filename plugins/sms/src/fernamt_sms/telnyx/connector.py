@@ -40,7 +40,7 @@ class Telnyx(OnALine):
         self._settings = channel.settings
         self._url = channel.url
         self._http = context.http
-        self._line = Line(channel.settings)
+        self._line = Line(channel.settings, channel.settings.sender)
         self._api = Api(channel.settings, context.http)
         self._pictures = Pictures(channel.url, context)
         written = (channel.settings.verify_key, channel.settings.new_verify_key)
@@ -64,7 +64,7 @@ class Telnyx(OnALine):
 
     async def _handed_in(self, message: OutboundMessage) -> Sent:
         sender = self._settings.sender
-        to, text = self._line.recipient(message, sender=sender), self._line.text(message)
+        to, text = self._line.recipient(message), self._line.text(message)
         media = [self._pictures.address(file) for file in message.attachments]
         # Its receipts say under Telnyx's signature where they go: so the key in it settles one whose answer was lost. The
         # second address is the first: it gets three more calls.

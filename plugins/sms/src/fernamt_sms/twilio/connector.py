@@ -51,7 +51,7 @@ class Twilio(OnALine):
         self._settings = channel.settings
         self._url = channel.url
         self._context = context
-        self._line = Line(channel.settings)
+        self._line = Line(channel.settings, channel.settings.sender)
         self._api = Api(channel.settings, context.http)
         self._history = History(channel.settings, self._api, context)
         self._pictures = Pictures(channel.url, context)
@@ -76,7 +76,7 @@ class Twilio(OnALine):
 
     async def _sent(self, message: OutboundMessage) -> Sent:
         sender = self._settings.sender
-        to = self._line.recipient(message, sender=sender)
+        to = self._line.recipient(message)
         fields = [("To", to), ("MessagingServiceSid" if SERVICE.fullmatch(sender) else "From", sender)]
         if text := self._line.text(message):
             fields.append(("Body", text))
@@ -96,7 +96,7 @@ class Twilio(OnALine):
         text, known = self._line.text(message), {*message.references, *message.sent_ids, message.reply_to}
         if not text:
             return "unknown"
-        found, _ = await self._api.messages(To=self._line.recipient(message, sender=self._settings.sender))
+        found, _ = await self._api.messages(To=self._line.recipient(message))
         since = self._context.clock.now() - _FOUND_WITHIN
         ids = self._history.sent_since(found, text, since) - known
         return Sent(ids=tuple(ids)) if len(ids) == 1 else "unknown"

@@ -49,7 +49,7 @@ class Vonage(OnALine):
         self._settings = channel.settings
         self._url = channel.url
         self._http = context.http
-        self._line = Line(channel.settings)
+        self._line = Line(channel.settings, channel.settings.sender)
         self._api = Api(channel.settings, context.http)
         self._pictures = Pictures(channel.url, context)
         secrets = (channel.settings.signature_secret, channel.settings.new_signature_secret)
@@ -69,7 +69,7 @@ class Vonage(OnALine):
 
     async def _handed_in(self, message: OutboundMessage) -> Sent:
         sender = self._settings.sender
-        to, text = self._line.recipient(message, sender=sender), self._line.text(message)
+        to, text = self._line.recipient(message), self._line.text(message)
         ends = {"from": sender.removeprefix("+"), "to": to.removeprefix("+")}
         if self._settings.api == "sms":
             kind = "text" if encoding_of(text) is Encoding.GSM else "unicode"
