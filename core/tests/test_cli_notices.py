@@ -200,7 +200,7 @@ def test_of_many_problems_the_first_ones_are_shown(shop: Shop) -> None:
     shop.file("to,order," + ",".join(f"c{n}" for n in range(50)) + "\n+49170123456,1" + ",x" * 50 + "\n")
     shop.called("notify", "dispatched", "--from", "orders.csv", code=2)
     assert len(shop.err.splitlines()) == notify.PROBLEMS_SHOWN + 2
-    assert "1 of 1 rows are wrong. The first ones are shown." in shop.err
+    assert "1 of 1 rows is wrong. The first ones are shown." in shop.err
     assert shop.rows("SELECT count(*) FROM notice_run") == [(0,)]
 
 

@@ -267,7 +267,7 @@ def _tell(preview: Preview) -> None:
     from fernamt.cli.screen import say, show
     from fernamt.cli.words import counted, one_line
 
-    parts = f", {preview.units:,} parts" if preview.units != preview.total else ""
+    parts = f", {counted(preview.units, 'part')}" if preview.units != preview.total else ""
     by = f"{one_line(preview.template)} by {one_line(preview.channel)}"
     cost = "" if preview.cost is None else f": {preview.cost:f} {preview.currency}"
     show(f"{counted(preview.total, 'notice')} of {by}{parts}{cost}")

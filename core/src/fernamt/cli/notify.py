@@ -259,7 +259,8 @@ def _checked(template: NoticeTemplate, section: ChannelSection, rows: Rows, *, o
             lines.append("Columns that the template does not know are passed over with --ignore-unknown.")
         total = digest.total + wrong
         more = " The first ones are shown." if found.more else ""
-        last = "Nothing was queued." if one else f"{wrong} of {total} rows are wrong.{more} Nothing was queued."
+        are = "is" if wrong == 1 else "are"
+        last = "Nothing was queued." if one else f"{wrong} of {total} rows {are} wrong.{more} Nothing was queued."
         raise Failure("\n".join([*lines, last]), USAGE)
     if not digest.total:
         raise Failure("There is no row in it: nothing was queued.", USAGE)
